@@ -1,0 +1,57 @@
+# One door for habits: `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+READY := .venv/.ready
+CODE := binderbox deploys tests inventories
+PYTEST := $(BIN)/python -m pytest
+# Runs its arguments and says how long they took.
+timed = @started=$$(date +%s.%N); { $(2); } || exit 1; printf '%-10s %8.1f s\n' '$(1)' "$$(echo "$$(date +%s.%N) - $$started" | awk '{print $$1 - $$3}')"
+
+.PHONY: help setup lint types docs test-fast test test-long bench demo demo-down clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
+
+setup: $(READY) ## make .venv with the project and its tools
+
+$(READY): pyproject.toml tests/tools/venv.sh
+	@echo "setting up .venv, usually 1 min"
+	@tests/tools/venv.sh
+	@touch $@
+
+lint: $(READY) ## ruff
+	$(call timed,lint,$(BIN)/ruff check --quiet $(CODE) && $(BIN)/ruff format --quiet --check $(CODE))
+
+types: $(READY) ## mypy, strict, as the package is laid out once installed
+	$(call timed,types,rm -rf build/types && mkdir -p build/types && cp -r binderbox build/types/ \
+		&& cp -r deploys build/types/binderbox/ && cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+		--cache-dir ../../.mypy_cache -p binderbox)
+
+docs: $(READY) ## write the generated pages of docs/ anew
+	@$(BIN)/python -m tests.tools.docs
+
+test-fast: lint types ## lint, types and all tests that need no host and no rig: under a minute
+	@$(PYTEST) -m "not host and not long" --ignore tests/charts
+
+test: lint types ## everything but the full matrices: lint, types, unit, rig, charts, host, end to end
+	@$(PYTEST) -p tests.tools.parts -m "not long"
+
+test-long: $(READY) ## the full matrices
+	@$(PYTEST) -p tests.tools.parts -m long
+
+bench: $(READY) ## measure what the project promises; writes build/bench.jsonl
+	@mkdir -p build
+	@$(BIN)/python -m tests.bench
+
+demo: $(READY) ## a throwaway host with a member on it, and a notebook to open
+	@$(BIN)/python -m tests.rig demo
+
+demo-down: $(READY) ## remove what `make demo` made
+	@$(BIN)/python -m tests.rig demo-down
+
+clean: ## end what the rig started, remove what was built in this checkout
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tests.rig clean; fi
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .venv *.egg-info
+	@echo "the rig's cache stays: $${XDG_CACHE_HOME:-$$HOME/.cache}/binderbox-rig"

@@ -1,0 +1,105 @@
+"""BuildKit on the host, the slice that holds all builds, and the door between build pods and both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from binderbox import layout
+from binderbox.checks.core import Check, Verdict, failed, passed
+from binderbox.checks.probe import FileInfo, Probe
+from binderbox.checks.workloads import (
+    AGAIN,
+    judge_present,
+    judge_private,
+    judge_unit,
+    look_files,
+    look_unit,
+    planned,
+)
+
+LABEL = "org.mobyproject.buildkit.worker"
+STEP_LIMITS = f"{layout.SYSTEMD}/bbx-.scope.d/50-limits.conf"
+SOCKET_DIRECTORY = layout.BUILDKIT_SOCKET.rpartition("/")[0]
+ROUNDING = 1_000_000  # bytes: systemd rounds to whole pages
+
+
+def look_workers(probe: Probe) -> tuple[Mapping[str, str], ...]:
+    return probe.builder_workers()
+
+
+def judge_workers(workers: tuple[Mapping[str, str], ...]) -> Verdict:
+    told = [
+        f"{labels.get(f'{LABEL}.executor', 'unknown')} in {labels.get(f'{LABEL}.containerd.namespace', 'no namespace')}"
+        for labels in workers
+    ]
+    if told == ["containerd in k8s.io"]:
+        return passed(told[0])
+    needed = "one worker: containerd in k8s.io, or images would have to be pulled"
+    return failed(
+        ", ".join(told) or "none", needed, f"journalctl -u binderbox-buildkitd on the host; then {AGAIN}"
+    )
+
+
+def look_socket(probe: Probe) -> Mapping[str, FileInfo | None]:
+    # buildkitd makes the socket itself with 0660; nobody gets to it past its directory.
+    return probe.files([SOCKET_DIRECTORY])
+
+
+def look_door_socket(probe: Probe) -> Mapping[str, FileInfo | None]:
+    return probe.files([layout.DOOR_SOCKET])
+
+
+def judge_socket_kind(files: Mapping[str, FileInfo | None]) -> Verdict:
+    bad = [
+        f"{path} is {info.kind if info else 'missing'}"
+        for path, info in files.items()
+        if not info or info.kind != "socket"
+    ]
+    if not bad:
+        return passed(", ".join(files))
+    return failed("; ".join(bad), "a socket", "systemctl restart binderbox-door on the host")
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The memory ceiling of all builds together, in bytes; None: there is none."""
+
+    running: int | None
+    planned: int
+
+
+def look_ceiling(probe: Probe) -> Ceiling:
+    wanted = planned(probe).sizing.build_memory_gb.value
+    return Ceiling(probe.unit(layout.BUILDS_SLICE).memory_max, round(wanted * 1e9))
+
+
+def judge_ceiling(found: Ceiling) -> Verdict:
+    told = "none" if found.running is None else f"{found.running / 1e9:.2f} GB"
+    if found.running is not None and abs(found.running - found.planned) <= ROUNDING:
+        return passed(told)
+    return failed(
+        told,
+        f"{found.planned / 1e9:.2f} GB",
+        f"systemctl cat {layout.BUILDS_SLICE} on the host; then {AGAIN}",
+    )
+
+
+CHECKS = (
+    Check("BBX-B01", "builder", "buildkitd is active", look_unit("binderbox-buildkitd.service"), judge_unit,
+          "It runs on the host, because it must share containerd's mounts."),
+    Check("BBX-B02", "builder", "buildkitd builds in k3s' own containerd", look_workers, judge_workers,
+          "So a built image is there without a pull."),
+    Check("BBX-B03", "builder", "buildkitd's socket is root's alone", look_socket, judge_private,
+          "Whoever talks to it can replace any image on the node."),
+    Check("BBX-B04", "builder", "the builds' network is there", look_files(f"/sys/class/net/{layout.BUILD_INTERFACE}"), judge_present,
+          "buildkitd makes this bridge when it starts; the firewall knows it by name."),
+    Check("BBX-B05", "builder", "all builds together have a memory ceiling", look_ceiling, judge_ceiling,
+          "A build that needs more dies alone; the node does not notice."),
+    Check("BBX-B06", "builder", "each build step has a ceiling of its own", look_files(STEP_LIMITS), judge_present,
+          "systemd applies this file to every step's scope."),
+    Check("BBX-B07", "builder", "the build door is active", look_unit("binderbox-door.service"), judge_unit,
+          "Build pods reach nothing else of the builder."),
+    Check("BBX-B08", "builder", "the build door is open", look_door_socket, judge_socket_kind,
+          "Build pods see the socket's directory, read-only."),
+)  # fmt: skip

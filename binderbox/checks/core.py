@@ -1,0 +1,127 @@
+"""A check observes, then judges: `look` asks the world through a Probe, `judge` is pure and has table tests.
+
+A Check has a stable id (BBX-H01), a claim that reads as a sentence when it holds, and a hint for docs/checks.md.
+A Verdict says what was measured, what is needed and the fix to paste. A check that is not `fatal` can only warn.
+A `look` that raises makes its check fail with the reason; one that raises Skip skips it. Nothing here prints.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from binderbox.checks.probe import Probe
+from binderbox.errors import BinderboxError
+from binderbox.progress import Progress
+
+Word = Literal["pass", "warn", "fail", "skip"]
+T = TypeVar("T")
+
+
+class Skip(Exception):
+    """Raised by a `look` for what does not apply here; the text is the reason that the user sees."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge says: `measured` as found, `needed` as required, `fix` a command or a sentence to follow."""
+
+    verdict: Word
+    measured: str
+    needed: str = ""
+    fix: str = ""
+
+
+def passed(measured: str) -> Verdict:
+    return Verdict("pass", measured)
+
+
+def warned(measured: str, needed: str, fix: str) -> Verdict:
+    return Verdict("warn", measured, needed, fix)
+
+
+def failed(measured: str, needed: str, fix: str) -> Verdict:
+    return Verdict("fail", measured, needed, fix)
+
+
+def skipped(reason: str) -> Verdict:
+    return Verdict("skip", reason)
+
+
+@dataclass(frozen=True)
+class Check(Generic[T]):
+    id: str
+    category: str
+    claim: str
+    look: Callable[[Probe], T]
+    judge: Callable[[T], Verdict]
+    hint: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A Check and its Verdict, as tables and JSON show it."""
+
+    id: str
+    category: str
+    claim: str
+    verdict: Word
+    measured: str
+    needed: str = ""
+    fix: str = ""
+
+
+def run_check(check: Check[Any], probe: Probe) -> CheckResult:
+    """One check; whatever its `look` raises becomes a verdict, because the other checks must still be heard."""
+    try:
+        verdict = check.judge(check.look(probe))
+    except Skip as skip:
+        verdict = skipped(str(skip))
+    except BinderboxError as error:
+        cause = f": {error.cause}" if error.cause else ""
+        verdict = failed(f"{error.message}{cause}", check.claim, error.remedy or check.hint)
+    except Exception as error:  # a world that answers something else must not hide the other checks
+        verdict = failed(f"could not be found out: {type(error).__name__}: {error}", check.claim, check.hint)
+    word: Word = "warn" if verdict.verdict == "fail" and not check.fatal else verdict.verdict
+    fix = re.sub(r"\bHOST\b", probe.facts.name, verdict.fix)  # so that it can be pasted
+    return CheckResult(check.id, check.category, check.claim, word, verdict.measured, verdict.needed, fix)
+
+
+def run_checks(checks: Iterable[Check[Any]], probe: Probe) -> tuple[CheckResult, ...]:
+    """All of them, in order, failures included."""
+    return tuple(run_check(check, probe) for check in checks)
+
+
+def failures(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+    return tuple(result for result in results if result.verdict == "fail")
+
+
+def prove(
+    checks: Sequence[Check[Any]],
+    probe: Probe,
+    progress: Progress,
+    *,
+    within_s: float,
+    every_s: float = 1.0,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[CheckResult, ...]:
+    """Run the checks, and those that fail again until they hold or `within_s` is over; the last word counts.
+
+    While it waits, the progress shows the first failing claim and what was measured.
+    """
+    started = now()
+    results = {check.id: run_check(check, probe) for check in checks}
+    while failing := [check for check in checks if results[check.id].verdict == "fail"]:
+        elapsed_s = now() - started
+        if elapsed_s >= within_s:
+            break
+        first = results[failing[0].id]
+        progress.waiting(first.claim, first.measured, elapsed_s)
+        sleep(every_s)
+        results |= {check.id: run_check(check, probe) for check in failing}
+    return tuple(results[check.id] for check in checks)

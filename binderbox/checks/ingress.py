@@ -1,0 +1,104 @@
+"""What visitors meet first: the redirect to https, and certificates that browsers accept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from binderbox import layout
+from binderbox.checks.core import Check, Verdict, failed, passed, warned
+from binderbox.checks.probe import Answer, Probe
+from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
+
+DAYS_LEFT = 14  # Let's Encrypt renews at 30 and mails nobody any more
+LOGS = f"kubectl -n {layout.NAMESPACE} logs deployment/ingress on the host"
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """What the plain address answered, and where it should lead."""
+
+    answer: Answer
+    wanted: str
+
+
+def look_redirect(probe: Probe) -> Redirect:
+    member = probe.member
+    port = "" if member.http_port == 80 else f":{member.http_port}"
+    return Redirect(probe.http(f"http://{member.domain}{port}/"), f"{member.binder_url}/")
+
+
+def judge_redirect(found: Redirect) -> Verdict:
+    location = found.answer.headers.get("location", "")
+    told = f"{found.answer.status} to {location or 'nowhere'}" if found.answer.status else found.answer.error
+    if found.answer.status in (301, 302, 307, 308) and _same_place(location, found.wanted):
+        return passed(told)
+    return failed(told, f"a redirect to {found.wanted}", LOGS)
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Compare addresses, the port of https being 443 whether or not it is written."""
+    a, b = urlsplit(one), urlsplit(other)
+    return (a.scheme, a.hostname, a.port or 443, a.path or "/") == (
+        b.scheme,
+        b.hostname,
+        b.port or 443,
+        b.path or "/",
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a public name showed, and what the config says of its certificates."""
+
+    name: str
+    answer: Answer
+    tls: str
+
+
+def look_binder(probe: Probe) -> Shown:
+    member = probe.member
+    return Shown(member.domain, probe.http(f"{member.binder_url}/"), member.tls)
+
+
+def look_hub(probe: Probe) -> Shown:
+    member = probe.member
+    return Shown(member.hub_domain, probe.http(f"{member.hub_url}/"), member.tls)
+
+
+def judge_certificate(shown: Shown) -> Verdict:
+    seen = shown.answer.certificate
+    needed = f"a trusted certificate for {shown.name}"
+    fix = (
+        f"ports 80 and 443 must be open from everywhere for Let's Encrypt; {LOGS}"
+        if shown.tls == "acme"
+        else AGAIN
+    )
+    if seen is None:
+        return failed(shown.answer.error or "no certificate", needed, LOGS)
+    told = f"{', '.join(seen.names) or 'no name'} by {seen.issuer}, {seen.days_left:.0f} days left"
+    if not seen.trusted:
+        return failed(f"{told}: {seen.error or 'not trusted'}", needed, fix)
+    if not any(_names(pattern, shown.name) for pattern in seen.names):
+        return failed(told, needed, fix)
+    if seen.days_left < DAYS_LEFT:
+        return warned(told, f"{DAYS_LEFT} days or more", fix)
+    return passed(told)
+
+
+def _names(pattern: str, name: str) -> bool:
+    if pattern.startswith("*."):
+        return name.partition(".")[2].lower() == pattern[2:].lower()
+    return pattern.lower() == name.lower()
+
+
+CHECKS = (
+    Check("BBX-I01", "ingress", "the ingress is ready", look_deployments(layout.NAMESPACE, "ingress"), judge_ready,
+          "traefik, on the host's own ports, so that the addresses of visitors stay visible."),
+    Check("BBX-I02", "ingress", "http leads to https", look_redirect, judge_redirect,
+          "Asked from this machine, as a visitor would."),
+    Check("BBX-I03", "ingress", "the domain has a certificate", look_binder, judge_certificate,
+          "With `tls: own-ca` it is trusted by those who have the member's own authority."),
+    Check("BBX-I04", "ingress", "the hub's name has a certificate", look_hub, judge_certificate,
+          "The hub and the users' servers answer there."),
+)  # fmt: skip

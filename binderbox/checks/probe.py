@@ -1,0 +1,141 @@
+"""What checks may ask of the world: a Protocol that `world.probe` fulfils, and the frozen answers.
+
+No answer ever holds a secret: files come as metadata, registry and bucket are asked with credentials that stay
+inside the probe. A question that cannot be asked raises a BinderboxError with cause and remedy; a clear "no" (no such
+name, no such file, connection refused by a closed port) is an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from binderbox.artifacts import Artifact
+    from binderbox.facts import HostFacts
+    from binderbox.member import Member
+    from binderbox.plan import Plan
+    from binderbox.prove import Proof
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A systemd unit as `systemctl show` has it; `load` is "not-found" where there is none.
+
+    `memory_max` in bytes, None for infinity. `log` holds the journal's last lines of a unit that is not active.
+    """
+
+    name: str
+    load: str
+    active: str
+    sub: str = ""
+    result: str = ""
+    memory_max: int | None = None
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A path without its content: `kind` is file, directory, socket, link or other; `mode` the permission bits."""
+
+    path: str
+    kind: str
+    mode: int
+    owner: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a TLS server showed. `trusted` against the member's own authority or the system's; else `error`."""
+
+    names: tuple[str, ...]
+    issuer: str
+    days_left: float
+    trusted: bool
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, redirects not followed. `status` 0: no answer, and `error` says why."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    body: str = ""
+    error: str = ""
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The registry's bucket as its own key sees it. `abort_multipart_days` is read back from the lifecycle.
+
+    `other_bucket` is what the same key got when it asked for another bucket ("denied" is right).
+    """
+
+    exists: bool
+    abort_multipart_days: int | None
+    other_bucket: str
+
+
+@dataclass(frozen=True)
+class Calls:
+    """GitHub's answer to "how many calls are left this hour", asked from the host."""
+
+    left: int
+    limit: int
+
+
+class Probe(Protocol):
+    """One host, seen through one connection. `plan` is None before there is one."""
+
+    @property
+    def facts(self) -> HostFacts: ...
+    @property
+    def member(self) -> Member: ...
+    @property
+    def artifacts(self) -> Mapping[str, Artifact]: ...
+    @property
+    def plan(self) -> Plan | None: ...
+    @property
+    def launch(self) -> Proof | None:
+        """What the proof at the end of an install saw; None when none was run."""
+        ...
+
+    # on the host
+    def unit(self, name: str) -> UnitState: ...
+    def files(self, paths: Sequence[str]) -> Mapping[str, FileInfo | None]: ...
+    def journal(self, unit: str, lines: int) -> tuple[str, ...]: ...
+    def sysctl(self, name: str) -> str: ...
+    def nft_tables(self) -> tuple[str, ...]:
+        """Families and names, e.g. "inet binderbox"."""
+
+    def github_calls(self) -> Calls: ...
+
+    # from the user's side
+    def dns(self, name: str, kind: str) -> tuple[str, ...]:
+        """Public DNS as this client sees it; () where the name or the record does not exist."""
+
+    def http(self, url: str) -> Answer:
+        """As a browser would, except that a demo name leads to the host without asking DNS."""
+
+    # in the cluster
+    def kubectl_json(self, args: Sequence[str]) -> Any:
+        """`kubectl ARGS -o json`, or the raw answer of `get --raw PATH`, parsed."""
+
+    def pod_log(self, namespace: str, selector: str, lines: int) -> tuple[str, ...]: ...
+    def cluster_dns(self, name: str) -> tuple[str, ...]:
+        """The cluster's own resolver, asked from the node."""
+
+    def registry(self, path: str, *, credential: bool) -> Answer:
+        """GET on the registry's address inside the node, with or without its credential."""
+
+    def bucket(self) -> Bucket: ...
+    def builder_workers(self) -> tuple[Mapping[str, str], ...]:
+        """The labels of each worker of buildkitd, e.g. `org.mobyproject.buildkit.worker.containerd.namespace`."""
+
+    def containerd_images(self) -> tuple[str, ...]:
+        """Names of the images in containerd's namespace k8s.io."""

@@ -1,0 +1,94 @@
+"""The command line: it parses, calls and prints. Errors become exit codes here, once (`failure.py`).
+
+A command's module is imported only when the command runs, so that `binderbox --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from binderbox.cli.options import common
+from binderbox.cli.session import Session
+
+COMMANDS = {
+    "init": ("binderbox.cli.install", "Write a short config for a new member."),
+    "check": ("binderbox.cli.install", "Check a host; nothing is changed."),
+    "plan": ("binderbox.cli.install", "Show what install would do, and why each value is what it is."),
+    "install": ("binderbox.cli.install", "Make the host a working member, and prove it with a launch."),
+    "status": ("binderbox.cli.operate", "Show how the member is doing, on one screen."),
+    "launch": ("binderbox.cli.operate", "Launch a repository on the member, as a visitor would."),
+    "secrets": ("binderbox.cli.secrets", "List the member's secrets, or give it one."),
+    "uninstall": ("binderbox.cli.install", "Take binderbox off the host; data stays unless --purge."),
+    "demo": ("binderbox.cli.demo", "Start or remove a throwaway host with a member on it."),
+}
+
+
+class Lazy(click.Group):
+    """A group that knows its commands' names and first lines, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"binderbox {version('binderbox')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Lazy,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="HOST is what you would give to ssh: a name, user@name, ssh://user@name:port, or an alias of your ssh "
+    "config. The word `demo` means the running demo host. Exit codes: 0 ok, 1 bug, 2 usage or config, 3 preflight, "
+    "4 step failed (run it again), 5 unhealthy, 6 changes pending, 7 locked, 130 interrupted.",
+)
+@common
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+def cli() -> None:
+    """Turn one bare Linux VM into a working member of the mybinder.org federation.
+
+    \b
+    binderbox init host.example --domain binder.example
+    binderbox install host.example
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the return value is the exit code of the program."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    session = Session(tuple(args))
+    try:
+        code = cli.main(args, prog_name="binderbox", standalone_mode=False, obj=session)
+        return code if isinstance(code, int) else 0
+    except BaseException as error:
+        from binderbox.cli.failure import report_failure
+
+        return report_failure(session, error)
+    finally:
+        session.close()

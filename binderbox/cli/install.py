@@ -1,0 +1,208 @@
+"""The commands of a member's life on a host: init, check, plan, install, uninstall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from binderbox.cli import options
+from binderbox.cli.session import Session
+
+
+@click.command()
+@options.host_argument
+@options.option("--domain", required=True, help="The public name, e.g. binder.example.org.")
+@options.option(
+    "--tls",
+    type=click.Choice(["acme", "own-ca"]),
+    help="Certificates by Let's Encrypt (default), or by an authority of the host's own.",
+)
+@options.option("--email", help="Mail address for Let's Encrypt.")
+@options.option(
+    "--abuse-contact", help="Who answers the provider's abuse mail: an address or an https:// page."
+)
+@options.option("--ingress-ip", help="The address that the DNS records have, when it is not the host's own.")
+@options.option("--data-dir", help="Where binderbox keeps its data on the host.")
+@options.option("--pods", type=int, help="Pods on the node. Default: computed.")
+@options.option("--quota", type=int, help="Users at a time. Default: computed.")
+@options.option("--build-slots", type=int, help="Builds at a time. Default: computed.")
+@options.option("--offline", is_flag=True, default=None, help="For a host without the Internet.")
+@options.option("--output", "-o", metavar="FILE", help="Write there, - for stdout. Default: ./HOST.yaml.")
+@options.option("--force", is_flag=True, help="Overwrite the file.")
+@options.common
+@click.pass_obj
+def init(session: Session, /, host: str, output: str | None, force: bool, **flags: Any) -> int:
+    """Write a short config for a new member.
+
+    \b
+    binderbox init host.example --domain binder.example.org --email me@example.org
+    """
+    session.start("init")
+    session.host = host
+
+    from binderbox import member
+    from binderbox.cli.target import config_file
+    from binderbox.errors import UsageError
+
+    text = member.render(flags)
+    path = Path(output) if output else config_file(host)
+    if output == "-":
+        return session.answer({"host": host, "config": "-", "text": text}, lambda style: text.rstrip())
+    if path.exists() and not force:
+        raise UsageError(
+            f"{path} is there already", remedy=f"edit it, or {session.command_line(extra='--force')}"
+        )
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", remedy="name another with --output"
+        ) from error
+    told = f"wrote {path}; next: binderbox check {host}"
+    return session.answer({"host": host, "config": str(path), "text": text}, lambda style: told)
+
+
+@click.command()
+@options.host_argument
+@options.sources
+@options.option("--short", is_flag=True, help="Only what does not hold, to paste into a chat.")
+@options.common
+@click.pass_obj
+def check(
+    session: Session,
+    host: str,
+    config: Path | None,
+    bundle: Path | None,
+    bundle_sha256: str | None,
+    short: bool,
+) -> int:
+    """Check a host; nothing is changed.
+
+    Before an install: whether the host is fit. After it: also whether every part does what it should.
+
+    \b
+    binderbox check host.example
+    """
+    session.start("check", host)
+
+    from binderbox.cli.target import sources
+    from binderbox.report import render_checks, render_short
+    from binderbox.results import CheckRequest
+
+    request = CheckRequest(session.connection(host), sources(host, config, bundle, bundle_sha256))
+
+    from binderbox.operate import check_host
+
+    report = check_host(request, session.progress)
+    return session.answer(
+        report, lambda style: render_short(report) if short else render_checks(report, style)
+    )
+
+
+@click.command()
+@options.host_argument
+@options.sources
+@options.option("--exit-code", is_flag=True, help="Exit with 6 when changes wait.")
+@options.option("--diff", is_flag=True, help="Show the differences of files and charts.")
+@options.common
+@click.pass_obj
+def plan(
+    session: Session,
+    host: str,
+    config: Path | None,
+    bundle: Path | None,
+    bundle_sha256: str | None,
+    exit_code: bool,
+    diff: bool,
+) -> int:
+    """Show what install would do, and why each value is what it is.
+
+    \b
+    binderbox plan host.example --diff
+    """
+    session.start("plan", host)
+
+    from binderbox.cli.target import sources
+    from binderbox.report import render_plan
+    from binderbox.results import PlanRequest
+
+    request = PlanRequest(session.connection(host), sources(host, config, bundle, bundle_sha256), diff)
+
+    from binderbox.operate import plan_host
+
+    result = plan_host(request, session.progress)
+    return session.answer(
+        result,
+        lambda style: render_plan(result, style, diff=diff),
+        exit_code=6 if exit_code and result.changed else 0,
+    )
+
+
+@click.command()
+@options.host_argument
+@options.sources
+@options.lock_wait
+@options.yes
+@options.common
+@click.pass_obj
+def install(
+    session: Session,
+    host: str,
+    config: Path | None,
+    bundle: Path | None,
+    bundle_sha256: str | None,
+    lock_wait: float,
+    yes: bool,
+) -> int:
+    """Make the host a working member, and prove it with a launch.
+
+    Ends with a repository that was never built before, built, launched and run. Killed anywhere, the same command
+    continues; on a finished host it reports no change.
+
+    \b
+    binderbox install host.example
+    """
+    session.start("install", host)
+
+    from binderbox.cli.target import sources
+    from binderbox.report import render_install
+    from binderbox.results import InstallRequest
+
+    request = InstallRequest(
+        session.connection(host), sources(host, config, bundle, bundle_sha256), lock_wait
+    )
+
+    from binderbox.operate import install as install_member
+
+    result = install_member(request, session.progress, session.confirm(yes))
+    return session.answer(result, lambda style: render_install(result, style))
+
+
+@click.command()
+@options.host_argument
+@options.option("--purge", is_flag=True, help="Remove data, secrets and config as well.")
+@options.lock_wait
+@options.yes
+@options.common
+@click.pass_obj
+def uninstall(session: Session, host: str, purge: bool, lock_wait: float, yes: bool) -> int:
+    """Take binderbox off the host; data stays unless --purge.
+
+    Works on half-made installs, and ends with a scan that must find nothing left over.
+
+    \b
+    binderbox uninstall host.example
+    """
+    session.start("uninstall", host)
+
+    from binderbox.report import render_uninstall
+    from binderbox.results import UninstallRequest
+
+    request = UninstallRequest(session.connection(host), purge, lock_wait)
+
+    from binderbox.operate import uninstall as uninstall_member
+
+    result = uninstall_member(request, session.progress, session.confirm(yes))
+    return session.answer(result, lambda style: render_uninstall(result, style))

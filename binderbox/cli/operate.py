@@ -1,0 +1,59 @@
+"""The commands for a member that runs: status, launch."""
+
+from __future__ import annotations
+
+import click
+
+from binderbox.cli import options
+from binderbox.cli.session import Session
+
+
+@click.command()
+@options.host_argument
+@options.common
+@click.pass_obj
+def status(session: Session, host: str) -> int:
+    """Show how the member is doing, on one screen.
+
+    \b
+    binderbox status host.example
+    """
+    session.start("status", host)
+
+    from binderbox.report import render_status
+    from binderbox.results import StatusRequest
+
+    request = StatusRequest(session.connection(host))
+
+    from binderbox.operate import status as look
+
+    result = look(request, session.progress)
+    return session.answer(result, lambda style: render_status(result, style))
+
+
+@click.command()
+@options.host_argument
+@click.argument("url", required=False, metavar="[URL]")
+@options.option("--ref", default="HEAD", show_default=True, help="Branch, tag or commit.")
+@options.option("--stop", is_flag=True, help="Stop the notebook's server once it has answered.")
+@options.common
+@click.pass_obj
+def launch(session: Session, host: str, url: str | None, ref: str, stop: bool) -> int:
+    """Launch a repository on the member, as a visitor would.
+
+    Without URL: a small sample repository that binderbox brings along.
+
+    \b
+    binderbox launch host.example https://github.com/binder-examples/requirements
+    """
+    session.start("launch", host)
+
+    from binderbox.report import render_launch
+    from binderbox.results import LaunchRequest
+
+    request = LaunchRequest(session.connection(host), url, ref, stop)
+
+    from binderbox.operate import launch as launch_repository
+
+    result = launch_repository(request, session.progress)
+    return session.answer(result, lambda style: render_launch(result, style))

@@ -1,0 +1,112 @@
+"""Options that several commands share. Each can also be given as BINDERBOX_ and its long name in capitals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from binderbox.cli.session import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """`click.option` with its environment variable, which `--help` shows."""
+    long = next(name for name in names if name.startswith("--"))
+    variable = "BINDERBOX_" + long.lstrip("-").upper().replace("-", "_")
+    return click.option(*names, envvar=variable, show_envvar=True, **settings)
+
+
+def _into_session(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Options before and after the command's name mean the same, so they end in one place."""
+    session = ctx.find_object(Session)
+    if session is not None and value and param.name is not None:
+        setattr(session, param.name, value)
+
+
+_COMMON = (
+    option(
+        "--json",
+        "json",
+        is_flag=True,
+        expose_value=False,
+        callback=_into_session,
+        help="Answer with JSON lines; the last is the result.",
+    ),
+    option(
+        "-v",
+        "--verbose",
+        "verbose",
+        count=True,
+        expose_value=False,
+        callback=_into_session,
+        help="Show details; -vv also commands and tracebacks.",
+    ),
+    option(
+        "--ssh-config",
+        "ssh_config",
+        type=click.Path(dir_okay=False, exists=True, path_type=Path),
+        expose_value=False,
+        callback=_into_session,
+        help="Read this ssh config instead of ~/.ssh/config.",
+    ),
+    option(
+        "--ask-sudo",
+        "ask_sudo",
+        is_flag=True,
+        expose_value=False,
+        callback=_into_session,
+        help="Ask for the password that sudo wants on the host (or set BINDERBOX_SUDO_PASSWORD).",
+    ),
+)
+
+
+def _all(decorators: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def common(function: F) -> F:
+    """--json, -v, --ssh-config and --ask-sudo."""
+    return _all(_COMMON)(function)
+
+
+def host_argument(function: F) -> F:
+    return click.argument("host", metavar="HOST")(function)
+
+
+def sources(function: F) -> F:
+    """--config, --bundle and --bundle-sha256."""
+    directory = click.Path(exists=True, path_type=Path)
+    return _all(
+        (
+            option(
+                "--config",
+                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                help="The member's config. Default: ./HOST.yaml if there is one, else the one the host holds.",
+            ),
+            option(
+                "--bundle", type=directory, help="Take artifacts from this directory, not from the Internet."
+            ),
+            option(
+                "--bundle-sha256", metavar="HEX", help="Accept the bundle whose lock file has this checksum."
+            ),
+        )
+    )(function)
+
+
+lock_wait = option(
+    "--lock-wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait as long for another client that works on the host.",
+)
+yes = option("--yes", "-y", is_flag=True, help="Answer every question with yes.")

@@ -1,0 +1,68 @@
+"""HOST on the command line: an ssh destination, or the word `demo`; and the config file that belongs to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from binderbox.errors import UsageError
+from binderbox.results import Connection, Sources
+
+DEMO = "demo"
+
+
+def connection(host: str, ssh_config: Path | None, *, ask_sudo: bool = False) -> Connection:
+    """How to reach HOST. Raises UsageError for what cannot be a destination, or when no demo host runs."""
+    if not host or host.startswith("-") or any(not c.isprintable() or c.isspace() for c in host):
+        raise UsageError(
+            f"{host!r} is no ssh destination",
+            cause="needed: a name, user@name, ssh://user@name:port, or an alias of your ssh config",
+            remedy="binderbox check host.example",
+        )
+    if host == DEMO and ssh_config is None:
+        from binderbox.cli import demo
+
+        ssh_config = demo.running().ssh_config
+    return Connection(host, ssh_config, _sudo_password(host, ask_sudo))
+
+
+def sources(host: str, config: Path | None, bundle: Path | None, bundle_sha256: str | None) -> Sources:
+    """Where config and artifacts come from: what was given, else ./HOST.yaml, else what the host holds."""
+    if bundle_sha256 is not None and (
+        len(bundle_sha256) != 64 or set(bundle_sha256.lower()) - set("0123456789abcdef")
+    ):
+        raise UsageError(
+            f"--bundle-sha256 {bundle_sha256}: needed are the 64 hexadecimal digits of the lock file's checksum",
+            remedy="sha256sum BUNDLE/bundle.lock.json",
+        )
+    if config is None and config_file(host).is_file():
+        config = config_file(host)
+    return Sources(config, bundle, bundle_sha256.lower() if bundle_sha256 else None)
+
+
+def config_file(host: str) -> Path:
+    """The file that `init` writes for a host: `ssh://root@host.example:2222` -> `host.example.yaml`."""
+    return Path(f"{host_name(host)}.yaml")
+
+
+def host_name(host: str) -> str:
+    """The destination without user, scheme and port, fit for a file name."""
+    name = urlsplit(host).hostname if "://" in host else host.rpartition("@")[2]
+    return (name or host).replace("/", "-")
+
+
+def _sudo_password(host: str, ask: bool) -> str | None:
+    given = os.environ.get("BINDERBOX_SUDO_PASSWORD")
+    if given or not ask:
+        return given or None
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "--ask-sudo needs a terminal to ask on",
+            remedy="set BINDERBOX_SUDO_PASSWORD, or run it in a terminal",
+        )
+    password: str = click.prompt(f"Password for sudo on {host}", hide_input=True, err=True)
+    return password

@@ -1,0 +1,83 @@
+"""What the door is told by its config file, a JSON object with exactly these keys."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import get_type_hints
+
+
+class ConfigFault(Exception):
+    """The config file is not one the door can work with."""
+
+
+@dataclass(frozen=True)
+class DoorConfig:
+    """Limits, addresses and paths.
+
+    + image_prefix: every tag that is built starts with it, REGISTRY/i- for example
+    + reserved_images: image names that are never built, whatever the prefix says
+    + platform: the node's, for example linux/amd64; no other is built
+    + build_slots: builds at the same time; others wait in the order in which they came
+    + idle_s: a pod that neither sends nor reads for so long is given up
+    + push_attempts_s: how long a push is tried again, before the image loses its protection
+    + api_*, namespace: where build pods are looked up, with a token that can read pods of that namespace
+    + registry_url: where images are pushed, e.g. http://10.43.0.50:5000 for names of `registry`
+    """
+
+    socket: str
+    state_dir: str
+    status_file: str
+    image_prefix: str
+    reserved_images: tuple[str, ...]
+    platform: str
+    build_slots: int
+    push_slots: int
+    max_connections: int
+    max_context_mb: int
+    max_context_files: int
+    max_build_s: int
+    idle_s: int
+    push_attempts_s: int
+    buildctl: str
+    buildkit_address: str
+    ctr: tuple[str, ...]
+    containerd_socket: str
+    containerd_namespace: str
+    api_server: str
+    api_ca_file: str
+    api_token_file: str
+    namespace: str
+    registry: str
+    registry_url: str
+    registry_user_file: str
+    registry_password_file: str
+
+
+def parse_config(text: str) -> DoorConfig:
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise ConfigFault(f"not JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise ConfigFault("expected a JSON object")
+    hints = get_type_hints(DoorConfig)
+    names = {field.name for field in fields(DoorConfig)}
+    faults = [f"{name}: missing" for name in sorted(names - raw.keys())]
+    faults += [f"{name}: unknown" for name in sorted(raw.keys() - names)]
+    values: dict[str, object] = {}
+    for name in sorted(names & raw.keys()):
+        value, wanted = raw[name], hints[name]
+        if wanted in (str, int):
+            if type(value) is not wanted:
+                faults.append(f"{name}: expected {wanted.__name__}, found {value!r}")
+            elif wanted is int and value < 1:
+                faults.append(f"{name}: expected at least 1, found {value}")
+            values[name] = value
+        elif not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            faults.append(f"{name}: expected a list of strings, found {value!r}")
+        else:
+            values[name] = tuple(value)
+    if faults:
+        raise ConfigFault("; ".join(faults))
+    return DoorConfig(**values)  # type: ignore[arg-type]

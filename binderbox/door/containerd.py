@@ -1,0 +1,89 @@
+"""What the door does with a built image in containerd: protect it, push it, let it go."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from pathlib import Path
+
+from .config import DoorConfig
+
+PIN = "io.cri-containerd.pinned"  # the kubelet's image GC skips an image with this label (containerd internal/cri)
+COMMAND_S = 60
+PUSH_S = 1800
+
+
+class ContainerdError(Exception):
+    """A command failed; the text holds its last words."""
+
+
+class Images:
+    """Images of containerd by name, through the `ctr` that comes with the node's Kubernetes."""
+
+    def __init__(self, config: DoorConfig) -> None:
+        self._config = config
+        self._hosts = Path(config.state_dir, "hosts")
+
+    def pin(self, tag: str) -> None:
+        self._ctr(["images", "label", tag, f"{PIN}=pinned"], COMMAND_S)
+
+    def unpin(self, tag: str) -> None:
+        self._ctr(["images", "label", tag, f"{PIN}="], COMMAND_S)
+
+    def digest(self, tag: str) -> str:
+        """Return the digest an image name points to, or an empty text if there is no such image."""
+        for line in self._ctr(["images", "list", f'name=="{tag}"'], COMMAND_S).splitlines()[1:]:
+            name, _, digest = line.split()[:3]
+            if name == tag:
+                return digest
+        return ""
+
+    def push(self, tag: str) -> None:
+        """Push to the registry, with its credential read afresh from the node's secrets.
+
+        The credential goes into a root-only file that ctr reads, because arguments can be seen by everybody.
+        """
+        self._write_hosts()
+        self._ctr(["images", "push", "--hosts-dir", str(self._hosts), tag], PUSH_S)
+
+    def _write_hosts(self) -> None:
+        user = Path(self._config.registry_user_file).read_text().strip()
+        password = Path(self._config.registry_password_file).read_text().strip()
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        text = (
+            f'[host."{self._config.registry_url}"]\n'
+            '  capabilities = ["pull", "resolve", "push"]\n'
+            f'  [host."{self._config.registry_url}".header]\n'
+            f'    Authorization = "Basic {token}"\n'
+        )
+        directory = self._hosts / self._config.registry
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = directory / f"hosts.toml.{os.getpid()}"
+        partial.unlink(missing_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        partial.rename(directory / "hosts.toml")
+
+    def _ctr(self, words: list[str], timeout_s: int) -> str:
+        command = [
+            *self._config.ctr,
+            f"--address={self._config.containerd_socket}",
+            f"--namespace={self._config.containerd_namespace}",
+            *words,
+        ]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                errors="replace",
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ContainerdError(f"ctr {words[1]}: {error}") from None
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:]  # warnings about the node come before it
+            raise ContainerdError(f"ctr {words[1]}: {last[0][-400:] if last else done.returncode}")
+        return done.stdout

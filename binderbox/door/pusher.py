@@ -1,0 +1,135 @@
+"""Pushes built images to the registry beside their launch, again and again until it works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .containerd import ContainerdError
+from .events import say
+from .spool import Pending, Spool
+
+FIRST_WAIT_S = 2.0
+LONGEST_WAIT_S = 300.0
+
+
+class ImageStore(Protocol):
+    def pin(self, tag: str) -> None: ...
+    def unpin(self, tag: str) -> None: ...
+    def digest(self, tag: str) -> str: ...
+    def push(self, tag: str) -> None: ...
+
+
+@dataclass
+class _Tries:
+    count: int = 0
+    next_at: float = 0.0
+    busy: bool = False
+
+
+@dataclass
+class Pusher:
+    """Owns the spool. An image in it carries the pin label, so that image GC leaves it alone."""
+
+    spool: Spool
+    images: ImageStore
+    give_up_s: float
+    _tries: dict[str, _Tries] = field(default_factory=dict)
+    _wake: threading.Condition = field(default_factory=threading.Condition)
+    _stopped: bool = False
+
+    def add(self, tag: str, digest: str, repository: str) -> None:
+        """Take an image over: when this returns, a restart cannot lose it.
+
+        The pin follows at once but beside: it takes longer than everything else between the end of a build and
+        its launch, and the kubelet leaves an image alone for its first two minutes (imageMinimumGCAge).
+        """
+        with self._wake:
+            pending = self.spool.add(tag, digest, repository)
+            self._wake.notify()
+        threading.Thread(target=self._pin_held, args=(pending,), daemon=True).start()
+
+    def work(self) -> None:
+        """Push until `stop`; run by as many threads as there may be pushes at once."""
+        while (pending := self._take()) is not None:
+            started = time.monotonic()
+            try:
+                gone = not self.images.digest(pending.tag)
+                if not gone:
+                    self.images.push(pending.tag)
+            except Exception as error:  # nothing about one image may stop the pushing of others
+                self._failed(pending, str(error) or repr(error))
+            else:
+                self._finished(pending, gone, time.monotonic() - started)
+
+    def repin(self) -> None:
+        """Put the pin back on everything that waits: a restart of containerd's plugins or a rebuild drops it."""
+        for pending in self.spool.all():
+            self._pin_held(pending)
+
+    def stop(self) -> None:
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+
+    def _take(self) -> Pending | None:
+        with self._wake:
+            while not self._stopped:
+                now, waits = time.monotonic(), [30.0]
+                for pending in self.spool.all():
+                    tries = self._tries.setdefault(pending.made, _Tries())
+                    if not tries.busy and tries.next_at <= now:
+                        tries.busy = True
+                        return pending
+                    if not tries.busy:
+                        waits.append(tries.next_at - now)
+                self._wake.wait(min(waits))
+        return None
+
+    def _finished(self, pending: Pending, gone: bool, seconds: float) -> None:
+        with self._wake:
+            self._tries.pop(pending.made, None)
+            if self.spool.holds(pending):  # else the tag was built again meanwhile, and its turn comes
+                if not gone:
+                    self._unpin(pending.tag)
+                self.spool.remove(pending)
+        what = {"event": "push-dropped", "fault": "the image is gone"} if gone else {"event": "pushed"}
+        say(**what, tag=pending.tag, repository=pending.repository, seconds=round(seconds, 1))
+
+    def _failed(self, pending: Pending, fault: str) -> None:
+        with self._wake:
+            tries = self._tries[pending.made]
+            tries.busy = False
+            tries.count += 1
+            wait_s = min(FIRST_WAIT_S * 2 ** min(tries.count - 1, 10), LONGEST_WAIT_S)
+            tries.next_at = time.monotonic() + wait_s
+            given_up = time.time() - pending.built_at > self.give_up_s and self.spool.holds(pending)
+            if given_up:
+                self._unpin(pending.tag)
+                self.spool.remove(pending)
+                self._tries.pop(pending.made, None)
+        say(
+            "push-given-up" if given_up else "push-failed",
+            tag=pending.tag,
+            repository=pending.repository,
+            fault=fault,
+            tries=tries.count,
+            next_in_s=None if given_up else wait_s,
+        )
+
+    def _pin_held(self, pending: Pending) -> None:
+        with self._wake:  # or a pin could come after the push that takes it off
+            if not self.spool.holds(pending):
+                return
+            try:
+                self.images.pin(pending.tag)
+            except ContainerdError as error:
+                say("pin-failed", tag=pending.tag, fault=str(error))
+
+    def _unpin(self, tag: str) -> None:
+        try:
+            self.images.unpin(tag)
+        except ContainerdError as error:
+            say("unpin-failed", tag=tag, fault=str(error))

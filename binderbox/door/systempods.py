@@ -1,0 +1,253 @@
+"""Keeps the firewall's set of system pods equal to what the API server says; run on the node as a unit of its own.
+
+All pods share one bridge and one network, so the firewall can tell the hub from a user only by address, and only
+Kubernetes knows addresses. This program watches pods and writes the addresses of the member's own ones into one
+nftables set. Whatever is not in it is untrusted, so every failure here closes and none opens:
+
+- a pod counts only with a known address, not on the host's network, not ended, and with the right namespace or label;
+- an address that two live pods claim counts only if both are system pods;
+- the API server out of reach: the set stays as it is, no pod can be made meanwhile; the unit stopped: it is emptied;
+- the set is compared with the kernel's every 5 s, because loading the firewall's rules empties it.
+
+The list of pods is read again at least once a minute. Standard library only: it runs with the node's own Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+WATCH_S = 60  # then the list is read again
+CHECK_S = 5
+RETRY_S = 1
+NFT_S = 10
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which pods are the member's own: all of `whole_namespaces`, and these components of `hub_namespace`."""
+
+    pod_cidr: str
+    whole_namespaces: tuple[str, ...]
+    hub_namespace: str
+    components: tuple[str, ...]
+
+
+def is_system(pod: dict[str, Any], rules: Rules) -> bool:
+    """Say whether a pod is one of the member's own."""
+    metadata = pod.get("metadata") or {}
+    namespace = metadata.get("namespace")
+    if namespace in rules.whole_namespaces:
+        return True
+    return (
+        namespace == rules.hub_namespace
+        and (metadata.get("labels") or {}).get("component") in rules.components
+    )
+
+
+def system_addresses(pods: Iterable[dict[str, Any]], rules: Rules) -> frozenset[str]:
+    """Return the addresses that only system pods have."""
+    network = ipaddress.ip_network(rules.pod_cidr)
+    system: set[str] = set()
+    others: set[str] = set()
+    for pod in pods:
+        status, spec = pod.get("status") or {}, pod.get("spec") or {}
+        if spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
+            continue
+        for text in {status.get("podIP"), *(one.get("ip") for one in status.get("podIPs") or [])}:
+            try:
+                known = text and ipaddress.ip_address(text) in network
+            except ValueError:
+                continue
+            if known:
+                (system if is_system(pod, rules) else others).add(str(text))
+    return frozenset(system - others)
+
+
+@dataclass
+class PodSet:
+    """Pods as last heard of, by uid."""
+
+    rules: Rules
+    pods: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def replace(self, items: Iterable[dict[str, Any]]) -> None:
+        self.pods = {pod["metadata"]["uid"]: pod for pod in items}
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in one event of the watch; anything else than a pod's raises ValueError, and the list is read again."""
+        kind, pod = event.get("type"), event.get("object") or {}
+        if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") or "metadata" not in pod:
+            raise ValueError(f"the watch ended with {kind}: {pod.get('message', '')}")
+        if kind == "DELETED":
+            self.pods.pop(pod["metadata"]["uid"], None)
+        elif kind != "BOOKMARK":
+            self.pods[pod["metadata"]["uid"]] = pod
+
+    def addresses(self) -> frozenset[str]:
+        return system_addresses(self.pods.values(), self.rules)
+
+
+class Api:
+    """The list and the watch of all pods, with the token of a service account that can read pods only."""
+
+    def __init__(self, server: str, secret_file: str) -> None:
+        self._url = f"{server}/api/v1/pods"
+        self._secret_file = secret_file
+
+    def _open(self, query: str, timeout_s: float) -> http.client.HTTPResponse:
+        with open(self._secret_file, encoding="utf-8") as secret:
+            data = json.load(secret)["data"]
+        token, authority = (base64.b64decode(data[key]).decode() for key in ("token", "ca.crt"))
+        request = urllib.request.Request(self._url + query, headers={"Authorization": f"Bearer {token}"})
+        context = ssl.create_default_context(cadata=authority)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=timeout_s, context=context)
+        return answer
+
+    def list(self) -> tuple[list[dict[str, Any]], str]:
+        with self._open("", 30) as answer:
+            found = json.load(answer)
+        return found["items"] or [], found["metadata"]["resourceVersion"]
+
+    def watch(self, version: str) -> Iterator[dict[str, Any]]:
+        with self._open(
+            f"?watch=1&resourceVersion={version}&timeoutSeconds={WATCH_S}", WATCH_S + 15
+        ) as answer:
+            for line in answer:
+                yield json.loads(line)
+
+
+class KernelSet:
+    """One set of one nftables table, written in one transaction."""
+
+    def __init__(self, table: str, name: str) -> None:
+        self._table, self._name = table, name
+
+    def read(self) -> frozenset[str]:
+        shown = self._nft("-j", "list", "set", "inet", self._table, self._name)
+        for item in json.loads(shown)["nftables"]:
+            if "set" in item:
+                return frozenset(map(str, item["set"].get("elem", [])))
+        return frozenset()
+
+    def write(self, addresses: frozenset[str]) -> None:
+        rows = [f"flush set inet {self._table} {self._name}"]
+        if addresses:
+            elements = ", ".join(sorted(addresses))
+            rows.append(f"add element inet {self._table} {self._name} {{ {elements} }}")
+        self._nft("-f", "-", text="\n".join(rows) + "\n")
+
+    def _nft(self, *argv: str, text: str | None = None) -> str:
+        done = subprocess.run(
+            ["nft", *argv], input=text, capture_output=True, text=True, timeout=NFT_S, check=False
+        )
+        if done.returncode:
+            raise OSError(f"nft {' '.join(argv)}: {done.stderr.strip()}")
+        return done.stdout
+
+
+class Keeper:
+    """Makes the kernel's set equal to the wanted one: at once when that changes, and every few seconds anyway."""
+
+    def __init__(self, kernel: KernelSet) -> None:
+        self._kernel = kernel
+        self._wanted: frozenset[str] | None = None
+        self._changed = threading.Event()
+        self._ready = False
+
+    def want(self, addresses: frozenset[str]) -> None:
+        if addresses != self._wanted:
+            self._wanted = addresses
+            self._changed.set()
+
+    def run(self) -> None:
+        while True:
+            self._changed.wait(CHECK_S)
+            self._changed.clear()
+            try:
+                self.ensure()
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
+                say(f"the firewall's set cannot be written: {error}")
+                time.sleep(RETRY_S)
+                self._changed.set()
+
+    def ensure(self) -> None:
+        wanted = self._wanted
+        if wanted is None:
+            return
+        found = self._kernel.read()
+        if found != wanted:
+            self._kernel.write(wanted)
+            say(f"system pods: added {sorted(wanted - found)}, removed {sorted(found - wanted)}")
+        if not self._ready:
+            self._ready = True
+            tell_systemd("READY=1")
+
+
+def follow(api: Api, pods: PodSet, keeper: Keeper) -> None:
+    """Read the list, then the watch, for ever."""
+    while True:
+        try:
+            items, version = api.list()
+            pods.replace(items)
+            keeper.want(pods.addresses())
+            for event in api.watch(version):
+                pods.hear(event)
+                keeper.want(pods.addresses())
+        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
+            say(f"the API server does not say which pods there are: {error}")
+            time.sleep(RETRY_S)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def tell_systemd(text: str) -> None:
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.connect("\0" + address[1:] if address.startswith("@") else address)
+            sock.send(text.encode())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="keep the firewall's set of system pods")
+    parser.add_argument("--api", default="https://127.0.0.1:6443")
+    parser.add_argument(
+        "--secret", required=True, help="the service account's secret as JSON (kubectl get -o json)"
+    )
+    parser.add_argument("--table", default="binderbox")
+    parser.add_argument("--set", default="system_pods")
+    parser.add_argument("--pod-cidr", required=True)
+    parser.add_argument(
+        "--namespace", action="append", default=[], help="all pods of it are the member's own"
+    )
+    parser.add_argument("--hub-namespace", required=True)
+    parser.add_argument(
+        "--component", action="append", default=[], help="label of the member's own pods there"
+    )
+    given = parser.parse_args(argv)
+    rules = Rules(given.pod_cidr, tuple(given.namespace), given.hub_namespace, tuple(given.component))
+    keeper = Keeper(KernelSet(given.table, given.set))
+    threading.Thread(target=keeper.run, daemon=True).start()
+    follow(Api(given.api, given.secret), PodSet(rules), keeper)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What is true of a host before anything is decided: plain frozen data, gathered elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A socket that waits for connections; `owner` is the process name, `unit` its systemd unit."""
+
+    port: int
+    proto: str
+    address: str = ""
+    owner: str = ""
+    pid: int | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Whether `target` (host:port) answered a connection from the host, and why not."""
+
+    target: str
+    ok: bool
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The config that the last run applied on the node."""
+
+    text: str
+    sha256: str = ""
+    who: str = ""
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """A host as it was found.
+
+    Sizes in GB (10^9 bytes), times in the unit of their name; `None` where it could not be found out.
+    """
+
+    name: str
+    os_id: str
+    os_version: str
+    arch: str
+    kernel: str
+    cpus: int
+    ram_gb: float
+    swap_gb: float
+    disk_gb: float
+    disk_free_gb: float
+    fsync_ms: float | None
+    clock_offset_s: float | None
+    clock_synced: bool | None
+    cgroup_version: int
+    missing_modules: tuple[str, ...]
+    missing_packages: tuple[str, ...]
+    listeners: tuple[Listener, ...]
+    outbound: tuple[Reach, ...]
+    resolvers: tuple[str, ...]
+    address: str
+    interface: str
+    addresses: tuple[str, ...]
+    sudo: bool
+    ssh_ports: tuple[int, ...] = (22,)
+    applied: Applied | None = None
+    followed: str | None = None
+    bundle_sha256: str | None = None  # the digest of the lock that an operator has accepted
+    bundle_lock: str | None = None  # that lock, when the node was installed from a bundle
+    secrets: tuple[str, ...] = ()
+    installed_units: tuple[str, ...] = ()
+    recorded_other_gb: float | None = None  # of `disk`: what else took of the disk at the first install
+    ours_gb: float = 0.0  # what our own data already takes, so that a second run plans the same ceilings
+
+
+def make_facts(raw: Mapping[str, Any]) -> HostFacts:
+    """Build HostFacts from the mapping that `world.gather` returns; a missing key raises KeyError."""
+    known = {name: raw[name] for name in HostFacts.__dataclass_fields__ if name in raw}
+    lists = ("missing_modules", "missing_packages", "resolvers", "addresses", "secrets", "installed_units")
+    known |= {name: tuple(known[name]) for name in lists if name in known}
+    known["ssh_ports"] = tuple(known.get("ssh_ports") or (22,))
+    known["listeners"] = tuple(Listener(**one) for one in raw["listeners"])
+    known["outbound"] = tuple(Reach(**one) for one in raw["outbound"])
+    known["applied"] = Applied(**raw["applied"]) if raw.get("applied") else None
+    return HostFacts(**known)

@@ -1,0 +1,163 @@
+"""The files that make a k3s server ours, as text from plain data."""
+
+from __future__ import annotations
+
+import json
+
+import yaml
+
+from binderbox import layout
+
+MANIFEST = f"{layout.K3S_DATA}/server/manifests/binderbox.yaml"
+
+UNIT = f"""\
+[Unit]
+Description=k3s, set up by binderbox
+Documentation=https://docs.k3s.io
+Wants=network-online.target
+After=network-online.target binderbox-firewall.service
+Requires=binderbox-firewall.service
+
+[Service]
+Type=notify
+ExecStartPre=-/sbin/modprobe -a {" ".join(layout.MODULES)}
+ExecStart={layout.K3S} server
+# Pods go on while the server restarts; uninstall stops them itself.
+KillMode=process
+Delegate=yes
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+OOMScoreAdjust=-500
+TimeoutStartSec=300
+Restart=always
+RestartSec=5s
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def render_config() -> str:
+    """k3s's own config; everything packaged that binderbox brings itself is off.
+
+    `node-cidr-mask-size` counts at the first start only, for ever after: k3s#10442.
+    """
+    config = {
+        "disable": ["traefik", "servicelb", "local-storage", "metrics-server"],
+        "disable-helm-controller": True,
+        "secrets-encryption": True,
+        "write-kubeconfig-mode": "0600",
+        "cluster-cidr": layout.POD_CIDR,
+        "service-cidr": layout.SERVICE_CIDR,
+        "cluster-dns": layout.CLUSTER_DNS,
+        "kube-controller-manager-arg": [f"node-cidr-mask-size={layout.NODE_CIDR_MASK}"],
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def render_kubelet(
+    *,
+    max_pods: int,
+    system_reserved_gb: float,
+    eviction_hard_gb: float,
+    image_gc_high_percent: int,
+    image_gc_low_percent: int,
+) -> str:
+    """The kubelet's drop-in: k3s reads it from agent/etc/kubelet.conf.d since 1.32 (k3s#2116)."""
+    disk_floor = f"{eviction_hard_gb:g}G"
+    config = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "maxPods": max_pods,
+        "podPidsLimit": 4096,
+        "systemReserved": {"memory": f"{round(system_reserved_gb * 1000)}M"},
+        "evictionHard": {
+            "memory.available": "200M",
+            "nodefs.available": disk_floor,
+            "imagefs.available": disk_floor,
+            "nodefs.inodesFree": "3%",
+        },
+        "imageGCHighThresholdPercent": image_gc_high_percent,
+        "imageGCLowThresholdPercent": image_gc_low_percent,
+        "containerLogMaxSize": "10Mi",
+        "containerLogMaxFiles": 3,
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def render_registries(user: str, password: str) -> str:
+    """Where containerd finds the registry, and its one credential. Secret: root alone may read it."""
+    # JSON is YAML, and leaves no doubt about quotes in a password.
+    return json.dumps(
+        {
+            "mirrors": {layout.REGISTRY: {"endpoint": [f"http://{layout.REGISTRY_IP}:5000"]}},
+            "configs": {layout.REGISTRY: {"auth": {"username": user, "password": password}}},
+        },
+        indent=1,
+    )
+
+
+def render_manifest() -> str:
+    """What every later part stands on: the namespaces, the priority of our pods, the node programs' reader.
+
+    The door and the watcher of system pods read pods, and nothing else, with the token of `node-reader`.
+    """
+    reader = {"kind": "ServiceAccount", "name": "node-reader", "namespace": layout.NAMESPACE}
+    labels = {"app.kubernetes.io/managed-by": "binderbox"}
+    objects = [
+        *(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+            for name in (layout.NAMESPACE, layout.HUB_NAMESPACE)
+        ),
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "binderbox-system", "labels": labels},
+            "value": 10000,  # above user pods: mybinder.org-deploy 06864b47
+            "description": "the member's own parts; a user pod goes first",
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": reader["name"], "namespace": reader["namespace"], "labels": labels},
+            "automountServiceAccountToken": False,
+        },
+        {
+            # BinderHub gives its build pods no account of their own, and a build has no use for a token.
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "default", "namespace": layout.HUB_NAMESPACE, "labels": labels},
+            "automountServiceAccountToken": False,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": "node-reader",
+                "namespace": layout.NAMESPACE,
+                "labels": labels,
+                "annotations": {"kubernetes.io/service-account.name": "node-reader"},
+            },
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "binderbox-node-reader", "labels": labels},
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "binderbox-node-reader", "labels": labels},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "binderbox-node-reader",
+            },
+            "subjects": [reader],
+        },
+    ]
+    return yaml.safe_dump_all(objects, sort_keys=False)

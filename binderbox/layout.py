@@ -1,0 +1,86 @@
+"""Where everything of ours lies on a node, and the few addresses that never change after the first start.
+
+Paths are absolute and as text, because they end up in unit files, commands and charts.
+"""
+
+ETC = "/etc/binderbox"
+SECRETS = f"{ETC}/secrets"
+CA = f"{ETC}/ca"
+MEMBER_FILE = f"{ETC}/member.yaml"
+APPLIED_FILE = f"{ETC}/applied.json"
+FOLLOWED_FILE = f"{ETC}/followed.toml"
+FIREWALL_FILE = f"{ETC}/firewall.nft"
+BUNDLE_FILE = f"{ETC}/bundle.sha256"
+BUNDLE_LOCK_FILE = f"{ETC}/bundle.lock.json"
+
+DATA = "/var/lib/binderbox"
+AUDIT_FILE = f"{DATA}/audit.log"
+ARTIFACTS = f"{DATA}/artifacts"
+CHARTS = f"{DATA}/charts"
+
+LIB = "/usr/local/lib/binderbox"
+BIN = f"{LIB}/bin"
+ENGINE = f"{LIB}/engine"
+DOOR = f"{LIB}/door"
+
+RUN = "/run/binderbox"
+DOOR_RUN = f"{RUN}/door"
+DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
+BUILDKIT_SOCKET = f"{RUN}/buildkit/buildkitd.sock"
+
+K3S = "/usr/local/bin/k3s"
+K3S_DATA = "/var/lib/rancher/k3s"
+K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
+K3S_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
+K3S_IMAGES = f"{K3S_DATA}/agent/images"
+KUBELET_CONFIG = f"{K3S_DATA}/agent/etc/kubelet.conf.d/50-binderbox.conf"
+KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
+CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
+RUNC = f"{K3S_DATA}/data/current/bin/runc"
+
+SYSTEMD = "/etc/systemd/system"
+UNITS = (
+    "binderbox-systempods.service",
+    "binderbox-door.service",
+    "binderbox-buildkitd.service",
+    "k3s.service",
+    "binderbox-firewall.service",
+)  # in the order in which uninstall stops them
+
+NAMESPACE = "binderbox"
+HUB_NAMESPACE = "binderhub"
+
+POD_CIDR = "10.42.0.0/16"  # k3s's own default
+SERVICE_CIDR = "10.43.0.0/16"  # k3s's own default
+BUILD_CIDR = "10.44.0.0/16"
+NODE_CIDR_MASK = 22  # k3s gives a node a /24, which caps it at 254 pods for ever: k3s#10442
+POD_GATEWAY = "10.42.0.1"  # the node's address on the pod bridge: first of its first podCIDR
+CLUSTER_DNS = "10.43.0.10"
+POD_INTERFACE = "cni0"
+BUILD_INTERFACE = "bbxbuild0"
+
+REGISTRY_IP = "10.43.0.50"
+REGISTRY = "registry.binderbox.svc:5000"
+IMAGE_PREFIX = f"{REGISTRY}/i-"
+BUCKET = "registry"
+OBJECTSTORE_PORT = 9000
+
+BUILDS_SLICE = "binderbox-builds.slice"
+SAMPLE_PORT = 9418  # git's own port; something listens there only while a sample is being launched
+
+PACKAGES = (
+    "ca-certificates",
+    "conntrack",
+    "curl",
+    "ethtool",
+    "git",
+    "iproute2",
+    "iptables",
+    "kmod",
+    "nftables",
+    "python3",
+    "socat",
+    "xz-utils",
+    "zstd",
+)  # what k3s, kube-proxy, the door and the proof need on a bare Debian or Ubuntu
+MODULES = ("br_netfilter", "overlay", "nf_conntrack", "nf_tables")

@@ -1,0 +1,36 @@
+"""Print, as JSON, which of the targets in a file can be opened from here: {"name": true or "the error"}."""
+
+import json
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+TIMEOUT_S = 3
+
+
+def reach(target):
+    """True when the target ("host:port", "dns:NAME" or "unix:PATH") answers, else the error's text."""
+    try:
+        if target.startswith("dns:"):
+            socket.getaddrinfo(target[4:], None)
+        elif target.startswith("unix:"):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(TIMEOUT_S)
+                client.connect(target[5:])
+        else:
+            host, port = target.rsplit(":", 1)
+            socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S).close()
+    except OSError as error:
+        return str(error) or type(error).__name__
+    return True
+
+
+def main(path):
+    with open(path) as file:
+        targets = json.load(file)
+    with ThreadPoolExecutor(len(targets)) as pool:
+        print(json.dumps(dict(zip(targets, pool.map(reach, targets.values()), strict=True))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,36 @@
+"""The secrets that a node keeps: which are made there, which an operator gives, and what each is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SecretKind:
+    """One secret; `made` says how the node makes it (make-secrets.sh), None that an operator gives it."""
+
+    name: str
+    purpose: str
+    made: str | None = None
+
+
+KINDS = (
+    SecretKind("registry-http-secret", "signs the registry's upload states", "hex32"),
+    SecretKind("registry-user", "the registry's one user", "text:binderbox"),
+    SecretKind("registry-password", "its password", "hex24"),
+    SecretKind("registry-htpasswd", "the same pair as the registry checks it", "bcrypt:binderbox:registry-password"),
+    SecretKind("s3-root-user", "administers the object store", "hex10"),
+    SecretKind("s3-root-password", "its password", "hex20"),
+    SecretKind("s3-registry-access-key", "the registry's key, good for its bucket alone", "hex10"),
+    SecretKind("s3-registry-secret-key", "the secret half of it", "hex20"),  # MinIO takes 40 characters at most
+    SecretKind("hub-cookie-secret", "signs JupyterHub's cookies", "hex32"),
+    SecretKind("hub-crypt-key", "encrypts JupyterHub's stored state", "hex32"),
+    SecretKind("proxy-token", "JupyterHub to its proxy", "hex32"),
+    SecretKind("binder-service-token", "BinderHub to JupyterHub", "hex32"),
+    SecretKind("build-token", "the federation's: launches from mybinder.org carry a token signed with it"),
+    SecretKind("github-client-id", "GitHub OAuth application, for more than 60 calls an hour"),
+    SecretKind("github-client-secret", "its secret"),
+)
+
+MADE = {kind.name: kind.made for kind in KINDS if kind.made}
+GIVEN = {kind.name: kind.purpose for kind in KINDS if kind.made is None}

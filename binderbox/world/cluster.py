@@ -1,0 +1,67 @@
+"""Kubernetes, asked on the node through the shell that is open already.
+
+kubectl on the node costs one round trip, needs no forward, and no credential of the cluster leaves the host.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from binderbox import layout
+from binderbox.errors import StepFailed
+from binderbox.world.hosts import Host
+
+KUBECTL = (layout.K3S, "kubectl", "--request-timeout=15s")
+
+
+def kubectl(host: Host, *args: str, stdin: bytes | None = None, timeout_s: float = 60) -> str:
+    """What kubectl printed; raises StepFailed with its stderr."""
+    output = host.run([*KUBECTL, *args], stdin=stdin, timeout_s=timeout_s)
+    if output.code:
+        raise StepFailed(
+            f"{host.name}: kubectl {' '.join(args)} failed",
+            cause=output.stderr.decode(errors="replace").strip(),
+            remedy=f"look at it with: binderbox status {host.name}",
+        )
+    return output.stdout.decode(errors="replace")
+
+
+def kubectl_json(host: Host, *args: str) -> Any:
+    """The object or list that kubectl answered; `get --raw PATH` is JSON already."""
+    form = () if "--raw" in args else ("-o", "json")
+    return json.loads(kubectl(host, *args, *form))
+
+
+def pods_of_image(host: Host, image: str) -> list[Mapping[str, Any]]:
+    """The user pods that run `image`, newest first."""
+    pods = kubectl_json(host, "get", "pods", "-n", layout.HUB_NAMESPACE, "-l", "component=singleuser-server")
+    running = [
+        pod for pod in pods["items"] if any(one["image"] == image for one in pod["spec"]["containers"])
+    ]
+    return sorted(running, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
+
+
+def events_of(host: Host, namespace: str, kind: str, name: str) -> list[str]:
+    """An object's events, oldest first, as "Reason: message"."""
+    selector = f"involvedObject.kind={kind},involvedObject.name={name}"
+    events = kubectl_json(host, "get", "events", "-n", namespace, "--field-selector", selector)["items"]
+    events.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+    return [f"{event['reason']}: {event['message']}" for event in events]
+
+
+def pod_log(host: Host, namespace: str, selector: str, lines: int) -> tuple[str, ...]:
+    """The last log lines of the pods that match; empty where there are none."""
+    args: Sequence[str] = ("logs", "-n", namespace, "-l", selector, "--all-containers", f"--tail={lines}")
+    return tuple(kubectl(host, *args).splitlines())
+
+
+def kubectl_or_nothing(host: Host, *args: str) -> list[str]:
+    """What kubectl printed, by lines; nothing where it failed, for looking at what is broken anyway."""
+    return host.run([*KUBECTL, *args], timeout_s=60).stdout.decode(errors="replace").splitlines()
+
+
+def service_address(host: Host, namespace: str, name: str) -> str:
+    """The ClusterIP of a service, which the node itself can reach."""
+    return str(kubectl_json(host, "get", "service", "-n", namespace, name)["spec"]["clusterIP"])

@@ -1,0 +1,89 @@
+"""The builder: BuildKit on k3s's containerd, limits for build steps, the build door, and the engine for build pods."""
+
+from __future__ import annotations
+
+from importlib.resources import files as resources
+
+from binderbox.deploys.operations import artifacts, files, reader
+from pyinfra.api import deploy
+from pyinfra.operations import systemd
+
+from binderbox import builder, layout
+from binderbox.builder import BuilderInputs
+
+BUILDKITD_FILE = f"{layout.SYSTEMD}/{builder.BUILDKITD_UNIT}"
+DOOR_FILE = f"{layout.SYSTEMD}/{builder.DOOR_UNIT}"
+SLICE_FILE = f"{layout.SYSTEMD}/{layout.BUILDS_SLICE}"
+
+
+@deploy("Start the builder")
+def install_builder(inputs: BuilderInputs) -> None:
+    """Install BuildKit and the build door; each restarts only when something of its own changed."""
+    artifacts.place(name="fetch BuildKit", artifact=inputs.buildkit, bundle=inputs.bundle)
+    programs = artifacts.extract(
+        name="install BuildKit",
+        archive=artifacts.path_of(inputs.buildkit),
+        members={f"bin/{name}": f"{layout.BIN}/{name}" for name in builder.PROGRAMS},
+    )
+    directories = files.directories({f"{inputs.data_dir}/buildkit": 0o700, f"{inputs.data_dir}/door": 0o700})
+    credential = reader.credential(name="take the credential for reading pods", directory=builder.READER)
+    buildkit = files.contents(
+        {
+            builder.BUILDKITD_CONFIG: files.Content(builder.render_buildkitd(inputs), 0o600),
+            BUILDKITD_FILE: files.Content(builder.render_buildkitd_unit(inputs)),
+        }
+    )
+    limits = files.contents(
+        {
+            SLICE_FILE: files.Content(builder.render_slice(inputs)),
+            builder.SCOPE_LIMITS: files.Content(builder.render_scope_limits(inputs)),
+        }
+    )
+    door = files.contents(
+        {
+            builder.DOOR_CONFIG: files.Content(builder.render_door(inputs), 0o600),
+            DOOR_FILE: files.Content(builder.render_door_unit(inputs)),
+            **{path: files.Content(text) for path, text in door_tree().items()},
+        }
+    )
+    files.contents({path: files.Content(text) for path, text in engine_tree().items()})
+
+    units = [buildkit[1], *limits, door[1]]
+    systemd.daemon_reload(
+        name="read the builder's units", _if=files.any_changed(units)
+    )  # limits hold at once
+    for service, parts in (
+        (builder.BUILDKITD_UNIT, [programs, *directories, *buildkit]),
+        (builder.DOOR_UNIT, [*directories, credential, *door]),
+    ):
+        systemd.service(
+            name=f"restart {service} with its new settings",
+            service=service,
+            restarted=True,
+            _if=files.any_changed(parts),
+        )
+        systemd.service(name=f"start {service}", service=service, running=True, enabled=True)
+
+
+def engine_tree() -> dict[str, str]:
+    """Path on the node to text: a directory for PYTHONPATH in build pods, where repo2docker finds the engine."""
+    package = {f"binderbox_engine/{name}": text for name, text in _sources("binderbox.engine").items()}
+    package["binderbox_engine-1.dist-info/entry_points.txt"] = builder.render_entry_points()
+    return {f"{layout.ENGINE}/{name}": text for name, text in package.items()}
+
+
+def door_tree() -> dict[str, str]:
+    """Path on the node to text: a directory for the door's own PYTHONPATH, under the names it has here."""
+    engine = _sources("binderbox.engine")
+    package = {f"binderbox/door/{name}": text for name, text in _sources("binderbox.door").items()}
+    package |= {f"binderbox/engine/{name}": engine[name] for name in ("__init__.py", "wire.py")}
+    package["binderbox/__init__.py"] = ""
+    return {f"{layout.DOOR}/{name}": text for name, text in package.items()}
+
+
+def _sources(package: str) -> dict[str, str]:
+    return {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in sorted(resources(package).iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".py")
+    }

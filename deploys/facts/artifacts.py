@@ -1,0 +1,64 @@
+"""Whether artifacts on the node are what their checksum says, without reading hundreds of megabytes every time.
+
+Beside a verified file lies its mark, `<file>.ok`: size, time of change and sha256. As long as size and time are as
+marked, the file counts as verified; otherwise it is hashed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from binderbox.deploys.facts.states import checked
+from pyinfra.api import FactBase, QuoteString
+
+from binderbox.world.connector import Looking
+
+MARKED = 'printf "%s %s" "$(stat -c "%s %y" "$p")" "$s"'  # the text of a mark for file $p with checksum $s
+
+
+class ArtifactStates(FactBase):  # type: ignore[misc]  # pyinfra's class is untyped
+    """Path to True for each file that is there, has the checksum wanted for it, and is marked."""
+
+    def command(self, wanted: Mapping[str, str]) -> Looking:
+        """Ask about `wanted`: path to sha256."""
+        self._paths = list(wanted)
+        tests = [
+            part
+            for path, sha256 in wanted.items()
+            for part in ("check", QuoteString(checked(path)), QuoteString(sha256), ";")
+        ]
+        check = (
+            'check() { p=$1; s=$2; [ -f "$p" ] && [ "$(cat "$p.ok" 2>/dev/null)" = "$(' + MARKED + ')" ] '
+            '&& echo "ok $p"; };'
+        )
+        return Looking(check, *tests, "true")
+
+    def process(self, output: list[str]) -> dict[str, bool]:
+        """The paths that are as wanted."""
+        good = {line.removeprefix("ok ") for line in output}
+        return {path: path in good for path in self._paths}
+
+    def default(self) -> dict[str, bool]:  # type: ignore[override]
+        """None is there."""
+        return dict.fromkeys(self._paths, False)
+
+
+class Extracted(FactBase):  # type: ignore[misc]
+    """True if the files taken from an archive are still the ones that were taken from it."""
+
+    def command(self, archive: str, stamp: str, targets: Sequence[str]) -> Looking:
+        """Compare the stamp beside the archive with the files as they are now."""
+        names = [QuoteString(checked(target)) for target in targets]
+        now = ["stat", "-c", "'%s %a %y %n'", *names, "2>/dev/null"]
+        path = QuoteString(checked(f"{archive}.{stamp}"))
+        take = ['s="$(cat', path, '2>/dev/null)";', "[", "-n", '"$s"', "]", "&&"]
+        return Looking(*take, "[", '"$s"', "=", '"$(', *now, ')"', "]", "&&", "echo", "same", "||", "true")
+
+    def process(self, output: list[str]) -> bool:
+        """`same` was printed."""
+        return output == ["same"]
+
+    @staticmethod
+    def default() -> bool:
+        """Nothing was extracted."""
+        return False

@@ -1,0 +1,68 @@
+"""What the host itself must be like: directories with owners, kernel settings, modules, the record of the config."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Generator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from binderbox.deploys.facts.host import Loadable, Owners, Sysctls
+from binderbox.deploys.facts.states import FileText
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+
+from binderbox import layout
+
+Commands = Generator[StringCommand | FileUploadCommand, None, None]
+
+
+@operation()
+def directories(*, wanted: Sequence[tuple[str, str, int]]) -> Commands:
+    """Make directories with mode and owner.
+
+    + wanted: (path, mode in octal, owner id), parents before what is in them
+    """
+    there = host.get_fact(Owners, paths=[path for path, _, _ in wanted])
+    for path, mode, owner in wanted:
+        if there.get(path) != (mode, owner):
+            yield StringCommand(
+                "install", "-d", "-m", mode, "-o", str(owner), "-g", str(owner), QuoteString(path)
+            )
+
+
+@operation()
+def modules(*, names: Sequence[str]) -> Commands:
+    """Load kernel modules that are neither loaded nor built in."""
+    if missing := host.get_fact(Loadable, names=names):
+        yield StringCommand("modprobe", "-a", *(QuoteString(name) for name in missing))
+
+
+@operation()
+def sysctls(*, values: Mapping[str, int]) -> Commands:
+    """Give kernel settings their values now; a file of sysctl.d does the same at boot."""
+    found = host.get_fact(Sysctls, keys=list(values))
+    for key, value in values.items():
+        if found.get(key) != str(value):
+            yield StringCommand("sysctl", "-q", "-w", QuoteString(f"{key}={value}"))
+
+
+@operation()
+def applied(*, text: str, who: str, other_gb: float) -> Commands:
+    """Record the config that is being applied, with its hash, by whom and when; nothing when it is the same.
+
+    + other_gb: what else takes of the disk, so that the next plan starts from the same figure
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    try:
+        found = json.loads(host.get_fact(FileText, path=layout.APPLIED_FILE) or "{}")
+    except ValueError:  # cut off by a power cut; written anew below
+        found = {}
+    if (found.get("sha256"), found.get("other_gb")) == (digest, other_gb):
+        host.noop("the same config was applied before")
+        return
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    record = {"sha256": digest, "who": who, "when": when, "other_gb": other_gb}
+    yield FileUploadCommand(io.BytesIO(text.encode()), layout.MEMBER_FILE)
+    yield FileUploadCommand(io.BytesIO(json.dumps(record, indent=1).encode()), layout.APPLIED_FILE)

@@ -1,0 +1,229 @@
+"""A real traefik with the configuration that the ingress chart renders, in front of two servers on loopback."""
+
+import datetime
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.charts import rendering
+from tests.rig import binaries
+
+BINDER, HUB = "binder.example.org", "hub.binder.example.org"
+MB = 1_000_000
+
+
+class Backend(BaseHTTPRequestHandler):
+    """Says who it is; an event stream says its second word only when it is told to."""
+
+    protocol_version = "HTTP/1.1"
+    go_on = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/build/"):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b"data: first\n\n")
+            self.wfile.flush()
+            self.go_on.wait(10)
+            self.wfile.write(b"data: last\n\n")
+            self.close_connection = True
+            return
+        self._say()
+
+    def do_PUT(self) -> None:
+        length = int(self.headers["Content-Length"])
+        while length > 0:
+            length -= len(self.rfile.read(min(length, 65536)))
+        self._say()
+
+    def _say(self) -> None:
+        answer = json.dumps({"name": self.server.name, "for": self.headers["X-Forwarded-For"]}).encode()  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@dataclass
+class Ingress:
+    http_port: int
+    https_port: int
+    tls: ssl.SSLContext
+    log: Path
+
+    def ask(
+        self, method: str, host: str, path: str, body: bytes | None = None, *, announced: int | None = None
+    ) -> http.client.HTTPResponse:
+        """Ask by a public name; `announced` is the length of a body that is never sent."""
+        raw = self.tls.wrap_socket(
+            socket.create_connection(("127.0.0.1", self.https_port), 10), server_hostname=host
+        )
+        connection = http.client.HTTPConnection(host)
+        connection.sock = raw
+        headers = {"Host": host, "X-Forwarded-For": "203.0.113.9"}
+        if announced is not None:
+            headers["Content-Length"] = str(announced)
+        connection.request(method, path, body, headers)
+        return connection.getresponse()
+
+
+@pytest.fixture(scope="module")
+def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
+    where = tmp_path_factory.mktemp("ingress")
+    rendered = rendering.objects(rendering.template(rendering.ours()["ingress"], where).stdout)
+    (config,) = [each["data"] for each in rendered if each["kind"] == "ConfigMap"]
+    certificate = write_certificate(where)
+    ports = {name: free_port() for name in ("web", "websecure", "ping")}
+    static = (
+        config["traefik.yml"].replace(":8080", f":{ports['web']}").replace(":8443", f":{ports['websecure']}")
+    )
+    static = static.replace(":8082", f":{ports['ping']}").replace(
+        "/etc/traefik/routes", str(where / "routes")
+    )
+    routes = config["routes.yml"].replace("/etc/traefik/tls", str(where))
+    servers = []
+    for name, service in (("binder", "binder"), ("hub", "proxy-public")):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+        server.name = name  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        routes = routes.replace(
+            f"http://{service}.binderhub.svc:80", f"http://127.0.0.1:{server.server_port}"
+        )
+    (where / "routes").mkdir()
+    (where / "routes" / "routes.yml").write_text(routes)
+    (where / "traefik.yml").write_text(static)
+    log = where / "traefik.log"
+    with log.open("w") as out:
+        command = [str(binaries.traefik()), f"--configFile={where / 'traefik.yml'}"]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        wait_for_ping(ports["ping"], process, log)
+        yield Ingress(ports["web"], ports["websecure"], ssl.create_default_context(cafile=certificate), log)
+    finally:
+        process.terminate()
+        process.wait(15)
+        for server in servers:
+            server.shutdown()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for_ping(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(100):
+        assert process.poll() is None, log.read_text()
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+            connection.request("GET", "/ping")
+            if connection.getresponse().status == 200:
+                time.sleep(0.5)  # routes are read just after
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def write_certificate(where: Path) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, BINDER)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(BINDER), x509.DNSName(HUB)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (where / "tls.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (where / "tls.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return str(where / "tls.crt")
+
+
+@pytest.mark.parametrize(("host", "name"), [(BINDER, "binder"), (HUB, "hub")])
+def test_each_name_has_its_service(ingress: Ingress, host: str, name: str) -> None:
+    assert json.loads(ingress.ask("GET", host, "/").read())["name"] == name
+
+
+def test_the_client_cannot_choose_the_address_it_is_seen_with(ingress: Ingress) -> None:
+    """BinderHub limits builds by it."""
+    assert json.loads(ingress.ask("GET", BINDER, "/").read())["for"] == "127.0.0.1"
+
+
+def test_a_name_that_is_not_ours_is_nowhere(ingress: Ingress) -> None:
+    raw = ingress.tls.wrap_socket(
+        socket.create_connection(("127.0.0.1", ingress.https_port), 10), server_hostname=BINDER
+    )
+    connection = http.client.HTTPConnection("elsewhere.example.org")
+    connection.sock = raw
+    connection.request("GET", "/", headers={"Host": "elsewhere.example.org"})
+    assert connection.getresponse().status == 404
+
+
+def test_http_is_sent_to_https_on_the_public_port(ingress: Ingress) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", ingress.http_port, timeout=10)
+    connection.request("GET", "/v2/gh/a/b/HEAD", headers={"Host": BINDER})
+    answer = connection.getresponse()
+    assert answer.status in (301, 302, 307, 308)
+    assert answer.headers["Location"] == f"https://{BINDER}/v2/gh/a/b/HEAD"
+
+
+def test_build_events_arrive_while_the_build_runs(ingress: Ingress) -> None:
+    Backend.go_on.clear()
+    answer = ingress.ask("GET", BINDER, "/build/gh/a/b/HEAD")
+    assert answer.readline() == b"data: first\n"  # the server has not said its last word yet
+    Backend.go_on.set()
+    assert b"data: last" in answer.read()
+
+
+@pytest.mark.parametrize(("host", "size"), [(BINDER, 900_000), (HUB, 60 * MB)])
+def test_bodies_up_to_the_limit_pass(ingress: Ingress, host: str, size: int) -> None:
+    assert ingress.ask("PUT", host, "/user/x/api/contents/a.ipynb", b"0" * size).status == 200
+
+
+@pytest.mark.parametrize(("host", "size"), [(BINDER, 1_100_000), (HUB, 65 * MB)])
+def test_bodies_over_the_limit_are_refused_before_they_are_sent(
+    ingress: Ingress, host: str, size: int
+) -> None:
+    assert ingress.ask("PUT", host, "/user/x/api/contents/a.ipynb", announced=size).status == 413
+
+
+def test_the_log_knows_no_token(ingress: Ingress) -> None:
+    ingress.ask("GET", HUB, "/user/x/lab?token=hush-hush").read()
+    time.sleep(0.3)
+    text = ingress.log.read_text()
+    assert "/user/x/lab" in text
+    assert "hush-hush" not in text
+    assert "203.0.113.9" not in text

@@ -1,0 +1,124 @@
+"""Checks in general: every failure is heard, and waits are bounded and explained."""
+
+from __future__ import annotations
+
+import io
+
+from binderbox.checks import CATEGORIES, every, of
+from binderbox.checks.core import Check, Skip, Verdict, failed, failures, passed, prove, run_checks
+from binderbox.checks.probe import Probe
+from binderbox.errors import Unhealthy
+from binderbox.facts import HostFacts
+from binderbox.progress import Lines
+from binderbox.report import Style
+from tests.checks.fakes import FakeProbe
+
+
+def make(id: str, look: object, judge: object = passed, *, fatal: bool = True) -> Check[object]:
+    return Check(id, "host", f"{id} holds", look, judge, "a hint", fatal)  # type: ignore[arg-type]
+
+
+def test_every_check_is_heard_whatever_the_others_do() -> None:
+    def skip(probe: Probe) -> str:
+        raise Skip("no plan yet")
+
+    def broken(probe: Probe) -> str:
+        raise KeyError("items")
+
+    def unreachable(probe: Probe) -> str:
+        raise Unhealthy("kubectl failed", cause="connection refused", remedy="systemctl restart k3s")
+
+    results = run_checks(
+        (
+            make("BBX-T01", broken),
+            make("BBX-T02", unreachable),
+            make("BBX-T03", skip),
+            make("BBX-T04", lambda probe: "3 CPUs"),
+            make(
+                "BBX-T05",
+                lambda probe: "2 GB",
+                lambda found: failed(found, "none", "swapoff -a on HOST"),
+                fatal=False,
+            ),
+        ),
+        FakeProbe(),
+    )
+    assert [(one.id, one.verdict) for one in results] == [
+        ("BBX-T01", "fail"),
+        ("BBX-T02", "fail"),
+        ("BBX-T03", "skip"),
+        ("BBX-T04", "pass"),
+        ("BBX-T05", "warn"),
+    ]
+    assert results[0].measured == "could not be found out: KeyError: 'items'"
+    assert (results[1].measured, results[1].fix) == (
+        "kubectl failed: connection refused",
+        "systemctl restart k3s",
+    )
+    assert results[2].measured == "no plan yet"
+    assert results[4].fix == "swapoff -a on host.example"
+    assert [one.id for one in failures(results)] == ["BBX-T01", "BBX-T02"]
+
+
+def test_a_proof_waits_only_for_what_fails_and_says_for_what() -> None:
+    asked: list[str] = []
+    now = [0.0]
+
+    def slow(probe: Probe) -> Verdict:
+        asked.append("slow")
+        return passed("ready") if len(asked) > 4 else failed("0/1 ready", "1/1", "wait")
+
+    def quick(probe: Probe) -> Verdict:
+        asked.append("quick")
+        return passed("there")
+
+    stream = io.StringIO()
+    results = prove(
+        (make("BBX-T01", quick, lambda v: v), make("BBX-T02", slow, lambda v: v)),
+        FakeProbe(),
+        Lines(stream, Style(), heartbeat_s=0),
+        within_s=60,
+        every_s=2,
+        now=lambda: now[0],
+        sleep=lambda s: now.__setitem__(0, now[0] + s),
+    )
+    assert [one.verdict for one in results] == ["pass", "pass"]
+    assert asked.count("quick") == 1
+    assert "for BBX-T02 holds: 0/1 ready" in stream.getvalue()
+
+
+def test_a_proof_gives_up_in_its_time_with_the_last_word() -> None:
+    now = [0.0]
+    results = prove(
+        (make("BBX-T01", lambda probe: "0/1", lambda found: failed(found, "1/1", "look")),),
+        FakeProbe(),
+        Lines(io.StringIO(), Style(), heartbeat_s=0),
+        within_s=10,
+        every_s=3,
+        now=lambda: now[0],
+        sleep=lambda s: now.__setitem__(0, now[0] + s),
+    )
+    assert now[0] == 12
+    assert (results[0].verdict, results[0].measured) == ("fail", "0/1")
+
+
+def test_ids_are_stable_unique_and_belong_to_their_category() -> None:
+    letters = dict(zip(CATEGORIES, "HDPKORBIUL", strict=True))
+    seen = [check.id for check in every()]
+    assert len(seen) == len(set(seen))
+    for category, letter in letters.items():
+        ids = [check.id for check in of(category)]
+        assert ids == [f"BBX-{letter}{number:02d}" for number in range(1, len(ids) + 1)], category
+
+
+def test_claims_read_as_sentences_that_hold() -> None:
+    for check in every():
+        assert check.claim[0].islower() or check.claim.startswith(("GitHub", "BinderHub", "GitHub")), check.id
+        assert not check.claim.endswith(".")
+        assert check.hint.endswith("."), check.id
+
+
+def test_facts_are_enough_for_the_checks_before_an_install() -> None:
+    results = run_checks(of("host"), FakeProbe())
+    assert isinstance(FakeProbe().facts, HostFacts)
+    assert {one.id: one.verdict for one in results if one.verdict != "pass"} == {"BBX-H20": "warn"}

@@ -1,0 +1,204 @@
+"""Which hosts are fit: one row a fact, the last column words that the verdict must say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from binderbox import layout
+from binderbox.checks import host, of
+from binderbox.checks.core import Word, run_checks
+from binderbox.checks.probe import Calls, FileInfo, UnitState
+from binderbox.facts import Listener, Reach
+from binderbox.member import DiskOverrides, Member
+from tests.checks.fakes import FakeProbe, artifact, facts
+
+
+@pytest.mark.parametrize(
+    ("judge", "changes", "verdict", "says"),
+    [
+        (host.judge_os, {}, "pass", "debian 12"),
+        (host.judge_os, {"os_version": "11"}, "fail", "debian 12, 13 or ubuntu"),
+        (host.judge_os, {"os_id": "ubuntu", "os_version": "24.04"}, "pass", "ubuntu 24.04"),
+        (host.judge_os, {"os_id": "ubuntu", "os_version": "12"}, "fail", "ubuntu 12"),
+        (host.judge_os, {"os_id": "fedora", "os_version": "42"}, "fail", "fedora 42"),
+        (host.judge_arch, {"arch": "aarch64"}, "fail", "aarch64"),
+        (host.judge_arch, {"arch": "amd64"}, "pass", "amd64"),
+        (host.judge_cpus, {"cpus": 2}, "pass", "2 CPUs"),
+        (host.judge_cpus, {"cpus": 1}, "fail", "needed 2 CPUs"),
+        (host.judge_ram, {"ram_gb": 4.1}, "pass", "4.1 GB"),
+        (host.judge_ram, {"ram_gb": 2.0}, "fail", "2.0 GB"),
+        (host.judge_fsync, {"fsync_ms": 10.0}, "pass", "10.0 ms"),
+        (host.judge_fsync, {"fsync_ms": 44.0}, "warn", "44.0 ms"),
+        (host.judge_fsync, {"fsync_ms": None}, "warn", "not measured"),
+        (host.judge_clock, {"clock_offset_s": 0.9}, "pass", "+0.9 s"),
+        (host.judge_clock, {"clock_offset_s": -1.1}, "fail", "-1.1 s"),
+        (host.judge_clock, {"clock_offset_s": -1.1, "clock_synced": True}, "fail", "UDP port 123"),
+        (
+            host.judge_clock,
+            {"clock_offset_s": 0.2, "clock_synced": False},
+            "warn",
+            "not known to be synchronised",
+        ),
+        (host.judge_clock, {"clock_offset_s": 0.2, "clock_synced": None}, "warn", "+0.2 s"),
+        (host.judge_clock, {"clock_offset_s": None, "clock_synced": True}, "pass", "offset not measured"),
+        (host.judge_clock, {"clock_offset_s": None, "clock_synced": None}, "warn", "offset not measured"),
+        (
+            host.judge_modules,
+            {"missing_modules": ("overlay", "nf_tables")},
+            "fail",
+            "modprobe -a overlay nf_tables",
+        ),
+        (host.judge_sudo, {"sudo": False}, "fail", "--ask-sudo"),
+        (host.judge_swap, {"swap_gb": 2.1}, "warn", "2.1 GB"),
+        (host.judge_packages, {"missing_packages": ("nftables",)}, "pass", "to be installed: nftables"),
+        (
+            host.judge_packages,
+            {
+                "missing_packages": ("nftables",),
+                "outbound": (Reach("deb.debian.org:80", False, "timed out"),),
+            },
+            "fail",
+            "apt-get install nftables",
+        ),
+        (host.judge_route, {"address": ""}, "fail", "no default route"),
+        (
+            host.judge_networks,
+            {"resolvers": ("10.43.7.7",)},
+            "fail",
+            "10.43.7.7 lies in 10.43.0.0/16 (services)",
+        ),
+        (host.judge_networks, {"address": "10.42.9.1"}, "fail", "10.42.9.1 lies in 10.42.0.0/16 (pods)"),
+        (host.judge_networks, {"resolvers": ("2001:db8::53", "fe80::1%eth0")}, "pass", "10.42.0.0/16"),
+    ],
+)
+def test_what_a_fact_means(judge: Any, changes: dict[str, Any], verdict: Word, says: str) -> None:
+    found = judge(facts(**changes))
+    assert found.verdict == verdict
+    assert says in f"{found.measured} needed {found.needed} {found.fix}"
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "version", "features", "verdict"),
+    [
+        (2, "v1.36.4+k3s1", (), "pass"),
+        (1, "v1.36.4+k3s1", (), "fail"),
+        (1, "v1.35.0+k3s1", (), "fail"),
+        (1, "v1.34.9+k3s1", (), "warn"),
+        (1, "1.36.3", ("cgroup-v1",), "warn"),
+        (1, "main", (), "fail"),
+    ],
+)
+def test_cgroups_are_judged_by_the_kubernetes_that_comes(
+    cgroups: int, version: str, features: tuple[str, ...], verdict: Word
+) -> None:
+    found = host.Cgroups(cgroups, artifact("k3s", version, features=features))
+    assert host.judge_cgroups(found).verdict == verdict
+
+
+def ports(*listeners: Listener, **changes: Any) -> Any:
+    probe = FakeProbe(facts=facts(listeners=listeners, **changes))
+    return host.judge_ports(host.look_ports(probe))
+
+
+def test_a_taken_port_is_told_with_its_owner_and_a_fix() -> None:
+    verdict = ports(
+        Listener(443, "tcp", "0.0.0.0", "apache2", 1, "apache2.service"),
+        Listener(443, "tcp6", "::", "apache2", 1, "apache2.service"),
+        Listener(80, "tcp", "0.0.0.0", "apache2", 1, "apache2.service"),
+    )
+    assert verdict.verdict == "fail"
+    assert verdict.measured == (
+        "port 80 is held by apache2 (apache2.service); port 443 is held by apache2 (apache2.service)"
+    )
+    assert verdict.needed == "port 80 for the ingress; port 443 for the ingress"
+    assert verdict.fix == "systemctl disable --now apache2.service"
+
+
+def test_our_own_parts_hold_their_ports_on_a_second_run() -> None:
+    ours = (
+        Listener(6443, "tcp6", "::", "k3s", 5, "k3s.service"),
+        Listener(10250, "tcp6", "::", "k3s", 5, "k3s.service"),
+        Listener(443, "tcp6", "::", "traefik", 9, "kubepods-burstable.slice"),
+    )
+    assert ports(*ours, installed_units=("k3s.service",)).verdict == "pass"
+    assert ports(*ours).verdict == "fail"
+
+
+def test_ports_that_nobody_needs_and_udp_do_not_matter() -> None:
+    assert ports(Listener(8080, "tcp", owner="tomcat"), Listener(443, "udp", owner="caddy")).verdict == "pass"
+
+
+def test_an_unknown_owner_is_told_as_such() -> None:
+    verdict = ports(Listener(6443, "tcp"))
+    assert verdict.measured == "port 6443 is held by an unknown process"
+    assert verdict.fix == "stop what holds them (ss -ltnp)"
+
+
+def run(check_id: str, probe: FakeProbe) -> Any:
+    (result,) = run_checks([check for check in of("host") if check.id == check_id], probe)
+    return result
+
+
+def test_other_ports_of_the_config_are_the_ones_that_are_looked_at() -> None:
+    member = Member(domain="demo.test", https_port=8443, http_port=8080, tls="own-ca")
+    taken = facts(listeners=(Listener(8443, "tcp", owner="java"), Listener(443, "tcp", owner="apache2")))
+    assert run("BBX-H10", FakeProbe(facts=taken, member=member)).measured == "port 8443 is held by java"
+
+
+def test_a_small_disk_is_measured_against_what_is_needed() -> None:
+    result = run("BBX-H05", FakeProbe(facts=facts(disk_gb=20.0, disk_free_gb=14.0)))
+    assert (result.verdict, result.needed) == ("fail", "20 GB")
+    assert "14.0 GB usable" in result.measured
+
+
+def test_ceilings_that_exceed_the_disk_are_a_fault_of_the_config() -> None:
+    member = Member(domain="binder.example.org", disk=DiskOverrides(images_gb=500))
+    assert "ceilings of the config" in run("BBX-H05", FakeProbe(member=member)).measured
+
+
+def test_sizes_of_the_config_that_do_not_fit_are_told_together() -> None:
+    member = Member(domain="binder.example.org", build_memory_gb=15.9, quota=900, pods=950)
+    result = run("BBX-H19", FakeProbe(member=member, facts=facts(ram_gb=8.0)))
+    assert result.verdict == "fail"
+    assert "build_memory_gb" in result.measured
+
+
+def test_reach_is_skipped_offline_and_only_warned_about_with_a_bundle() -> None:
+    lost = facts(outbound=(Reach("github.com:443", True), Reach("pypi.org:443", False, "timed out")))
+    offline = Member(domain="binder.example.org", offline=True)
+    assert run("BBX-H12", FakeProbe(facts=lost, member=offline)).verdict == "skip"
+    result = run("BBX-H12", FakeProbe(facts=lost))
+    assert (result.verdict, result.measured) == ("fail", "pypi.org:443: timed out")
+    bundled = {"k3s": artifact("k3s", file="k3s")}
+    assert run("BBX-H12", FakeProbe(facts=lost, artifacts=bundled)).verdict == "warn"
+
+
+def test_another_kubernetes_is_refused_and_our_own_is_not() -> None:
+    there = {"k3s.service": UnitState("k3s.service", "loaded", "active")}
+    ours = {layout.ETC: FileInfo(layout.ETC, "directory", 0o700, "root")}
+    assert run("BBX-H14", FakeProbe(units=there)).measured == "k3s.service"
+    assert run("BBX-H14", FakeProbe(units=there, paths=ours)).verdict == "pass"
+    kubeadm = {"kubelet.service": UnitState("kubelet.service", "loaded", "failed")}
+    assert run("BBX-H14", FakeProbe(units=kubeadm, paths=ours)).verdict == "fail"
+
+
+def test_docker_is_only_a_warning_and_only_when_it_runs() -> None:
+    def probe(active: str) -> FakeProbe:
+        return FakeProbe(units={"docker.service": UnitState("docker.service", "loaded", active)})
+
+    assert run("BBX-H15", probe("active")).verdict == "warn"
+    assert run("BBX-H15", probe("inactive")).verdict == "pass"
+
+
+def test_missing_github_credentials_tell_the_calls_left() -> None:
+    result = run("BBX-H20", FakeProbe(calls=Calls(57, 60)))
+    assert (result.verdict, result.measured) == ("warn", "no credentials; 57 of 60 calls left this hour")
+    assert "binderbox secrets set host.example github-client-id" in result.fix
+    assert "60 calls an hour" in run("BBX-H20", FakeProbe()).needed
+    assert "GitHub did not answer" in run("BBX-H20", FakeProbe()).measured
+    given = facts(secrets=("github-client-id", "github-client-secret"))
+    assert run("BBX-H20", FakeProbe(facts=given)).verdict == "pass"
+    offline = Member(domain="binder.example.org", offline=True)
+    assert run("BBX-H20", FakeProbe(member=offline)).verdict == "skip"

@@ -1,0 +1,124 @@
+"""The helm operation: what it does for each state a release can be in, and that it never says a secret."""
+
+import io
+import re
+import shlex
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from binderbox.deploys.facts.helm import HelmRelease, parse_release
+from binderbox.deploys.operations import helm
+from pyinfra.api import FileUploadCommand, StringCommand
+from pyinfra.context import ctx_host
+
+from binderbox import chartfile
+
+CASES = yaml.safe_load((Path(__file__).parent / "helm_cases.yaml").read_text())
+SECRETS = {"s3.accessKey": "s3-registry-access-key", "tls.key": "tls/tls.key", "keys[0]": "hub-crypt-key"}
+CHART = {"release": "registry", "namespace": "binderbox", "chart": "/var/lib/binderbox/charts/registry.tgz"}
+HASHES = {"chart_sha256": "c" * 64, "values_sha256": "d" * 64}
+
+
+class Node:
+    """A node whose one answer is given."""
+
+    def __init__(self, says: list[str]) -> None:
+        self.says, self.noops = says, list[str]()
+
+    def get_fact(self, fact: type[HelmRelease], **arguments: Any) -> Any:
+        fact().command(**arguments)
+        return fact().process(self.says)
+
+    def noop(self, why: str) -> None:
+        self.noops.append(why)
+
+
+def run(says: list[str], **changes: Any) -> tuple[list[Any], Node]:
+    arguments = {**CHART, **HASHES, "chart_bytes": b"tgz", "secret_values": SECRETS, **changes}
+    node = Node(says)
+    with ctx_host.use(node):
+        return list(helm.release._inner(**arguments)), node  # type: ignore[attr-defined]
+
+
+def short(command: Any) -> str:
+    if isinstance(command, FileUploadCommand):
+        return "upload"
+    words = shlex.split(str(command))
+    words = words[words.index(helm.HELM) + 1 :]
+    if words[:2] == ["get", "manifest"]:
+        return "list"
+    return f"rollback {words[2]}" if words[0] == "rollback" else words[0]
+
+
+def inputs() -> str:
+    return helm.inputs_hash("registry", "binderbox", "c" * 64, "d" * 64, SECRETS)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_release_is_brought_to_its_inputs(case: dict[str, list[str]]) -> None:
+    says = [line.replace("INPUTS", inputs()).replace("SECRETS", "e" * 40) for line in case["says"]]
+    commands, node = run(says)
+    assert [short(command) for command in commands] == case["does"]
+    assert bool(node.noops) is (not case["does"])
+
+
+def test_an_upstream_chart_is_not_uploaded() -> None:
+    commands, _ = run([], chart_bytes=None)
+    assert [short(command) for command in commands] == ["upgrade"]
+
+
+def test_secrets_are_named_by_their_files_only() -> None:
+    (command,) = (one for one in run([])[0] if isinstance(one, StringCommand))
+    words = shlex.split(str(command))
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--set-file"] == [
+        "keys[0]=/etc/binderbox/secrets/hub-crypt-key",
+        "s3.accessKey=/etc/binderbox/secrets/s3-registry-access-key",
+        "tls.key=/etc/binderbox/tls/tls.key",
+    ]
+
+
+def test_hostile_names_stay_one_word() -> None:
+    hostile = "x; touch /tmp/owned $(id) `id` '"
+    commands, _ = run(["revision|1|pending-install||"], release=hostile, namespace=hostile, chart=hostile)
+    for command in commands:
+        if isinstance(command, StringCommand):
+            words = shlex.split(str(command), comments=False)
+            assert hostile in words
+            assert "touch" not in words
+    text = str(HelmRelease().command(hostile, hostile, hostile, [hostile]))
+    assert [word for word in shlex.split(text) if "touch" in word] == [hostile] * 4
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"chart_sha256": "0" * 64},
+        {"values_sha256": "0" * 64},
+        {"release": "other"},
+        {"namespace": "other"},
+        {"secrets": {}},
+        {"secrets": {**SECRETS, "tls.key": "other"}},
+    ],
+)
+def test_every_input_counts(changed: dict[str, Any]) -> None:
+    given = {"release": "registry", "namespace": "binderbox", **HASHES, "secrets": SECRETS}
+    assert helm.inputs_hash(**{**given, **changed}) != helm.inputs_hash(**given)
+    assert re.fullmatch(r"[0-9a-f]{40}", helm.inputs_hash(**given))
+
+
+def test_a_line_that_is_none_of_ours_is_passed_over() -> None:
+    assert parse_release(["", "Warning: x|y", "revision|1"]).revisions == ()
+
+
+@pytest.mark.parametrize("chart", ["objectstore", "registry", "ingress"])
+def test_a_chart_is_the_same_bytes_each_time(chart: str) -> None:
+    packed = chartfile.pack(chart)
+    assert packed == chartfile.pack(chart)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        entries = archive.getmembers()
+    assert f"{chart}/Chart.yaml" in [entry.name for entry in entries]
+    assert f"{chart}/values.schema.json" in [entry.name for entry in entries]
+    assert {(entry.mtime, entry.uid, entry.gid, entry.uname) for entry in entries} == {(0, 0, 0, "")}

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Stands for buildctl where a test is about the door's handling of a process: obeys the context's Dockerfile.
+
+One word a line: `say TEXT`, `flood LINES`, `sleep SECONDS`, `stubborn` (ignores SIGTERM), `fail CODE`,
+`show FILE` (prints a file of the context), `wait-for FILE` (of this machine).
+"""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+given = dict(word.split("=", 1) for word in sys.argv if word.startswith("--") and "=" in word)
+context = Path(next(word.removeprefix("--local=context=") for word in sys.argv if "--local=context=" in word))
+name = next(word.removeprefix("--opt=filename=") for word in sys.argv if word.startswith("--opt=filename="))
+
+for line in (context / name).read_text().splitlines():
+    verb, _, rest = line.partition(" ")
+    if verb == "say":
+        print(rest, flush=True)
+    elif verb == "flood":
+        for number in range(int(rest)):
+            print(f"line {number} " + "x" * 100)
+    elif verb == "sleep":
+        time.sleep(float(rest))
+    elif verb == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    elif verb == "show":
+        print((context / rest).read_text(), flush=True)
+    elif verb == "wait-for":
+        while not Path(rest).exists():
+            time.sleep(0.02)
+    elif verb == "fail":
+        sys.exit(int(rest))
+Path(given["--metadata-file"]).write_text(json.dumps({"containerimage.digest": "sha256:" + "0" * 64}))

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from binderbox.door.slots import Slots
+
+from .conftest import eventually
+
+
+def _nothing() -> None:
+    pass
+
+
+def test_builds_get_their_slot_in_the_order_in_which_they_came() -> None:
+    slots, order, hold = Slots(1), [], threading.Event()
+
+    def build(name: str) -> None:
+        with slots.turn(lambda place: None, _nothing):
+            order.append(name)
+            hold.wait(5)
+
+    threads = []
+    for number, name in enumerate("abcde"):
+        threads.append(threading.Thread(target=build, args=(name,)))
+        threads[-1].start()
+        eventually(lambda number=number: len(order) + slots.waiting == number + 1)
+    assert order == ["a"]
+    hold.set()
+    for thread in threads:
+        thread.join(5)
+    assert order == list("abcde")
+
+
+def test_never_more_builds_than_slots() -> None:
+    slots, running, most = Slots(3), [], []
+
+    def build() -> None:
+        with slots.turn(lambda place: None, _nothing):
+            running.append(1)
+            most.append(len(running))
+            time.sleep(0.01)
+            running.pop()
+
+    threads = [threading.Thread(target=build) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert max(most) <= 3
+    assert slots.waiting == 0
+
+
+def test_a_place_in_line_is_told_when_it_changes_and_only_to_those_who_wait() -> None:
+    slots, told, hold = Slots(1), {"a": [], "b": [], "c": []}, {name: threading.Event() for name in "abc"}
+
+    def build(name: str) -> None:
+        with slots.turn(told[name].append, _nothing):
+            hold[name].wait(5)
+
+    threads = {}
+    for name in "abc":
+        threads[name] = threading.Thread(target=build, args=(name,))
+        threads[name].start()
+        eventually(lambda name=name: threads[name].is_alive() and (name == "a" or bool(told[name])))
+    hold["a"].set()
+    eventually(lambda: told["c"] == [2, 1])
+    assert (told["a"], told["b"]) == ([], [1])
+    for name in "bc":
+        hold[name].set()
+        threads[name].join(5)
+
+
+def test_one_that_gives_up_leaves_the_line() -> None:
+    slots, hold = Slots(1), threading.Event()
+
+    def first() -> None:
+        with slots.turn(lambda place: None, _nothing):
+            hold.wait(5)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    eventually(lambda: slots._free == 0)
+
+    def left() -> None:
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError), slots.turn(lambda place: None, left):
+        pytest.fail("got a slot that was not free")
+    assert slots.waiting == 0
+    hold.set()
+    thread.join(5)
+    with slots.turn(lambda place: pytest.fail("had to wait"), _nothing):
+        pass

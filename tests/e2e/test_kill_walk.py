@@ -1,0 +1,42 @@
+"""Killed inside every phase, with two reboots on the way, the same command ends in a running notebook."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from binderbox.phases import INSTALL
+from tests.e2e.killing import run_into
+from tests.rig.client import Client
+from tests.rig.host import RigHost
+
+TITLES = ["Check", *(phase.title for phase in INSTALL), "Prove it"]
+REBOOT_AFTER = ("Start k3s", "Install the ingress")
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
+
+
+def test_one_host_killed_in_every_phase(fresh_host: RigHost, client: Client) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for title in TITLES:
+        run_into(client, fresh_host, title, linger_s=chance.uniform(0.05, 4)).kill()
+        if title in REBOOT_AFTER:
+            fresh_host.reboot(power_cut=True)
+    resumed = client.install(fresh_host, "--json").must().result
+    assert resumed["launches"][0]["built"]
+    again = client.install(fresh_host, "--json").must().result
+    assert again["changed"] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("linger_s", [0.2, 2, 8])
+def test_a_fresh_host_killed_once(start_host: Callable[..., RigHost], client: Client, title: str, linger_s: float) -> None:
+    host = start_host("killed")
+    run_into(client, host, title, linger_s=linger_s).kill()
+    client.install(host, "--json").must()
+    assert client.install(host, "--json").must().result["changed"] == []

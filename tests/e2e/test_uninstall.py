@@ -1,0 +1,39 @@
+"""Nothing is left of binderbox after an uninstall, whatever it found; data stays unless it is to go."""
+
+from __future__ import annotations
+
+import pytest
+
+from binderbox import layout
+from tests.e2e.killing import run_into
+from tests.rig.client import Client
+from tests.rig.host import RigHost
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
+
+
+def test_data_stays_and_a_new_install_finds_it(fresh_host: RigHost, client: Client) -> None:
+    client.install(fresh_host, "--json").must()
+    password = fresh_host.exec(["cat", f"{layout.SECRETS}/registry-password"])
+    gone = client.binderbox(fresh_host, "uninstall", "--yes", "--json").must().result
+    assert gone["leftovers"] == []
+    assert layout.ETC in gone["kept"]
+    again = client.binderbox(fresh_host, "uninstall", "--yes", "--json").must().result
+    assert (again["leftovers"], again["removed"]) == ([], [])
+    client.install(fresh_host, "--json").must()
+    assert fresh_host.exec(["cat", f"{layout.SECRETS}/registry-password"]) == password
+    purged = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json").must().result
+    assert purged["leftovers"] == []
+    assert fresh_host.exec(["sh", "-c", f"ls -d {layout.ETC} {layout.DATA}/* 2>/dev/null || true"]).strip() == ""
+
+
+@pytest.mark.parametrize("title", ["Start k3s", "Start the builder"])
+def test_a_half_made_install_goes_too(fresh_host: RigHost, client: Client, title: str) -> None:
+    run_into(client, fresh_host, title, linger_s=2).kill()
+    gone = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json", "--lock-wait", "60").must().result
+    assert gone["leftovers"] == []
+
+
+def test_uninstall_of_a_bare_host_does_nothing(fresh_host: RigHost, client: Client) -> None:
+    gone = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json").must().result
+    assert (gone["leftovers"], gone["removed"]) == ([], [])

@@ -1,0 +1,55 @@
+"""Users and their servers, kept in sqlite."""
+
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Server:
+    """+ state: pending, ready or stopping; url: address of the pod; times in seconds since the epoch."""
+
+    user: str
+    pod: str
+    options: dict[str, Any]
+    state: str
+    url: str
+    started: float
+    last_activity: float
+
+
+class Store:
+    def __init__(self, path: str) -> None:
+        self.db = sqlite3.connect(path)
+        self.db.execute("create table if not exists users (name text primary key, created real)")
+        self.db.execute(
+            "create table if not exists servers (user text primary key, pod text, options text, state text, "
+            "url text, started real, last_activity real)"
+        )
+        self.users = dict(self.db.execute("select name, created from users").fetchall())
+        rows = self.db.execute("select user, pod, options, state, url, started, last_activity from servers")
+        self.servers = {row[0]: Server(row[0], row[1], json.loads(row[2]), *row[3:]) for row in rows}
+
+    def add_user(self, name: str) -> None:
+        self.users[name] = time.time()
+        with self.db:
+            self.db.execute("insert into users values (?, ?)", (name, self.users[name]))
+
+    def drop_user(self, name: str) -> None:
+        self.users.pop(name, None)
+        with self.db:
+            self.db.execute("delete from users where name = ?", (name,))
+
+    def save(self, server: Server) -> None:
+        self.servers[server.user] = server
+        s = server
+        row = (s.user, s.pod, json.dumps(s.options), s.state, s.url, s.started, s.last_activity)
+        with self.db:
+            self.db.execute("insert or replace into servers values (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def drop_server(self, user: str) -> None:
+        self.servers.pop(user, None)
+        with self.db:
+            self.db.execute("delete from servers where user = ?", (user,))

@@ -1,0 +1,3 @@
+module rig.binderbox.test/pause
+
+go 1.21

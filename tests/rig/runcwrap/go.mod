@@ -1,0 +1,3 @@
+module binderbox/tests/rig/runcwrap
+
+go 1.26.0

@@ -1,0 +1,159 @@
+"""The double's hub: user pods as KubeSpawner makes them, a proxy that passes bytes, and what survives a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "double"))
+
+from hubdouble.hub import due
+from hubdouble.pod import as_bytes, make_pod, pod_name
+from hubdouble.proxy import Proxy, rewrite
+from hubdouble.store import Server, Store
+from hubdouble.values import Values
+
+OPTIONS = {"image": "r:5000/i-x:1", "token": "T", "repo_url": "git://h/x", "binder_client_ip": "192.0.2.7"}
+SINGLEUSER = {"cmd": ["python3"], "memory": {"limit": "2G", "guarantee": "450M"}, "cpu": {"limit": 1}}
+
+
+def pod(singleuser: dict | None = None, **hub) -> dict:
+    values = {"singleuser": SINGLEUSER | (singleuser or {}), "hub": hub}
+    return make_pod(Values.make(values), "binderhub", "ns", "demo-abc", OPTIONS)
+
+
+def test_a_user_pod_has_the_labels_by_which_quotas_and_policies_find_it():
+    labels = pod()["metadata"]["labels"]
+    assert (labels["app"], labels["component"]) == ("jupyterhub", "singleuser-server")
+    assert labels["hub.jupyter.org/username"] == "demo-abc"
+
+
+def test_a_user_pod_runs_as_jovyan_with_the_launchs_token_and_origin():
+    made = pod(config={"BinderSpawner": {"cors_allow_origin": "*"}})
+    (notebook,) = made["spec"]["containers"]
+    assert "command" not in notebook  # the image's own entry point stays
+    assert notebook["args"][0] == "python3"
+    assert "--ServerApp.token=T" in notebook["args"]
+    assert "--ServerApp.base_url=/user/demo-abc/" in notebook["args"]
+    assert "--ServerApp.allow_origin_pat=.*" in notebook["args"]
+    assert notebook["securityContext"]["runAsUser"] == 1000
+    assert made["spec"]["securityContext"]["fsGroup"] == 100
+    assert made["spec"]["automountServiceAccountToken"] is False
+    assert {"name": "BINDER_CLIENT_IP", "value": "192.0.2.7"} in notebook["env"]
+    assert made["spec"]["imagePullSecrets"] == []
+
+
+def test_memory_counts_in_powers_of_two():
+    assert as_bytes("450M") == 450 * 2**20
+    limits = pod()["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"memory": str(2 * 2**30), "cpu": "1"}
+
+
+def test_pod_settings_of_traits_come_in_either_spelling():
+    settings = {"restart_policy": "Never", "enableServiceLinks": False}
+    spec = pod(config={"KubeSpawner": {"extra_pod_config": settings}})["spec"]
+    assert spec["restartPolicy"] == "Never"
+    assert spec["enableServiceLinks"] is False
+
+
+def test_extra_config_of_the_hub_is_run_and_may_change_traits():
+    snippet = "c.KubeSpawner.extra_pod_config.update({'restart_policy': 'Never'})"
+    traits = {"KubeSpawner": {"extra_pod_config": {"enableServiceLinks": False}}}
+    assert pod()["spec"]["restartPolicy"] == "OnFailure"
+    spec = pod(config=traits, extraConfig={"never": snippet})["spec"]
+    assert spec["restartPolicy"] == "Never"
+    assert spec["enableServiceLinks"] is False
+
+
+def test_a_broken_extra_config_of_the_hub_is_not_silent():
+    with pytest.raises(ModuleNotFoundError):
+        Values.make({"hub": {"extraConfig": {"x": "import no_such_module"}}})
+
+
+def test_names_of_pods_are_valid_for_any_user():
+    assert pod_name("demo-abc") == "jupyter-demo-abc"
+    assert pod_name("A_b" * 40) != pod_name("A_b" * 41)
+    assert len(pod_name("A_b" * 40)) <= 63
+
+
+@pytest.mark.parametrize(
+    ("db", "path"),
+    [
+        ({"type": "other", "url": "sqlite:////srv/hub/jupyterhub.sqlite"}, "/srv/hub/jupyterhub.sqlite"),
+        ({"type": "sqlite-memory"}, ":memory:"),
+        ({}, "/srv/jupyterhub/jupyterhub.sqlite"),
+    ],
+)
+def test_the_database_is_where_the_values_say(db, path):
+    assert Values({"hub": {"db": db}}).database() == path
+
+
+def server(user: str, *, age_s: float = 0, idle_s: float = 0) -> Server:
+    now = time.time()
+    return Server(user, f"jupyter-{user}", {}, "ready", "http://10.0.0.1:8888", now - age_s, now - idle_s)
+
+
+def test_a_file_remembers_servers_over_a_restart_and_memory_forgets_them(tmp_path):
+    for path, remembered in ((str(tmp_path / "db"), ["a"]), (":memory:", [])):
+        store = Store(path)
+        store.add_user("a")
+        store.save(server("a"))
+        assert list(Store(path).servers) == remembered
+
+
+def test_idle_and_old_servers_are_culled_and_others_are_not():
+    store = Store(":memory:")
+    for one in (server("idle", idle_s=700), server("old", age_s=30_000), server("busy", age_s=10)):
+        store.save(one)
+    assert sorted(due(store, time.time(), 600, 21_600)) == ["idle", "old"]
+    assert due(store, time.time(), None, 0) == []
+
+
+def test_routes_of_the_proxy():
+    proxy = Proxy(hub="http://hub", hub_prefix="/hub/api/", routes={"a": "http://pod"})
+    assert proxy.target("/user/a/lab?token=x") == ("http://pod", "a")
+    assert proxy.target("/hub/api/health") == ("http://hub", None)
+    assert proxy.target("/user/b/lab") == (None, None)
+    assert Proxy(hub="http://hub").target("/user/b/lab") == ("http://hub", None)
+
+
+def test_the_proxy_asks_for_one_answer_per_connection_but_leaves_upgrades_alone():
+    plain = rewrite(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n", "192.0.2.7").decode()
+    assert plain.count("Connection:") == 1
+    assert "Connection: close" in plain
+    assert "X-Forwarded-For: 192.0.2.7" in plain
+    upgrade = rewrite(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "x").decode()
+    assert "Connection: Upgrade" in upgrade
+    assert "close" not in upgrade
+
+
+def test_the_proxy_passes_large_bodies_and_counts_as_activity():
+    async def scenario() -> tuple[bytes, float]:
+        async def echo(reader, writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            body = await reader.readexactly(size)
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
+            await writer.drain()
+            writer.close()
+
+        upstream = await asyncio.start_server(echo, "127.0.0.1", 0)
+        port = upstream.sockets[0].getsockname()[1]
+        proxy = Proxy(hub="http://127.0.0.1:1", routes={"a": f"http://127.0.0.1:{port}"})
+        front = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*front.sockets[0].getsockname()[:2])
+        body = b"x" * 3_000_000
+        writer.write(b"PUT /user/a/x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        upstream.close()
+        front.close()
+        return answer, proxy.active["a"]
+
+    answer, active = asyncio.run(scenario())
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\n" + b"x" * 3_000_000)
+    assert time.time() - active < 10

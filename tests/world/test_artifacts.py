@@ -1,0 +1,138 @@
+"""Artifacts reach the node once, by their checksum, from a bundle or from their URL."""
+
+import hashlib
+import http.server
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from pyinfra.api import deploy
+
+from binderbox import layout
+from binderbox.deploys.operations import artifacts
+from binderbox.errors import BundleError, StepFailed
+from binderbox.world.hosts import Host
+
+
+@dataclass(frozen=True)
+class Artifact:
+    name: str
+    sha256: str
+    file: str | None = None
+    url: str | None = None
+
+
+@pytest.fixture
+def bundle(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program and an archive with two programs; the node's artifacts lie in the test's directory."""
+    monkeypatch.setattr(layout, "ARTIFACTS", str(directory / "artifacts"))
+    made = directory / "bundle"
+    (made / "bin").mkdir(parents=True)
+    (made / "bin/one").write_bytes(os.urandom(2_000_000))
+    (made / "bin/two").write_bytes(b"two")
+    subprocess.run(["tar", "-C", made, "-czf", made / "tools.tgz", "bin"], check=True)
+    return made
+
+
+def in_bundle(bundle: Path, name: str) -> Artifact:
+    return Artifact(Path(name).name, hashlib.sha256((bundle / name).read_bytes()).hexdigest(), name)
+
+
+@deploy("Install")
+def install(one: Artifact, tools: Artifact, bundle: Path | None, directory: Path) -> None:
+    artifacts.place(one, bundle, name="place one")
+    artifacts.place(tools, bundle, name="place tools")
+    artifacts.installed(artifacts.path_of(one), f"{directory}/usr/one", name="install one")
+    members = {"bin/one": f"{directory}/usr/first", "bin/two": f"{directory}/lib/second"}
+    artifacts.extract(artifacts.path_of(tools), members, name="unpack tools")
+
+
+@pytest.fixture
+def arguments(bundle: Path, directory: Path) -> tuple[Artifact, Artifact, Path, Path]:
+    one, tools = in_bundle(bundle, "bin/one"), in_bundle(bundle, "tools.tgz")
+    return one, tools, bundle, directory
+
+
+Arguments = tuple[Artifact, Artifact, Path, Path]
+
+
+def test_from_a_bundle_once(host: Host, arguments: Arguments) -> None:
+    one, _, bundle, directory = arguments
+    first = host.deploy(install, *arguments)
+    assert first.changed == ("place one", "place tools", "install one", "unpack tools")
+    assert (directory / f"artifacts/{one.sha256}/one").read_bytes() == (bundle / "bin/one").read_bytes()
+    for name in ("usr/one", "usr/first"):
+        assert (directory / name).read_bytes() == (bundle / "bin/one").read_bytes()
+        assert (directory / name).stat().st_mode & 0o777 == 0o755
+    assert (directory / "lib/second").read_bytes() == b"two"
+    assert host.deploy(install, *arguments).changed == ()
+    left = [path.name for path in directory.rglob("*") if path.name.startswith((".bbx", ".x-")) or ".part" in path.name]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "operations"),
+    [
+        ("artifacts/{sha256}/one", ("place one", "install one")),
+        ("usr/one", ("install one",)),
+        ("lib/second", ("unpack tools",)),
+    ],
+)
+def test_a_changed_file_is_put_right(
+    host: Host, arguments: Arguments, harm: str, operations: tuple[str, ...]
+) -> None:
+    directory = arguments[3]
+    host.deploy(install, *arguments)
+    path = directory / harm.format(sha256=arguments[0].sha256)
+    good = path.read_bytes()
+    path.write_bytes(b"harm" + good)
+    assert set(host.deploy(install, *arguments).changed) <= set(operations)
+    assert path.read_bytes() == good
+
+
+def test_a_wrong_byte_in_the_bundle_stops_before_anything_is_sent(host: Host, arguments: Arguments) -> None:
+    one, tools, bundle, directory = arguments
+    (bundle / "bin/one").write_bytes(b"x")
+    found = hashlib.sha256(b"x").hexdigest()
+    with pytest.raises(BundleError, match="artifact one") as refused:
+        host.deploy(install, one, tools, bundle, directory)
+    assert one.sha256 in refused.value.cause
+    assert found in refused.value.cause
+    assert refused.value.exit_code == 4
+    assert not (directory / "artifacts").exists()
+
+
+def test_a_file_missing_in_the_bundle_is_named(host: Host, arguments: Arguments) -> None:
+    (arguments[2] / "tools.tgz").unlink()
+    with pytest.raises(BundleError, match=r"artifact tools\.tgz is not in the bundle"):
+        host.deploy(install, *arguments)
+
+
+@pytest.fixture
+def web(bundle: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(bundle))  # type: ignore[arg-type]
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_from_a_url_and_never_with_a_wrong_checksum(host: Host, arguments: Arguments, web: str) -> None:
+    one, tools, _, directory = arguments
+    one, tools = replace(one, file=None, url=f"{web}/bin/one"), replace(tools, file=None, url=f"{web}/tools.tgz?x=1")
+    assert len(host.deploy(install, one, tools, None, directory).changed) == 4
+    wrong = replace(one, sha256="0" * 64)
+    with pytest.raises(StepFailed, match="place one") as refused:
+        host.deploy(install, wrong, tools, None, directory)
+    assert f"artifact one: expected sha256 {'0' * 64}, found {one.sha256}" in refused.value.cause
+    assert list((directory / "artifacts" / ("0" * 64)).iterdir()) == []

@@ -1,0 +1,104 @@
+"""Facts from one look at the host, here and from recorded output."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from binderbox.facts import Listener, make_facts
+from binderbox.world.gather import gather, parse_sections, split_sections
+from binderbox.world.hosts import Host
+from binderbox.world.sockets import parse_listeners, parse_proc_net, unit_of
+
+RECORDED = (Path(__file__).parent / "gathered.txt").read_text()
+
+
+def test_this_machine_is_seen_in_one_round_trip_and_left_as_it_was(host: Host, directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port, closed = server.getsockname()[1], free.getsockname()[1]
+        before = host.round_trips
+        facts = make_facts(gather(host, targets=[f"127.0.0.1:{port}", f"127.0.0.1:{closed}"], data_dir=f"{directory}/not/yet"))
+        assert host.round_trips - before == 1
+    assert facts.cpus == os.cpu_count()
+    assert facts.kernel == os.uname().release
+    assert abs(facts.ram_gb - os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9) < 0.1
+    assert facts.clock_offset_s is not None
+    assert abs(facts.clock_offset_s) < 0.5
+    assert facts.fsync_ms is not None
+    assert 0 < facts.fsync_ms < 1000
+    assert port in [one.port for one in facts.listeners]
+    reached = {one.target: one for one in facts.outbound}
+    assert reached[f"127.0.0.1:{port}"].ok
+    assert reached[f"127.0.0.1:{closed}"].error == "Connection refused"
+    assert sorted(os.listdir(directory)) == ["logs"]
+
+
+def test_a_recorded_host_with_everything_on_it() -> None:
+    facts = make_facts({"name": "box", "sudo": True, "clock_offset_s": 0.0, **parse_sections(split_sections(RECORDED))})
+    assert (facts.os_id, facts.os_version, facts.cpus, facts.ram_gb, facts.swap_gb) == ("debian", "12", 4, 16.78, 1.02)
+    assert (facts.disk_gb, facts.disk_free_gb, facts.ours_gb) == (105.0, 60.0, 12.0)
+    assert (facts.fsync_ms, facts.clock_synced, facts.cgroup_version) == (0.61, True, 2)
+    assert facts.missing_modules == ("br_netfilter",)
+    assert facts.missing_packages == tuple(
+        name for name in facts.missing_packages if name not in ("curl", "python3")
+    )
+    assert "socat" in facts.missing_packages
+    assert facts.listeners[0] == Listener(22, "tcp", "0.0.0.0", "sshd", 612, "ssh.service")
+    assert facts.listeners[1] == Listener(443, "tcp", "*", "traefik", 900, "cri-containerd-0a1b.scope")
+    assert facts.listeners[2] == Listener(53, "udp", "127.0.0.53", "systemd-resolve", 400, "systemd-resolved.service")
+    assert facts.ssh_ports == (22, 2222)
+    assert (facts.address, facts.interface) == ("203.0.113.7", "eth0")
+    assert facts.addresses == ("203.0.113.7", "2001:db8::7")
+    assert facts.resolvers == ("192.0.2.53", "2001:db8::53")
+    assert [(one.target, one.ok, one.error) for one in facts.outbound] == [
+        ("deb.debian.org:80", True, ""),
+        ("ghcr.io:443", False, "no answer within 3 s"),
+        ("nosuch.example:443", False, "Name or service not known"),
+    ]
+    assert (facts.secrets, facts.installed_units) == (("ca.key", "token"), ("k3s.service",))
+    assert facts.applied is not None
+    assert (facts.applied.text, facts.applied.who, facts.recorded_other_gb) == ("domain: box.example\n", "me@laptop", 5.0)
+    assert (facts.followed, facts.bundle_sha256) == ("[pins]\n", "ab" * 32)
+
+
+def test_a_disk_too_large_to_measure_in_time_counts_what_others_had_at_first() -> None:
+    without = RECORDED.replace("12000000000\ttotal\n", "")
+    assert parse_sections(split_sections(without))["ours_gb"] == pytest.approx(40.0)
+
+
+def test_a_record_cut_off_by_a_power_cut_does_not_stop_anything() -> None:
+    cut = RECORDED.replace('"when"', '"wh')
+    assert parse_sections(split_sections(cut))["applied"] == {"text": "domain: box.example\n"}
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/system.slice/nginx.service", "nginx.service"),
+        ("/user.slice/user-0.slice/session-3.scope", "session-3.scope"),
+        ("/kubepods/burstable/pod12/ab", "kubepods"),
+        ("/", ""),
+    ],
+)
+def test_a_process_belongs_to_its_deepest_unit(path: str, unit: str) -> None:
+    assert unit_of(path) == unit
+
+
+def test_without_ss_the_kernels_own_table_tells_the_ports() -> None:
+    lines = [
+        "tcp   sl  local_address rem_address   st tx_queue rx_queue",
+        "tcp    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000",
+        "tcp    1: 0100007F:1F91 0100007F:0050 01 00000000:00000000",
+        "tcp6    0: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A",
+    ]
+    assert [(one["port"], one["proto"], one["address"]) for one in parse_proc_net(lines)] == [
+        (8080, "tcp", "127.0.0.1"),
+        (443, "tcp", "::"),
+    ]
+
+
+def test_a_listener_without_a_visible_process_has_no_owner() -> None:
+    (one,) = parse_listeners(["tcp LISTEN 0 128 [::]:2049 [::]:*"], [])
+    assert (one["port"], one["address"], one["owner"], one["pid"]) == (2049, "::", "", None)

@@ -1,0 +1,139 @@
+"""The host's lock: one client at a time, held while anything that a client started still runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from binderbox.errors import Locked
+from binderbox.world import lock
+from tests.world.conftest import OpenHost
+from tests.world.sshd import LocalSshd
+
+CLIENT = """\
+import time
+from pathlib import Path
+from tests.world.conftest import open_on
+from tests.world.sshd import LocalSshd
+host = open_on(LocalSshd(Path({sshd!r}), {port}, None), Path({directory!r}))
+with host.lock("install: packages"):
+    print("holding", flush=True)
+    {then}
+"""
+RUN_NOISILY = "for i in $(seq 20); do echo noise; echo noise >&2; sleep 0.1; done; echo done >{}/done"
+Client = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def other_client(sshd: LocalSshd, directory: Path) -> Iterator[Client]:
+    """Starts a client in a process of its own, which takes the lock and then runs `then`."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(then: str) -> subprocess.Popen[bytes]:
+        code = CLIENT.format(sshd=str(sshd.directory), port=sshd.port, directory=str(directory), then=then)
+        client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        started.append(client)
+        assert client.stdout
+        assert client.stdout.readline() == b"holding\n"
+        return client
+
+    yield start
+    for client in started:
+        client.kill()
+        client.wait()
+
+
+def test_a_second_client_is_told_who_what_and_since_when(open_host: OpenHost) -> None:
+    first, second = open_host(), open_host()
+    with first.lock("install: k3s") as held:
+        held.step("install: registry")
+        _until(lambda: "registry" in Path(f"{first.connection.run_dir}/lock.json").read_text())
+        with pytest.raises(Locked) as locked, second.lock("x"):
+            pass
+    assert locked.value.exit_code == 7
+    assert (locked.value.holder, locked.value.step) == (lock.client_name(), "install: registry")
+    assert 0 <= locked.value.age_s < 30
+    with second.lock("y"):
+        pass
+
+
+def test_a_client_may_wait_for_another(open_host: OpenHost, other_client: Client) -> None:
+    other_client("time.sleep(2)")
+    told: list[str] = []
+    started = time.monotonic()
+    with open_host().lock("mine", wait_s=20, note=told.append):
+        assert time.monotonic() - started > 0.5
+    assert told == [f"waiting for {lock.client_name()}, who is at: install: packages"]
+
+
+def test_work_of_a_killed_client_is_waited_for_and_ends_properly(
+    open_host: OpenHost, other_client: Client, directory: Path
+) -> None:
+    client = other_client(f"host.sh({RUN_NOISILY.format(directory)!r}, work=True)")
+    time.sleep(0.5)
+    client.kill()
+    told: list[str] = []
+    with open_host().lock("mine", note=told.append):
+        assert (directory / "done").read_text() == "done\n"
+    assert "left running by" in told[0]
+    assert "install: packages" in told[0]
+
+
+def test_a_client_killed_while_idle_leaves_no_lock(open_host: OpenHost, other_client: Client) -> None:
+    client = other_client("time.sleep(60)")
+    client.kill()
+    started = time.monotonic()
+    with open_host().lock("mine"):
+        assert time.monotonic() - started < 10
+
+
+def test_the_idle_shell_of_a_silent_client_is_ended(
+    open_host: OpenHost, other_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = other_client("time.sleep(60)")
+    os.kill(client.pid, signal.SIGSTOP)
+    monkeypatch.setattr(lock, "GONE_S", 2)
+    told: list[str] = []
+    with open_host().lock("mine", wait_s=20, note=told.append):
+        pass
+    assert told[-1] == f"taking over from {lock.client_name()}, whose connection is dead"
+
+
+def test_ctrl_c_releases_the_lock(open_host: OpenHost, other_client: Client) -> None:
+    client = other_client("host.sh('sleep 2', work=True)")
+    client.send_signal(signal.SIGINT)
+    assert client.wait(10) != 0
+    with open_host().lock("mine"):
+        pass
+
+
+def test_the_lock_leaves_nothing_but_its_own_files(open_host: OpenHost) -> None:
+    host = open_host()
+    with host.lock("mine"):
+        host.sh("true", work=True)
+    assert sorted(os.listdir(host.connection.run_dir)) == ["lock", "sessions"]
+
+
+def test_the_audit_log_has_a_line_for_each_event_and_no_secret(open_host: OpenHost, directory: Path) -> None:
+    host, path = open_host(), directory / "data/audit.log"
+    host.hide("hunter2-hunter2")
+    lock.audit(host, "start", "install --flag hunter2-hunter2", path=str(path))
+    lock.audit(host, "end", "install", path=str(path), exit=0)
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert (first["event"], first["command"]) == ("start", "install --flag (secret)")
+    assert (second["event"], second["exit"], second["who"]) == ("end", 0, lock.client_name())
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come true")
