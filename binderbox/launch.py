@@ -94,11 +94,11 @@ def forbidden_targets(facts: HostFacts) -> dict[str, str]:
     }
 
 
-def allowed_targets(facts: HostFacts) -> dict[str, str]:
+def allowed_targets(facts: HostFacts, https_port: int = 443) -> dict[str, str]:
     """What must be reachable; without these a dead network would pass for a firewall."""
     return {
         "cluster resolver": "dns:kubernetes.default.svc.cluster.local",
-        "ingress": f"{facts.address}:443",
+        "ingress": f"{facts.address}:{https_port}",
     }
 
 

@@ -5,22 +5,22 @@ connect -> gather -> parse the config -> check -> plan -> phases -> prove
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from difflib import unified_diff
 
-from binderbox import artifacts, checks, layout, member, plan, secrets, versions
-from binderbox.artifacts import Artifact
+from binderbox import checks, layout, secrets
 from binderbox.checks.core import failures, run_checks
-from binderbox.errors import ConfigError, LaunchFailed, PreflightError, UsageError
-from binderbox.facts import HostFacts, make_facts
+from binderbox.errors import (
+    LaunchFailed,
+    PreflightError,
+    UsageError,
+)
+from binderbox.facts import make_facts
 from binderbox.phases import INSTALL, UNINSTALL, preview, run
 from binderbox.plan import Plan
 from binderbox.progress import Progress
-from binderbox.prove import Proof, Visit, launch_sample, prove
+from binderbox.prove import Proof, launch_sample, prove
 from binderbox.prove import launch as launch_repository
 from binderbox.results import (
     CheckReport,
@@ -43,33 +43,31 @@ from binderbox.results import (
     UninstallRequest,
     UninstallResult,
 )
-from binderbox.world.bundle import read_lock
+from binderbox.session import changing, config_diff, look, opened, planned, visiting
 from binderbox.world.gather import gather
-from binderbox.world.hosts import Host, connect
-from binderbox.world.leftovers import kept_paths, leftovers
-from binderbox.world.lock import client_name
+from binderbox.world.hosts import Host
+from binderbox.world.leftovers import kept_paths, leftovers, remove_lock
 from binderbox.world.probe import HostProbe
 from binderbox.world.state import state_of
-from binderbox.world.web import Web, address_for
 
 PROOF = "Prove it"
 
 
 def check_host(request: CheckRequest, progress: Progress) -> CheckReport:
     """Everything that can be said before an install, and of an installed host also whether its parts are well."""
-    with _open(request.connection) as host:
-        probe = _look(host, request.sources)
+    with opened(request.connection) as host:
+        probe = look(host, request.sources)
         found = run_checks(checks.of("host", "dns"), probe)
         if probe.facts.applied:
-            probe, _ = _planned(probe, request.sources)
+            probe, _ = planned(probe, request.sources)
             found += run_checks(checks.of(*(phase.proof for phase in INSTALL)), probe)
         return CheckReport(host.name, found)
 
 
 def plan_host(request: PlanRequest, progress: Progress) -> PlanResult:
     """What an install would change; touches nothing."""
-    with _open(request.connection) as host:
-        probe, decided = _planned(_look(host, request.sources), request.sources)
+    with opened(request.connection) as host:
+        probe, decided = planned(look(host, request.sources), request.sources)
         outcome = preview(INSTALL, host, decided, progress)
         return PlanResult(
             host=host.name,
@@ -77,23 +75,24 @@ def plan_host(request: PlanRequest, progress: Progress) -> PlanResult:
             phases=outcome.phases,
             changed=outcome.changed,
             diffs=outcome.diffs,
-            config_diff=_config_diff(probe.facts, decided.member_text),
+            config_diff=config_diff(probe.facts, decided.member_text),
         )
 
 
 def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> InstallResult:
     """From a bare host to a running notebook; run again, it continues or finds nothing to do."""
-    with _open(request.connection) as host:
+    with opened(request.connection) as host:
         progress.phase_started("Check")
         started = time.monotonic()
-        probe = _look(host, request.sources)
+        probe = look(host, request.sources)
         found = run_checks(checks.of("host", "dns"), probe)
         if failing := failures(found):
             progress.phase_failed("Check", time.monotonic() - started)
             error = PreflightError(
                 f"{host.name}: {len(failing)} of {len(found)} checks failed, nothing was changed",
                 cause="\n".join(
-                    f"{one.id} {one.claim}: {one.measured}; needed: {one.needed}\n  Fix: {one.fix}" for one in failing
+                    f"{one.id} {one.claim}: {one.measured}; needed: {one.needed}\n  Fix: {one.fix}"
+                    for one in failing
                 ),
                 remedy=f"mend these, then run `binderbox install {request.connection.host}` again",
             )
@@ -103,14 +102,14 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
             progress.note(f"{warning.id} {warning.claim}: {warning.measured}. {warning.fix}")
         checked = PhaseResult("Check", round(time.monotonic() - started, 2), 0, len(found))
         progress.phase_done("Check", checked.seconds, 0, len(found))
-        if difference := _config_diff(probe.facts, probe.member_text):
+        if difference := config_diff(probe.facts, probe.member_text):
             progress.note(f"the config differs from the applied one:\n{difference}")
         if not confirm(f"Set up {host.name} as {probe.member.binder_url}?"):
             raise UsageError(
                 f"{host.name}: not confirmed, nothing was changed", remedy="say --yes to go on without asking"
             )
-        with host.lock(f"install {host.name}", wait_s=request.lock_wait_s) as lock:
-            probe, decided = _planned(_look(host, request.sources), request.sources)
+        with changing(host, "install", progress, wait_s=request.lock_wait_s) as lock:
+            probe, decided = planned(look(host, request.sources), request.sources)
             outcome = run(INSTALL, host, decided, probe, progress, lock.step)
             proof, proved = _prove(host, probe, decided, progress, lock.step)
         return InstallResult(
@@ -125,9 +124,9 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
 
 def launch(request: LaunchRequest, progress: Progress) -> LaunchResult:
     """Launch a repository, or the sample, and wait until its notebook answers."""
-    with _open(request.connection) as host:
-        probe, decided = _planned(_look(host, Sources()), Sources())
-        with _visit(host, probe, progress) as visit:
+    with opened(request.connection) as host:
+        probe, decided = planned(look(host, Sources()), Sources())
+        with visiting(host, probe, progress) as visit:
             if request.url is None:
                 return launch_sample(visit, decided.sample_base)
             try:
@@ -140,11 +139,11 @@ def launch(request: LaunchRequest, progress: Progress) -> LaunchResult:
 
 def status(request: StatusRequest, progress: Progress) -> StatusResult:
     """One screen: what is installed, whether it is well, how full it is."""
-    with _open(request.connection) as host:
+    with opened(request.connection) as host:
         facts = make_facts(gather(host))
         if facts.applied is None:
             return StatusResult(host.name, "absent")
-        probe, _ = _planned(_look(host, Sources()), Sources())
+        probe, _ = planned(look(host, Sources()), Sources())
         found = run_checks(checks.of(*(phase.proof for phase in INSTALL)), probe)
         parts, gauges = state_of(probe)
         well = not failures(found) and all(part.ok for part in parts)
@@ -161,7 +160,7 @@ def status(request: StatusRequest, progress: Progress) -> StatusResult:
 
 def uninstall(request: UninstallRequest, progress: Progress, confirm: Confirm) -> UninstallResult:
     """Take everything away that binderbox made; data, secrets and the config stay unless `purge`."""
-    with _open(request.connection) as host:
+    with opened(request.connection) as host:
         what = (
             "everything, with all data and secrets," if request.purge else "everything but data and secrets"
         )
@@ -169,8 +168,11 @@ def uninstall(request: UninstallRequest, progress: Progress, confirm: Confirm) -
             raise UsageError(
                 f"{host.name}: not confirmed, nothing was changed", remedy="say --yes to go on without asking"
             )
-        with host.lock(f"uninstall {host.name}", wait_s=request.lock_wait_s) as lock:
+        with changing(
+            host, "uninstall", progress, wait_s=request.lock_wait_s, audited=not request.purge
+        ) as lock:
             outcome = run(UNINSTALL, host, request.purge, None, progress, lock.step)
+        remove_lock(host)
         left = leftovers(host, request.purge)
         kept = () if request.purge else kept_paths(host)
         return UninstallResult(host.name, outcome.changed, kept, left, outcome.phases)
@@ -184,14 +186,14 @@ def set_secret(request: SecretRequest, progress: Progress) -> SecretsResult:
             cause=f"these are: {', '.join(secrets.GIVEN)}",
             remedy=f"binderbox secrets list {request.connection.host}",
         )
-    with _open(request.connection) as host, host.lock(f"set a secret on {host.name}"):
+    with opened(request.connection) as host, changing(host, f"secrets set {request.name}", progress):
         changed = host.write(f"{layout.SECRETS}/{request.name}", request.value.strip(), 0o600)
         return SecretsResult(host.name, _secrets(host), (request.name,) if changed else ())
 
 
 def list_secrets(connection: Connection, progress: Progress) -> SecretsResult:
     """Which secrets the host holds; never their values."""
-    with _open(connection) as host:
+    with opened(connection) as host:
         return SecretsResult(host.name, _secrets(host))
 
 
@@ -203,91 +205,13 @@ def _secrets(host: Host) -> tuple[Secret, ...]:
     )
 
 
-@contextmanager
-def _open(connection: Connection) -> Iterator[Host]:
-    with connect(
-        connection.host, ssh_config=connection.ssh_config, sudo_password=connection.sudo_password
-    ) as host:
-        yield host
-
-
-def _look(host: Host, sources: Sources) -> HostProbe:
-    facts = make_facts(gather(host))
-    text, source = _config(facts, sources)
-    return HostProbe(host, facts, member.parse(text, source), text, _artifacts(facts, sources))
-
-
-def _planned(probe: HostProbe, sources: Sources) -> tuple[HostProbe, Plan]:
-    lock, accepted = _lock(probe.facts, sources)
-    decided = plan.make(
-        probe.member,
-        probe.member_text,
-        probe.facts,
-        probe.artifacts,
-        who=client_name(),
-        bundle=sources.bundle,
-        bundle_sha256=accepted,
-        bundle_lock=lock,
-    )
-    return replace(probe, plan=decided), decided
-
-
-def _config(facts: HostFacts, sources: Sources) -> tuple[str, str]:
-    if sources.config is not None:
-        try:
-            return sources.config.read_text(), str(sources.config)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{sources.config} cannot be read: {error}", remedy="name a file with --config"
-            ) from error
-    if facts.applied is None:
-        raise UsageError(
-            f"{facts.name}: there is no config here, and the host holds none",
-            remedy=f"binderbox init {facts.name} --domain NAME, then binderbox install {facts.name}",
-        )
-    return facts.applied.text, f"{facts.name}:{layout.MEMBER_FILE}"
-
-
-def _lock(facts: HostFacts, sources: Sources) -> tuple[str | None, str | None]:
-    """(text, accepted digest) of the bundle's lock: of the one given, else of the one the host was installed from."""
-    if sources.bundle is None:
-        return facts.bundle_lock, sources.bundle_sha256 or facts.bundle_sha256
-    return read_lock(sources.bundle), sources.bundle_sha256 or facts.bundle_sha256
-
-
-def _artifacts(facts: HostFacts, sources: Sources) -> dict[str, Artifact]:
-    pinned = versions.load()
-    text, accepted = _lock(facts, sources)
-    if text is None:
-        return artifacts.resolve(pinned, None, None, None)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return artifacts.resolve(pinned, artifacts.parse_lock(text), digest, accepted)
-
-
-def _config_diff(facts: HostFacts, text: str) -> str:
-    if facts.applied is None or facts.applied.text == text:
-        return ""
-    lines = unified_diff(facts.applied.text.splitlines(True), text.splitlines(True), "applied", "local")
-    return "".join(lines)
-
-
-@contextmanager
-def _visit(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit]:
-    domain = probe.member.domain
-    web = Web(domain, address_for(domain, probe.facts.address), probe.ca_pem())
-    try:
-        yield Visit(host, probe.facts, probe.member.binder_url, web, progress)
-    finally:
-        web.close()
-
-
 def _prove(
     host: Host, probe: HostProbe, decided: Plan, progress: Progress, on_step: Callable[[str], None]
 ) -> tuple[Proof, PhaseResult]:
     on_step(PROOF)
     progress.phase_started(PROOF)
     started = time.monotonic()
-    with _visit(host, probe, progress) as visit:
+    with visiting(host, probe, progress) as visit:
         proof = prove(visit, decided.sample_base)
     if failing := failures(run_checks(checks.of("launch"), replace(probe, launch=proof))):
         progress.phase_failed(PROOF, time.monotonic() - started)

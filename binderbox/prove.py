@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from binderbox import layout
 from binderbox.errors import LaunchFailed
@@ -84,16 +85,13 @@ def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]
 
 def launch_sample(visit: Visit, base_image: str) -> LaunchResult:
     """Launch the sample repository, and leave it running."""
-    with served(
-        visit.host, base_image, {**forbidden_targets(visit.facts), **allowed_targets(visit.facts)}
-    ) as url:
+    with served(visit.host, base_image, _targets(visit)) as url:
         return launch(visit, url, REF)[1]
 
 
 def prove(visit: Visit, base_image: str) -> Proof:
     """Build what was never built, use it, launch it again, stop it; the checks of `launch` judge what was seen."""
-    targets = {**forbidden_targets(visit.facts), **allowed_targets(visit.facts)}
-    with served(visit.host, base_image, targets) as url:
+    with served(visit.host, base_image, _targets(visit)) as url:
         first, cold = launch(visit, url, REF)
         answer, by_build, by_kernel = _ask_kernel(visit, first)
         second, warm = launch(visit, url, REF)
@@ -113,6 +111,11 @@ def stop(visit: Visit, launched: Launch) -> None:
         visit.web.request("POST", f"{launched.url}api/shutdown?token={launched.token}", json={})
     except NoAnswer as error:
         visit.progress.note(f"a server could not be stopped, the culler will: {error}")
+
+
+def _targets(visit: Visit) -> dict[str, str]:
+    https_port = urlsplit(visit.binder_url).port or 443
+    return {**forbidden_targets(visit.facts), **allowed_targets(visit.facts, https_port)}
 
 
 def _ask_kernel(

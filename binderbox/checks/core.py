@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from binderbox.checks.probe import Probe
 from binderbox.errors import BinderboxError
@@ -93,7 +93,33 @@ def run_check(check: Check[Any], probe: Probe) -> CheckResult:
 
 def run_checks(checks: Iterable[Check[Any]], probe: Probe) -> tuple[CheckResult, ...]:
     """All of them, in order, failures included."""
-    return tuple(run_check(check, probe) for check in checks)
+    remembered = _remembering(probe)
+    return tuple(run_check(check, remembered) for check in checks)
+
+
+class _Remembering:
+    """A probe for one round of checks: what several of them ask is asked once. What raised is asked again."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self._answers: dict[tuple[str, str, str], Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._probe, name)
+        if not callable(found):
+            return found
+
+        def ask(*args: Any, **options: Any) -> Any:
+            question = (name, repr(args), repr(options))
+            if question not in self._answers:
+                self._answers[question] = found(*args, **options)
+            return self._answers[question]
+
+        return ask
+
+
+def _remembering(probe: Probe) -> Probe:
+    return cast(Probe, _Remembering(probe))
 
 
 def failures(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
@@ -115,7 +141,7 @@ def prove(
     While it waits, the progress shows the first failing claim and what was measured.
     """
     started = now()
-    results = {check.id: run_check(check, probe) for check in checks}
+    results = {one.id: one for one in run_checks(checks, probe)}
     while failing := [check for check in checks if results[check.id].verdict == "fail"]:
         elapsed_s = now() - started
         if elapsed_s >= within_s:
@@ -123,5 +149,5 @@ def prove(
         first = results[failing[0].id]
         progress.waiting(first.claim, first.measured, elapsed_s)
         sleep(every_s)
-        results |= {check.id: run_check(check, probe) for check in failing}
+        results |= {one.id: one for one in run_checks(failing, probe)}
     return tuple(results[check.id] for check in checks)

@@ -124,8 +124,8 @@ def _json(answer: Answer) -> Mapping[str, Any]:
 
 
 CHECKS = (
-    Check("BBX-U01", "binderhub", "hub and binder are ready", look_deployments(layout.HUB_NAMESPACE, "hub", "binder"), judge_ready,
-          "The upstream chart, unmodified."),
+    Check("BBX-U01", "binderhub", "hub and binder are ready", look_deployments(layout.HUB_NAMESPACE, "hub", "binder", others=True), judge_ready,
+          "The upstream chart, unmodified; what else it brings, such as the hub's proxy, must be ready as well."),
     Check("BBX-U02", "binderhub", "BinderHub says that it is well", look_health, judge_health,
           "It asks the registry and the hub. The redirector asks the same before it sends users."),
     Check("BBX-U03", "binderhub", "BinderHub builds with the pinned image", look_versions, judge_versions,

@@ -46,11 +46,13 @@ class Ready:
     replicas: Mapping[str, tuple[int, int] | None]
 
 
-def look_deployments(namespace: str, *names: str) -> Callable[[Probe], Ready]:
+def look_deployments(namespace: str, *names: str, others: bool = False) -> Callable[[Probe], Ready]:
+    """Deployments that must be there; with `others`, whatever else the namespace holds must be ready as well."""
+
     def look(probe: Probe) -> Ready:
-        return make_ready(
-            namespace, names, probe.kubectl_json(["get", "deployments", "-n", namespace])["items"]
-        )
+        items = probe.kubectl_json(["get", "deployments", "-n", namespace])["items"]
+        more = [item["metadata"]["name"] for item in items] if others else []
+        return make_ready(namespace, tuple(dict.fromkeys((*names, *more))), items)
 
     return look
 

@@ -38,6 +38,7 @@ class Pusher:
     give_up_s: float
     _tries: dict[str, _Tries] = field(default_factory=dict)
     _wake: threading.Condition = field(default_factory=threading.Condition)
+    _pins: threading.Lock = field(default_factory=threading.Lock)  # before _wake, held while containerd works
     _stopped: bool = False
 
     def add(self, tag: str, digest: str, repository: str) -> None:
@@ -89,12 +90,7 @@ class Pusher:
         return None
 
     def _finished(self, pending: Pending, gone: bool, seconds: float) -> None:
-        with self._wake:
-            self._tries.pop(pending.made, None)
-            if self.spool.holds(pending):  # else the tag was built again meanwhile, and its turn comes
-                if not gone:
-                    self._unpin(pending.tag)
-                self.spool.remove(pending)
+        self._let_go(pending, unpin=not gone)
         what = {"event": "push-dropped", "fault": "the image is gone"} if gone else {"event": "pushed"}
         say(**what, tag=pending.tag, repository=pending.repository, seconds=round(seconds, 1))
 
@@ -105,11 +101,9 @@ class Pusher:
             tries.count += 1
             wait_s = min(FIRST_WAIT_S * 2 ** min(tries.count - 1, 10), LONGEST_WAIT_S)
             tries.next_at = time.monotonic() + wait_s
-            given_up = time.time() - pending.built_at > self.give_up_s and self.spool.holds(pending)
-            if given_up:
-                self._unpin(pending.tag)
-                self.spool.remove(pending)
-                self._tries.pop(pending.made, None)
+        given_up = time.time() - pending.built_at > self.give_up_s
+        if given_up or not self.spool.holds(pending):
+            self._let_go(pending, unpin=given_up)
         say(
             "push-given-up" if given_up else "push-failed",
             tag=pending.tag,
@@ -120,13 +114,23 @@ class Pusher:
         )
 
     def _pin_held(self, pending: Pending) -> None:
-        with self._wake:  # or a pin could come after the push that takes it off
+        with self._pins:  # or a pin could come after the push that takes it off
             if not self.spool.holds(pending):
                 return
             try:
                 self.images.pin(pending.tag)
             except ContainerdError as error:
                 say("pin-failed", tag=pending.tag, fault=str(error))
+
+    def _let_go(self, pending: Pending, unpin: bool) -> None:
+        """Forget an image; one of the same tag that was built meanwhile stays in, and pins itself again."""
+        with self._pins:
+            if unpin and self.spool.holds(pending):
+                self._unpin(pending.tag)
+            with self._wake:
+                self._tries.pop(pending.made, None)
+                if self.spool.holds(pending):
+                    self.spool.remove(pending)
 
     def _unpin(self, tag: str) -> None:
         try:

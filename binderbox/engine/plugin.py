@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import IO, Any
 
-from repo2docker.engine import ContainerEngine, ContainerEngineException  # type: ignore[import-not-found]
+from repo2docker.engine import ContainerEngine, ContainerEngineException
 
 from . import client, context
 

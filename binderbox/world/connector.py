@@ -9,7 +9,6 @@ kept and given again. While it executes, the same holds for commands of the type
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from io import IOBase
@@ -24,15 +23,15 @@ from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 
 from binderbox.errors import ConnectError
 from binderbox.world.destination import parse_destination
-from binderbox.world.hosts import SMALL, UPLOAD_S_PER_MB
 from binderbox.world.shell import Output
 from binderbox.world.ssh import Connection
+from binderbox.world.transfer import SMALL, UPLOAD_S_PER_MB, pieces, put_script, size_of
 
 OPERATION_S = 3600.0  # an operation without a _timeout of its own is given up after this
 FACT_S = 120.0
 
 
-class Looking(StringCommand):  # type: ignore[misc]  # pyinfra's class is untyped
+class Looking(StringCommand):
     """A fact's command that only reads: its answer holds until something else is run."""
 
 
@@ -123,17 +122,15 @@ class OpenSSHConnector(BaseConnector):
     ) -> bool:
         """Write a file as a whole; an existing one keeps its mode unless the source names one."""
         self._kept.clear()
-        with get_file_io(filename_or_io) as file:
-            size = _size(cast("IO[Any]", file))
-            script = _put_script(remote_filename, getattr(filename_or_io, "mode_bits", None), size)
+        with get_file_io(_typed(filename_or_io)) as file:
+            size = size_of(file)
+            script = put_script(remote_filename, getattr(filename_or_io, "mode_bits", None), size)
             limit = FACT_S + UPLOAD_S_PER_MB * size / 1e6
             if size <= SMALL:
-                content = b"".join(_pieces(cast("IO[Any]", file)))
+                content = b"".join(pieces(file))
                 output = self.connection.run(script, stdin=content, timeout_s=limit, work=True)
             else:
-                output = self.connection.session(
-                    script, stdin=_pieces(cast("IO[Any]", file)), timeout_s=limit
-                )
+                output = self.connection.session(script, stdin=pieces(file), timeout_s=limit)
         self._log(f"put {remote_filename} ({size} bytes)", output)
         if not output.ok:
             self.failure = (f"put {remote_filename}", output)
@@ -152,8 +149,8 @@ class OpenSSHConnector(BaseConnector):
         output = self.connection.run(f"cat {shlex.quote(remote_filename)}", timeout_s=OPERATION_S)
         self._log(f"get {remote_filename}", Output(output.code, b"", output.stderr))
         if output.ok:
-            with get_file_io(filename_or_io, "wb") as file:
-                cast("IO[bytes]", file).write(output.stdout)
+            with get_file_io(_typed(filename_or_io), "wb") as file:
+                file.write(output.stdout)
         else:
             self.failure = (f"get {remote_filename}", output)
         return output.ok
@@ -166,10 +163,8 @@ class OpenSSHConnector(BaseConnector):
         if arguments.get("_shell_executable") in (None, "sh"):
             wanted.pop("_shell_executable", None)
         if not wanted:
-            return cast(str, command.get_raw_value())
-        return cast(
-            str, make_unix_command_for_host(self.state, self.host, command, **arguments).get_raw_value()
-        )
+            return command.get_raw_value()
+        return make_unix_command_for_host(self.state, self.host, command, **arguments).get_raw_value()
 
     def _log(self, what: str, output: Output) -> None:
         log = self.host.connector_data.get("log")
@@ -182,28 +177,10 @@ class OpenSSHConnector(BaseConnector):
 _NO_WRAP = ("_retries", "_retry_delay", "_retry_until", "_temp_dir")
 
 
-def _put_script(path: str, mode: int | None, size: int) -> str:
-    """sh text that makes stdin the file at `path`, if all of it came; 0600 until it has its mode."""
-    final = 'if [ -e "$f" ]; then chown --reference="$f" "$t"; chmod --reference="$f" "$t"; else chmod 644 "$t"; fi'
-    if mode is not None:
-        final = f'chmod {mode:o} "$t"'
+def _typed(source: str | IOBase) -> str | IO[Any]:
     return (
-        f"f=$(readlink -f {shlex.quote(path)}) || exit 1; umask 077\n"
-        't=$(mktemp "$(dirname "$f")/.bbx-XXXXXX") || exit 1; trap \'rm -f "$t"\' EXIT\n'
-        f'cat >"$t" && [ "$(stat -c %s "$t")" = {size} ] || {{ echo "arrived incomplete" >&2; exit 1; }}\n'
-        f'{final} && sync "$t" && mv -fT "$t" "$f"'
-    )
-
-
-def _size(file: IO[Any]) -> int:
-    end = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    return end
-
-
-def _pieces(file: IO[Any]) -> Iterator[bytes]:
-    while piece := file.read(1 << 20):
-        yield piece.encode() if isinstance(piece, str) else piece
+        source if isinstance(source, str) else cast("IO[Any]", source)
+    )  # pyinfra names both types for one thing
 
 
 def _lines(data: bytes) -> list[str]:

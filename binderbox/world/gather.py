@@ -79,7 +79,9 @@ def parse_sections(found: Sections) -> dict[str, Any]:
     memory = {line.split(":")[0]: int(line.split()[1]) * 1024 / 1e9 for line in found["memory"]}
     sockets = found.get("sockets")
     listeners = (
-        parse_listeners(found["listeners"], found.get("owners", [])) if sockets is None else parse_proc_net(sockets)
+        parse_listeners(found["listeners"], found.get("owners", []))
+        if sockets is None
+        else parse_proc_net(sockets)
     )
     applied = _applied(found)
     recorded = applied.pop("other_gb", None) if applied else None
@@ -141,7 +143,9 @@ def _missing_packages(lines: list[str]) -> tuple[str, ...]:
 def _ssh_ports(told: list[str], listeners: list[dict[str, Any]]) -> tuple[int, ...]:
     ports = {int(line) for line in told if line.isdigit()}
     ports |= {
-        one["port"] for one in listeners if one["owner"] == "sshd" or one["unit"] in ("ssh.socket", "sshd.socket")
+        one["port"]
+        for one in listeners
+        if one["owner"] == "sshd" or one["unit"] in ("ssh.socket", "sshd.socket")
     }
     return tuple(sorted(ports)) or (22,)
 
@@ -188,4 +192,7 @@ def _applied(found: Sections) -> dict[str, Any] | None:
         record = json.loads("\n".join(found["applied"]) or "{}")
     except ValueError:  # cut off by a power cut; the next install writes it anew
         record = {}
-    return {"text": text, **{key: record[key] for key in ("sha256", "who", "when", "other_gb") if key in record}}
+    return {
+        "text": text,
+        **{key: record[key] for key in ("sha256", "who", "when", "other_gb") if key in record},
+    }

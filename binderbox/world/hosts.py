@@ -12,6 +12,7 @@ Errors: ConnectError (and HostKeyUnknown, SudoRefused) from `connect`; Connectio
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shlex
 import socket
@@ -27,14 +28,13 @@ from binderbox.world.destination import Destination, parse_destination
 from binderbox.world.runlog import RunLog, log_path
 from binderbox.world.shell import Output
 from binderbox.world.ssh import Connection, Password
+from binderbox.world.transfer import SMALL, UPLOAD_S_PER_MB, WRONG_SUM, pieces, upload_script, write_script
 
 if TYPE_CHECKING:
     from binderbox.world.lock import HostLock
 
 ABSENT = 44  # exit code of our own scripts for "no such file"
 RUN_S = 120.0  # a command without a limit of its own is given up after this
-UPLOAD_S_PER_MB = 4.0  # a slow uplink moves 0.25 MB/s
-SMALL = 32 * 1024  # a file up to this size travels inside the open shell
 
 Connector = Literal["binderbox", "ssh"]
 
@@ -111,23 +111,12 @@ class Host:
         """Make `path` have this content and mode, owned by root, replaced as a whole; True if it changed anything."""
         if path.startswith(layout.SECRETS):
             self.hide(data)
-        check = (
-            f"f={shlex.quote(path)}; s={hashlib.sha256(data).hexdigest()}; m={mode:o}; "
-            '[ -f "$f" ] && [ ! -L "$f" ] && [ "$(stat -c %a:%U:%G "$f")" = "$m:root:root" ] && '
-            'set -- $(sha256sum <"$f") && [ "$1" = "$s" ] && { echo same; exit 0; }\n'
-        )
-        put = (
-            'd=$(dirname "$f"); [ -d "$d" ] || mkdir -p "$d" || exit 1\n'
-            'umask 077; t=$(mktemp "$d/.bbx-XXXXXX") || exit 1; trap \'rm -f "$t"\' EXIT\n'
-            'cat >"$t" && set -- $(sha256sum <"$t") && [ "$1" = "$s" ] || { echo "arrived incomplete" >&2; exit 1; }\n'
-            'chmod "$m" "$t" && sync "$t" && mv -fT "$t" "$f" && echo changed'
-        )
-        script = check + put
-        limit = max(RUN_S, UPLOAD_S_PER_MB * len(data) / 1e6)
+        script = write_script(path, hashlib.sha256(data).hexdigest(), mode)
+        limit = RUN_S + UPLOAD_S_PER_MB * len(data) / 1e6
         if len(data) <= SMALL:
             output = self.connection.run(script, stdin=data, timeout_s=limit, work=True)
         else:
-            output = self.connection.session(script, stdin=_pieces(data), timeout_s=limit)
+            output = self.connection.session(script, stdin=pieces(io.BytesIO(data)), timeout_s=limit)
         if not output.ok:
             raise StepFailed(f"{self.name}: cannot write {path}", cause=output.tail(), log=self.log.path)
         self.log.write(f"write {path} mode {mode:o}, {len(data)} bytes: {output.text.strip()}")
@@ -138,20 +127,13 @@ class Host:
 
         What an interrupted upload left is replaced. Costs a session of its own.
         """
-        script = (
-            f'f={shlex.quote(path)}; d=$(dirname "$f"); mkdir -p "$d" && t="$d/.upload-$(basename "$f")"; umask 077\n'
-            f'cat >"$t" && set -- $(sha256sum <"$t") && [ "$1" = {shlex.quote(sha256)} ] || {{ '
-            'echo "arrived with sha256 $1" >&2; rm -f "$t"; exit 3; }\n'
-            f'chmod {mode:o} "$t" && sync "$t" && mv -fT "$t" "$f"'
-        )
         size = source.stat().st_size
         with source.open("rb") as file:
-            pieces = iter(lambda: file.read(1 << 20), b"")
-            output = self.connection.session(
-                script, stdin=pieces, timeout_s=RUN_S + UPLOAD_S_PER_MB * size / 1e6
-            )
+            script = upload_script(path, sha256, mode)
+            limit = RUN_S + UPLOAD_S_PER_MB * size / 1e6
+            output = self.connection.session(script, stdin=pieces(file), timeout_s=limit)
         self.log.write(f"upload {source} to {path}, {size} bytes\n[{output.code}] {output.tail()}")
-        if output.code == 3:
+        if output.code == WRONG_SUM:
             raise BundleError(
                 f"{self.name}: {source.name} did not arrive as expected",
                 cause=f"expected sha256 {sha256}, {output.tail(1)}",
@@ -195,7 +177,9 @@ class Host:
         """
         from binderbox.world import deploying  # pyinfra takes 0.2 s to import
 
-        return deploying.deploy(self, deploy, inputs, dry=dry, diff=dry if diff is None else diff, connector=connector)
+        return deploying.deploy(
+            self, deploy, inputs, dry=dry, diff=dry if diff is None else diff, connector=connector
+        )
 
     def lock(
         self, step: str, *, wait_s: float = 0.0, note: Callable[[str], None] | None = None
@@ -243,8 +227,3 @@ def _free_port() -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         yield int(free.getsockname()[1])
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), 1 << 20):
-        yield data[start : start + (1 << 20)]

@@ -27,3 +27,8 @@ def kept_paths(host: Host) -> tuple[str, ...]:
     """Which of the data, secrets and config are there, to be found by a new install."""
     output = host.run(["ls", "-d", "--", *DATA], timeout_s=30)
     return tuple(output.stdout.decode().split())
+
+
+def remove_lock(host: Host) -> None:
+    """Remove the lock's own folder, unless somebody has taken the lock meanwhile."""
+    host.run(["flock", "--nonblock", f"{layout.RUN}/lock", "rm", "-rf", layout.RUN], timeout_s=30)

@@ -38,7 +38,9 @@ GONE_S = 45.0  # a client that was silent this long is gone: the ssh connection 
 SETTLE_S = 3.0  # a client killed this very moment is known to be gone after one round trip
 POLL_S = 1.0
 ENDING_S = 10.0  # the shell of a client that has gone ends by itself, and at once
-WORK_S = 3600.0  # the longest wait for work that outlived its client; apt and helm both end by themselves before
+WORK_S = (
+    3600.0  # the longest wait for work that outlived its client; apt and helm both end by themselves before
+)
 
 TAKE = """\
 ( mkdir -p {run} && : >>{run}/lock ) && exec 9>>{run}/lock
@@ -134,7 +136,9 @@ def hold(
         lock.close()
         host.connection.lock_descriptors = ""
         if host.connection.usable:
-            host.connection.shell(f"exec 9>&-; rm -f {run}/lock.json {run}/lock.beat {run}/lock.shell", timeout_s=60)
+            host.connection.shell(
+                f"exec 9>&-; rm -f {run}/lock.json {run}/lock.beat {run}/lock.shell", timeout_s=60
+            )
 
 
 def _take(host: Host, mine: dict[str, Any], wait_s: float, note: Callable[[str], None]) -> None:

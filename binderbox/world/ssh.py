@@ -1,8 +1,7 @@
 """A root connection to one host over the system's OpenSSH.
 
 Short commands go through one open shell (`shell.py`), everything that streams through a session of its own over the
-same master (`sshmaster.py`). If the login is not root, the shell itself is started by sudo, once: with a password,
-it is written to sudo's stdin only, never to an argument, a file, the environment or a log.
+same master (`sshmaster.py`). If the login is not root, sudo starts the shell, once (`sudo.py`).
 Raises ConnectError, HostKeyUnknown, SudoRefused before anything ran, and ConnectionLost afterwards.
 """
 
@@ -14,17 +13,15 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal
 
 from binderbox import layout
 from binderbox.errors import ConnectError, ConnectionLost, SudoRefused
+from binderbox.world import sudo
 from binderbox.world.destination import Destination
 from binderbox.world.shell import PREAMBLE, Output, Shell, ShellGone
 from binderbox.world.sshmaster import Master, end
+from binderbox.world.sudo import Password, Way
 from binderbox.world.talk import Talk, start
-
-Sudo = Literal["root", "nopass", "pass"]
-Password = str | Callable[[], str] | None
 
 SHELL_STDIN_MAX = 48 * 1024  # above this, input goes through a session of its own
 COMMAND_MAX = 120_000  # Linux takes at most 131072 bytes in one argument (MAX_ARG_STRLEN)
@@ -47,7 +44,7 @@ class Connection:
         )
         self._password = sudo_password
         self._master = Master(destination)
-        self._sudo: Sudo = "root"
+        self.way: Way = "root"  # how the login becomes root
         self._shell: Shell | None = None
         self._shell_talk: Talk | None = None
         self._counter = threading.Lock()
@@ -107,39 +104,26 @@ class Connection:
         was over.
         """
         bound = f"timeout -k 5 {timeout_s:g} " if timeout_s else ""
-        guard = timeout_s + GRACE_S if timeout_s else None
-        if stdin is not None and len(stdin) > SHELL_STDIN_MAX:
-            return self.session(
-                f"{bound}sh -c {shlex.quote(command)}; exit $?", stdin=[stdin], timeout_s=timeout_s
-            )
         line = f"{bound}sh -c {shlex.quote(command)}"
         if len(command) > COMMAND_MAX:
             line = f"{bound}sh /dev/fd/3 3<<'{MARK}'\n{command}\n{MARK}\n"
+        if stdin is not None and len(stdin) > SHELL_STDIN_MAX:
+            whole = self._kept(line, "") if work else line
+            return self.session(f"{whole}\nexit $?", stdin=[stdin], timeout_s=timeout_s)
         given = "</dev/null"
         if stdin is not None:
             line, given = f"base64 -d | {line}", f"<<'{MARK}'\n{_base64(stdin)}\n{MARK}\n"
-        if work:
-            text = (
-                f"( mkdir -p {self.run_dir}; d=$(mktemp -d {self.run_dir}/work.XXXXXX) || exit 1\n"
-                f"{{ {line}\n}} >$d/o 2>$d/e {given}\n"
-                "r=$?; cat $d/o; cat $d/e >&2; rm -rf $d; exit $r )"
-            )
-        else:
-            text = f"{{ {line}\n}} {given}"
-        return self.shell(text, timeout_s=guard)
+        text = self._kept(line, given) if work else f"{{ {line}\n}} {given}"
+        return self.shell(text, timeout_s=timeout_s + GRACE_S if timeout_s else None)
 
     def session(
         self, command: str, *, stdin: Iterable[bytes] | None = None, timeout_s: float | None = None
     ) -> Output:
         """Run sh text as root in an ssh session of its own, with `stdin` streamed to it."""
         self._count()
-        nonce = secrets.token_hex(8)
-        script = f"{PREAMBLE}; {self.lock_descriptors}\n{command}"
-        talk = start(self._master.session(self._root_line(script, nonce)))
+        talk = self.background(f"{self.lock_descriptors}\n{command}")
         deadline = time.monotonic() + timeout_s + GRACE_S if timeout_s else None
         try:
-            if self._sudo == "pass":
-                self._answer_sudo(talk, nonce, time.monotonic() + SHELL_S)
             talk.send(stdin or [], last=True)
             talk.drain(deadline)
             code = talk.process.wait(5)
@@ -150,6 +134,8 @@ class Connection:
             end(talk.process)
         if code == 255 and not self._master.alive():
             raise self.lost("the session broke")
+        if code == 255 and not talk.err:  # e.g. the server's MaxSessions is used up
+            talk.err.extend(self._master.last_words().encode())
         return Output(code, bytes(talk.out), bytes(talk.err))
 
     def forward(self, remote: str, local: str) -> Callable[[], None]:
@@ -163,10 +149,10 @@ class Connection:
 
     def background(self, command: str) -> Talk:
         """Start sh text as root in a session of its own and leave it running; the caller closes it."""
-        nonce = secrets.token_hex(8)
-        talk = start(self._master.session(self._root_line(f"{PREAMBLE}\n{command}", nonce)))
-        if self._sudo == "pass":
-            self._answer_sudo(talk, nonce, time.monotonic() + SHELL_S)
+        word = secrets.token_hex(8)
+        talk = start(self._master.session(sudo.line(self.way, f"{PREAMBLE}\n{command}", word)))
+        if self.way == "pass":
+            self._answer_sudo(talk, word)
         return talk
 
     @property
@@ -189,64 +175,39 @@ class Connection:
     def _cancel(self, forward: str) -> None:
         self._master.control("cancel", "-L", forward)
 
+    def _kept(self, line: str, given: str) -> str:
+        """sh text: run `line` with its output in files, print them after it; nothing depends on a reader."""
+        return (
+            f"( mkdir -p {self.run_dir}; d=$(mktemp -d {self.run_dir}/work.XXXXXX) || exit 1\n"
+            f"{{ {line}\n}} >$d/o 2>$d/e {given}\n"
+            "r=$?; cat $d/o; cat $d/e >&2; rm -rf $d; exit $r )"
+        )
+
     def _become_root(self) -> Talk:
         """Start the open shell and find out how this account becomes root."""
-        nonce = secrets.token_hex(8)
-        script = (
-            f'if [ "$(id -u)" = 0 ]; then echo {nonce}-root >&2; exec sh; fi; '
-            f"command -v sudo >/dev/null 2>&1 || {{ echo {nonce}-nosudo >&2; exit 1; }}; "
-            f"if sudo -n true 2>/dev/null; then echo {nonce}-nopass >&2; exec sudo -n -H sh; fi; "
-            f'exec sudo -S -k -p {nonce}-ask -H sh -c "echo {nonce}-pass >&2; exec sh"'
-        )
-        talk = self._shell_talk = start(self._master.session(f"exec sh -c {shlex.quote(script)}"))
-        self._sudo = self._answer_sudo(talk, nonce, time.monotonic() + SHELL_S)
+        word = secrets.token_hex(8)
+        talk = self._shell_talk = start(self._master.session(sudo.opening(word)))
+        self.way = self._answer_sudo(talk, word)
         return talk
 
-    def _root_line(self, script: str, nonce: str) -> str:
-        quoted = shlex.quote(script)
-        if self._sudo == "root":
-            return f"exec sh -c {quoted}"
-        if self._sudo == "nopass":
-            return f"exec sudo -n -H sh -c {quoted}"
-        marked = shlex.quote(f"echo {nonce}-pass >&2\n{script}")
-        return f"exec sudo -S -k -p {nonce}-ask -H sh -c {marked}"
+    def _answer_sudo(self, talk: Talk, word: str) -> Way:
+        try:
+            return sudo.answer(talk, word, self._ask_password, SHELL_S)
+        except sudo.NoAnswer as late:
+            raise ConnectError(
+                f"{self.destination.name}: logged in, but no shell answers",
+                cause=f"no answer in {SHELL_S} s; a start-up file of the remote shell may be waiting",
+                remedy=f"compare with: {self.destination.plain}",
+            ) from late
+        except sudo.Refused as refused:
+            raise self._refusal(str(refused)) from refused
 
-    def _answer_sudo(self, talk: Talk, nonce: str, deadline: float) -> Sudo:
-        """Wait for the word that says how we became root; give sudo its password if it asks."""
-        ask, asked = f"{nonce}-ask".encode(), False
-        ways: tuple[Sudo, ...] = ("root", "nopass", "pass")
-        while True:
-            for way in ways:
-                word = f"{nonce}-{way}\n".encode()
-                if word in talk.err:
-                    del talk.err[: talk.err.index(word) + len(word)]
-                    return way
-            if f"{nonce}-nosudo".encode() in talk.err:
-                raise self._sudo_refused("this account is not root, and there is no sudo")
-            if ask in talk.err:
-                if asked:
-                    raise self._sudo_refused("sudo did not take the password")
-                del talk.err[: talk.err.index(ask) + len(ask)]
-                asked = True
-                talk.send([f"{self._ask_password()}\n".encode()])
-            try:
-                if not talk.pump(deadline):
-                    raise self._sudo_refused(_last_line(talk.err.replace(ask, b"")))
-            except TimeoutError as late:
-                raise ConnectError(
-                    f"{self.destination.name}: logged in, but no shell answers",
-                    cause=f"no answer in {SHELL_S} s; a start-up file of the remote shell may be waiting",
-                    remedy=f"compare with: {self.destination.plain}",
-                ) from late
-
-    def _ask_password(self) -> str:
+    def _ask_password(self) -> str | None:
         if callable(self._password):
             self._password = self._password()
-        if not self._password:
-            raise self._sudo_refused("sudo wants a password, and none was given")
         return self._password
 
-    def _sudo_refused(self, reason: str) -> ConnectError:
+    def _refusal(self, reason: str) -> ConnectError:
         if not self._master.alive():
             return ConnectError(
                 f"{self.destination.name}: the connection broke before a shell answered",
@@ -255,15 +216,10 @@ class Connection:
             )
         return SudoRefused(
             f"{self.destination.name}: cannot become root",
-            cause=reason or "the remote shell ended at once",
+            cause=reason,
             remedy="give the account sudo (without a password, or with BINDERBOX_SUDO_PASSWORD), or log in as root",
         )
 
 
 def _base64(data: bytes) -> str:
     return base64.encodebytes(data).decode().rstrip("\n")
-
-
-def _last_line(text: bytes | bytearray) -> str:
-    lines = bytes(text).decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""

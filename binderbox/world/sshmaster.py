@@ -170,7 +170,9 @@ def own_words(log: str) -> list[str]:
             quoting = odd
         elif quoting:
             quoting = not odd
-        elif not line.startswith(("debug", "OpenSSH_", "Authenticated to", "Transferred:", "Bytes per second:")):
+        elif not line.startswith(
+            ("debug", "OpenSSH_", "Authenticated to", "Transferred:", "Bytes per second:")
+        ):
             words.append(line)
     return words
 

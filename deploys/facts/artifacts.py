@@ -16,7 +16,7 @@ from binderbox.world.connector import Looking
 MARKED = 'printf "%s %s" "$(stat -c "%s %y" "$p")" "$s"'  # the text of a mark for file $p with checksum $s
 
 
-class ArtifactStates(FactBase):  # type: ignore[misc]  # pyinfra's class is untyped
+class ArtifactStates(FactBase[dict[str, bool]]):
     """Path to True for each file that is there, has the checksum wanted for it, and is marked."""
 
     def command(self, wanted: Mapping[str, str]) -> Looking:
@@ -43,7 +43,7 @@ class ArtifactStates(FactBase):  # type: ignore[misc]  # pyinfra's class is unty
         return dict.fromkeys(self._paths, False)
 
 
-class Extracted(FactBase):  # type: ignore[misc]
+class Extracted(FactBase[bool]):
     """True if the files taken from an archive are still the ones that were taken from it."""
 
     def command(self, archive: str, stamp: str, targets: Sequence[str]) -> Looking:

@@ -31,7 +31,7 @@ class PathState:
     sha256: str = ""
 
 
-class FileStates(FactBase):  # type: ignore[misc]  # pyinfra's class is untyped
+class FileStates(FactBase[dict[str, PathState]]):
     """Path to PathState, for every path asked about; contents are compared by their sha256."""
 
     def command(self, paths: Sequence[str]) -> Looking:
@@ -75,7 +75,7 @@ class FileStates(FactBase):  # type: ignore[misc]  # pyinfra's class is untyped
         return dict.fromkeys(self._paths, PathState())
 
 
-class FileText(FactBase):  # type: ignore[misc]
+class FileText(FactBase[str]):
     """A file's text, for a diff; empty when it is absent or larger than 200 kB."""
 
     def command(self, path: str) -> Looking:

@@ -5,8 +5,8 @@ export LC_ALL=C
 say() { while read -r name; do [ -n "$name" ] && printf '%s\t%s\n' "$1" "$name"; done; }
 
 {
-    ls /etc/systemd/system 2>/dev/null | grep -E '^(k3s\.service|binderbox-.*|bbx-.*)$'
-    systemctl list-units --all --plain --no-legend --no-pager 'k3s.service' 'binderbox-*' 'bbx-*' 2>/dev/null |
+    ls /etc/systemd/system 2>/dev/null | grep -E '^(k3s\.service|binderbox.*|bbx-.*)$'
+    systemctl list-units --all --plain --no-legend --no-pager 'k3s.service' 'binderbox*' 'bbx-*' 'kubepods*' 2>/dev/null |
         awk '$2 != "not-found" { print $1 }'
 } | sort -u | say unit
 
@@ -36,11 +36,17 @@ find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox
     sort -r | say cgroup
 
 {
-    for path in /usr/local/bin/k3s /etc/rancher /run/k3s /run/flannel /run/binderbox /usr/local/lib/binderbox \
+    for path in /usr/local/bin/k3s /etc/rancher /run/k3s /run/flannel /usr/local/lib/binderbox \
         /etc/sysctl.d/90-binderbox.conf /etc/modules-load.d/binderbox.conf /etc/systemd/journald.conf.d/50-binderbox.conf \
         /var/lib/cni /var/log/pods /var/log/containers; do
         [ -e "$path" ] && echo "$path"
     done
+    # The lock is held by whoever removes things; the folder goes after it.
+    for path in /run/binderbox/*; do
+        case $path in */lock | */lock.* | */sessions | */work.*) continue ;; esac
+        [ -e "$path" ] && echo "$path"
+    done
+    [ -e /run/binderbox ] && [ ! -e /run/binderbox/lock ] && echo /run/binderbox
     [ "$(readlink /usr/local/bin/kubectl)" = k3s ] && echo /usr/local/bin/kubectl
     for path in /var/lib/rancher/* /var/lib/kubelet/* /var/lib/kubelet/.[!.]* /var/lib/binderbox/*; do
         [ -e "$path" ] || continue

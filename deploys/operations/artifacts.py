@@ -1,8 +1,9 @@
 """Artifacts on the node: each at /var/lib/binderbox/artifacts/<sha256>/<file name>, put there once and verified.
 
-    artifacts.place(artifact, bundle, name="fetch k3s")
-    artifacts.extract(artifacts.path_of(artifact), {"bin/buildctl": f"{layout.BIN}/buildctl"}, name="unpack buildkit")
-    artifacts.installed(artifacts.path_of(artifact), layout.K3S, 0o755, name="install k3s")
+    artifacts.place(name="fetch k3s", artifact=k3s, bundle=bundle)
+    artifacts.installed(name="install k3s", source=artifacts.path_of(k3s), dest=layout.K3S)
+    members = {"bin/buildctl": f"{layout.BIN}/buildctl"}
+    artifacts.extract(name="unpack buildkit", archive=artifacts.path_of(buildkit), members=members)
 
 From a bundle the file is checked before it is sent (BundleError); from its URL the node fetches it. Either way the
 node checks the sha256 before the file gets its name, so a wrong one is never used.

@@ -6,7 +6,7 @@
     })
     systemd.service("x", restarted=True, _if=files.any_changed(changed))
     files.directories({"/var/lib/x": 0o755, "/etc/binderbox": 0o700})
-    files.link("/usr/local/bin/kubectl", "/usr/local/bin/k3s")
+    files.link(name="link kubectl", dest="/usr/local/bin/kubectl", target=layout.K3S)
 
 Everything belongs to root. A missing parent directory is made (0755). Content that is a HiddenValue, that only root
 may read, or that lies under the secrets directory never appears in a diff. For one file: `files.content`.
@@ -54,7 +54,7 @@ def contents(files: Mapping[str, Content]) -> list[OperationMeta]:
     """One operation per file, named after its path; their facts come in one round trip together."""
     batch = _with_parents(files)
     return [
-        content(dest, one.text, one.mode, batch, name=f"write {dest}")  # type: ignore[call-arg]
+        content(name=f"write {dest}", dest=dest, text=one.text, mode=one.mode, batch=batch)
         for dest, one in files.items()
     ]
 
@@ -62,7 +62,7 @@ def contents(files: Mapping[str, Content]) -> list[OperationMeta]:
 def directories(modes: Mapping[str, int]) -> list[OperationMeta]:
     """One operation per directory, named after its path; their facts come in one round trip together."""
     batch = tuple(modes)
-    return [directory(dest, mode, batch, name=f"make {dest}") for dest, mode in modes.items()]  # type: ignore[call-arg]
+    return [directory(name=f"make {dest}", dest=dest, mode=mode, batch=batch) for dest, mode in modes.items()]
 
 
 def any_changed(operations: Iterable[OperationMeta]) -> Callable[[], bool]:

@@ -60,6 +60,18 @@ def test_every_check_is_heard_whatever_the_others_do() -> None:
     assert [one.id for one in failures(results)] == ["BBX-T01", "BBX-T02"]
 
 
+def test_what_several_checks_ask_is_asked_once_a_round() -> None:
+    probe = FakeProbe(records={("binder.example.org", "A"): ("203.0.113.7",)})
+    same = make("BBX-T01", lambda probe: probe.dns("binder.example.org", "A")[0])
+    other = make(
+        "BBX-T02", lambda probe: probe.dns("binder.example.org", "AAAA"), lambda found: passed(str(found))
+    )
+    run_checks((same, same, other), probe)
+    assert probe.asked == ["binder.example.org A", "binder.example.org AAAA"]
+    run_checks((same,), probe)
+    assert len(probe.asked) == 3
+
+
 def test_a_proof_waits_only_for_what_fails_and_says_for_what() -> None:
     asked: list[str] = []
     now = [0.0]

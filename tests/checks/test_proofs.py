@@ -188,6 +188,13 @@ def test_a_deployment_is_ready_when_its_newest_pods_are(items: list[Any], verdic
     assert (found.verdict, says in found.measured) == (verdict, True)
 
 
+def test_what_the_chart_brings_besides_must_be_ready_as_well() -> None:
+    items = [deployment("hub"), deployment("binder"), deployment("proxy", ready=0)]
+    probe = FakeProbe(objects={"get deployments -n binderhub": {"items": items}})
+    (result,) = run_checks([check for check in of("binderhub") if check.id == "BBX-U01"], probe)
+    assert (result.verdict, result.measured) == ("fail", "proxy has 0 of 1 ready")
+
+
 def test_the_checks_of_a_phase_ask_what_they_need() -> None:
     """One probe that answers like a host that is well; a `look` that asks for another object raises and fails."""
     kubelet = {"maxPods": 29, "podPidsLimit": 4096}

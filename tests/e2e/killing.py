@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,11 @@ class Running:
 
     @property
     def titles(self) -> list[str]:
-        return [line["title"] for line in self.lines if line.get("type") == "phase" and line.get("event") == "started"]
+        return [
+            line["title"]
+            for line in self.lines
+            if line.get("type") == "phase" and line.get("event") == "started"
+        ]
 
 
 def start_install(client: Client, host: RigHost) -> Running:
@@ -43,7 +48,9 @@ def run_into(client: Client, host: RigHost, phase: str, *, linger_s: float) -> R
     running = start_install(client, host)
     entered = threading.Event()
     # A full stderr pipe would stop the program.
-    threading.Thread(target=lambda: running.process.stderr and running.process.stderr.read(), daemon=True).start()
+    threading.Thread(
+        target=lambda: running.process.stderr and running.process.stderr.read(), daemon=True
+    ).start()
 
     def read() -> None:
         assert running.process.stdout
@@ -56,8 +63,6 @@ def run_into(client: Client, host: RigHost, phase: str, *, linger_s: float) -> R
     threading.Thread(target=read, daemon=True).start()
     assert entered.wait(600), f"{phase} was never entered: {running.lines[-3:]}"
     assert phase in running.titles, f"the program ended before {phase}: {running.lines[-1]}"
-    try:
+    with suppress(subprocess.TimeoutExpired):
         running.process.wait(linger_s)
-    except subprocess.TimeoutExpired:
-        pass
     return running

@@ -39,7 +39,9 @@ def replace(path: Path, data: bytes) -> None:
 def install_from(client: Client, host: RigHost, directory: Path, *args: str) -> Finished:
     config = client.home / "member.yaml"
     config.write_text(render_member({}))
-    return client.binderbox(host, "install", "--config", str(config), "--bundle", str(directory), "--yes", "--json", *args)
+    return client.binderbox(
+        host, "install", "--config", str(config), "--bundle", str(directory), "--yes", "--json", *args
+    )
 
 
 def test_every_config_fault_is_told_at_once(fresh_host: RigHost, client: Client) -> None:
@@ -68,19 +70,27 @@ def test_a_bundle_that_misses_a_file_is_refused(fresh_host: RigHost, client: Cli
     assert fresh_host.exec(["sh", "-c", "ls /usr/local/bin/k3s 2>/dev/null || true"]).strip() == ""
 
 
-def test_a_changed_byte_is_found_before_it_is_used(fresh_host: RigHost, client: Client, tmp_path: Path) -> None:
+def test_a_changed_byte_is_found_before_it_is_used(
+    fresh_host: RigHost, client: Client, tmp_path: Path
+) -> None:
     directory = copied_bundle(tmp_path)
     data = bytearray((directory / "k3s").read_bytes())
     expected = hashlib.sha256(data).hexdigest()
     data[len(data) // 2] ^= 1
     replace(directory / "k3s", bytes(data))
-    error = install_from(client, fresh_host, directory, "--bundle-sha256", bundle().lock_sha256).must(4).result["error"]
+    error = (
+        install_from(client, fresh_host, directory, "--bundle-sha256", bundle().lock_sha256)
+        .must(4)
+        .result["error"]
+    )
     assert "k3s" in error["message"]
     assert expected in error["cause"]
     assert hashlib.sha256(data).hexdigest() in error["cause"]
 
 
-def test_artifact_and_lock_changed_together_are_refused(fresh_host: RigHost, client: Client, tmp_path: Path) -> None:
+def test_artifact_and_lock_changed_together_are_refused(
+    fresh_host: RigHost, client: Client, tmp_path: Path
+) -> None:
     directory = copied_bundle(tmp_path)
     replace(directory / "k3s", b"#!/bin/sh\n")
     lock = json.loads((directory / "bundle.lock.json").read_text())
@@ -92,7 +102,9 @@ def test_artifact_and_lock_changed_together_are_refused(fresh_host: RigHost, cli
     assert untouched(fresh_host)
 
 
-def test_a_second_client_is_told_who_is_at_it(fresh_host: RigHost, client: Client, second_client: Client) -> None:
+def test_a_second_client_is_told_who_is_at_it(
+    fresh_host: RigHost, client: Client, second_client: Client
+) -> None:
     first = run_into(client, fresh_host, "Start k3s", linger_s=1)
     try:
         error = second_client.install(fresh_host, "--json").must(7).result["error"]
@@ -122,7 +134,14 @@ def test_a_host_that_refuses_ssh_is_told_with_the_plain_line(
 def test_the_plan_of_a_bare_host_changes_nothing(fresh_host: RigHost, client: Client) -> None:
     config = client.home / "member.yaml"
     config.write_text(render_member({}))
-    options = ["--config", str(config), "--bundle", str(bundle().path), "--bundle-sha256", bundle().lock_sha256]
+    options = [
+        "--config",
+        str(config),
+        "--bundle",
+        str(bundle().path),
+        "--bundle-sha256",
+        bundle().lock_sha256,
+    ]
     result = client.binderbox(fresh_host, "plan", *options, "--exit-code", "--json").must(6).result
     assert result["changed"]
     assert untouched(fresh_host)

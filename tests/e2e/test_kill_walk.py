@@ -35,7 +35,9 @@ def test_one_host_killed_in_every_phase(fresh_host: RigHost, client: Client) -> 
 @pytest.mark.long
 @pytest.mark.parametrize("title", TITLES)
 @pytest.mark.parametrize("linger_s", [0.2, 2, 8])
-def test_a_fresh_host_killed_once(start_host: Callable[..., RigHost], client: Client, title: str, linger_s: float) -> None:
+def test_a_fresh_host_killed_once(
+    start_host: Callable[..., RigHost], client: Client, title: str, linger_s: float
+) -> None:
     host = start_host("killed")
     run_into(client, host, title, linger_s=linger_s).kill()
     client.install(host, "--json").must()

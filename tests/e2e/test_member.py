@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,11 +21,17 @@ def kubectl(installed: Installed, *args: str) -> Any:
 def restarts(installed: Installed) -> dict[str, str]:
     """When each unit started, and each pod of the member's own."""
     units = {
-        name: installed.host.exec(["systemctl", "show", "-p", "ActiveEnterTimestampMonotonic", "--value", name]).strip()
+        name: installed.host.exec(
+            ["systemctl", "show", "-p", "ActiveEnterTimestampMonotonic", "--value", name]
+        ).strip()
         for name in layout.UNITS
     }
     pods = kubectl(installed, "get", "pods", "-A")["items"]
-    own = [pod for pod in pods if pod["metadata"]["labels"].get("component") not in ("binderhub-build", "singleuser-server")]
+    own = [
+        pod
+        for pod in pods
+        if pod["metadata"]["labels"].get("component") not in ("binderhub-build", "singleuser-server")
+    ]
     return units | {pod["metadata"]["name"]: pod["status"]["startTime"] for pod in own}
 
 
@@ -41,16 +46,16 @@ def test_install_ends_with_a_launch_that_pulled_nothing(installed_host: Installe
     assert (cold["built"], cold["pulled"]) == (True, False)
     assert (warm["built"], warm["pulled"]) == (False, False)
     assert cold["image"].startswith(layout.IMAGE_PREFIX)
-    assert [phase["title"] for phase in result["phases"]][0] == "Check"
-    assert [phase["title"] for phase in result["phases"]][-1] == "Prove it"
+    titles = [phase["title"] for phase in result["phases"]]
+    assert (titles[0], titles[-1]) == ("Check", "Prove it")
 
 
 @pytest.fixture(scope="module")
-def second(installed_host: Installed) -> Iterator[tuple[dict[str, str], set[str], dict[str, Any]]]:
+def second(installed_host: Installed) -> tuple[dict[str, str], set[str], dict[str, Any]]:
     """What ran before a second install, and that install's result."""
     before, helm = restarts(installed_host), revisions(installed_host)
     result = installed_host.client.install(installed_host.host, "--json").must().result
-    yield before, helm, result
+    return before, helm, result
 
 
 def test_a_second_install_changes_nothing(installed_host: Installed, second: Any) -> None:
@@ -70,10 +75,12 @@ def test_the_registry_soon_holds_the_image(installed_host: Installed) -> None:
     image = installed_host.finished.result["launches"][0]["image"]
     name, _, tag = image.removeprefix(f"{layout.REGISTRY}/").rpartition(":")
     ask = (
-        f"curl -sS -o /dev/null -D - -u \"$(cat {layout.SECRETS}/registry-user):$(cat {layout.SECRETS}/registry-password)\" "
+        f'curl -sS -o /dev/null -D - -u "$(cat {layout.SECRETS}/registry-user):$(cat {layout.SECRETS}/registry-password)" '
         f"-H 'Accept: application/vnd.oci.image.manifest.v1+json' http://{layout.REGISTRY_IP}:5000/v2/{name}/manifests/{tag}"
     )
-    local = installed_host.host.exec(["sh", "-c", f"k3s ctr -n k8s.io images ls name=={image} | awk 'NR == 2 {{ print $3 }}'"]).strip()
+    local = installed_host.host.exec(
+        ["sh", "-c", f"k3s ctr -n k8s.io images ls name=={image} | awk 'NR == 2 {{ print $3 }}'"]
+    ).strip()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         answer = installed_host.host.exec(["sh", "-c", ask])
@@ -84,16 +91,33 @@ def test_the_registry_soon_holds_the_image(installed_host: Installed) -> None:
     assert headers["docker-content-digest"] == local
 
 
+def build_pod(installed: Installed) -> dict[str, Any]:
+    """A build pod of a launch that is under way; BinderHub removes it soon after."""
+    with installed.client.start(installed.host, "launch", "--json") as launching:
+        try:
+            while launching.poll() is None:
+                pods = kubectl(
+                    installed, "get", "pods", "-n", layout.HUB_NAMESPACE, "-l", "component=binderhub-build"
+                )
+                if pods["items"]:
+                    pod: dict[str, Any] = pods["items"][0]
+                    return pod
+            raise AssertionError(
+                f"no build pod was ever seen: {launching.stdout and launching.stdout.read()}"
+            )
+        finally:
+            launching.communicate()
+
+
 def test_no_build_pod_holds_a_credential(installed_host: Installed) -> None:
-    pods = kubectl(installed_host, "get", "pods", "-n", layout.HUB_NAMESPACE, "-l", "component=binderhub-build")["items"]
-    assert pods, "the builds of the proof are gone: nothing was looked at"
-    secrets = [installed_host.host.exec(["cat", f"{layout.SECRETS}/{name}"]).strip() for name in ("registry-password", "s3-registry-secret-key")]
-    for pod in pods:
-        volumes = pod["spec"].get("volumes", [])
-        assert not [volume for volume in volumes if "secret" in volume or "projected" in volume]
-        paths = [volume["hostPath"]["path"] for volume in volumes if "hostPath" in volume]
-        assert not [path for path in paths if "buildkit" in path or "containerd" in path or "docker" in path]
-        assert not [secret for secret in secrets if secret in json.dumps(pod)]
+    pod = build_pod(installed_host)
+    volumes = pod["spec"].get("volumes", [])
+    assert not [volume for volume in volumes if "secret" in volume or "projected" in volume]
+    paths = [volume["hostPath"]["path"] for volume in volumes if "hostPath" in volume]
+    assert layout.DOOR_RUN in paths
+    assert not [path for path in paths if "buildkit" in path or "containerd" in path or "docker" in path]
+    for name in ("registry-password", "s3-registry-secret-key"):
+        assert installed_host.host.exec(["cat", f"{layout.SECRETS}/{name}"]).strip() not in json.dumps(pod)
 
 
 def test_status_is_healthy(installed_host: Installed) -> None:
@@ -104,9 +128,19 @@ def test_status_is_healthy(installed_host: Installed) -> None:
 
 def test_no_secret_is_in_any_log(installed_host: Installed, second: Any) -> None:
     names = installed_host.host.exec(["ls", layout.SECRETS]).split()
-    secrets = {name: installed_host.host.exec(["cat", f"{layout.SECRETS}/{name}"]).strip() for name in names if name != "registry-user"}
+    secrets = {
+        name: installed_host.host.exec(["cat", f"{layout.SECRETS}/{name}"]).strip()
+        for name in names
+        if name != "registry-user"
+    }
     said = installed_host.finished.stdout + installed_host.finished.stderr
     said += "".join(path.read_text(errors="replace") for path in installed_host.client.home.rglob("*.log"))
-    said += installed_host.host.exec(["sh", "-c", f"journalctl --no-pager -o cat; cat {layout.AUDIT_FILE}; cat /proc/[0-9]*/cmdline | tr '\\0' ' '"])
+    said += installed_host.host.exec(
+        [
+            "sh",
+            "-c",
+            f"journalctl --no-pager -o cat; cat {layout.AUDIT_FILE}; cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+        ]
+    )
     assert secrets
     assert [name for name, secret in secrets.items() if secret in said] == []

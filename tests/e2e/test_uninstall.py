@@ -24,13 +24,19 @@ def test_data_stays_and_a_new_install_finds_it(fresh_host: RigHost, client: Clie
     assert fresh_host.exec(["cat", f"{layout.SECRETS}/registry-password"]) == password
     purged = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json").must().result
     assert purged["leftovers"] == []
-    assert fresh_host.exec(["sh", "-c", f"ls -d {layout.ETC} {layout.DATA}/* 2>/dev/null || true"]).strip() == ""
+    assert (
+        fresh_host.exec(["sh", "-c", f"ls -d {layout.ETC} {layout.DATA}/* 2>/dev/null || true"]).strip() == ""
+    )
 
 
 @pytest.mark.parametrize("title", ["Start k3s", "Start the builder"])
 def test_a_half_made_install_goes_too(fresh_host: RigHost, client: Client, title: str) -> None:
     run_into(client, fresh_host, title, linger_s=2).kill()
-    gone = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json", "--lock-wait", "60").must().result
+    gone = (
+        client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json", "--lock-wait", "60")
+        .must()
+        .result
+    )
     assert gone["leftovers"] == []
 
 

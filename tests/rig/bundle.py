@@ -91,7 +91,7 @@ def entries() -> list[Entry]:
         _image(
             "binderhub-images",
             images.binder_double(),
-            images.BINDER_DOUBLE,
+            images.binder_double_name(),
             "the double of BinderHub and its hub",
         ),
     ]
@@ -113,16 +113,17 @@ def bundle() -> Bundle:
 
 
 def chart_archive() -> Path:
-    """The double's chart as helm packs one, with all times the same."""
+    """The double's chart as helm packs one, with all times the same, and its image's tag in its values."""
+    tag = images.binder_double_name().rpartition(":")[2]
 
     def build(into: Path) -> None:
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w") as tar:
             for file in sorted(path for path in CHART.rglob("*") if path.is_file()):
+                content = file.read_bytes().replace(b'tag: "1"', f'tag: "{tag}"'.encode())
                 info = tarfile.TarInfo(f"binderhub/{file.relative_to(CHART)}")
-                info.size, info.mode = file.stat().st_size, 0o644
-                with file.open("rb") as content:
-                    tar.addfile(info, content)
+                info.size, info.mode = len(content), 0o644
+                tar.addfile(info, io.BytesIO(content))
         with (
             (into / "binderhub-chart.tgz").open("wb") as raw,
             gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
@@ -130,7 +131,7 @@ def chart_archive() -> Path:
             packed.write(out.getvalue())
 
     return (
-        cached("binderhub-chart", recipe_of(CHART, "1"), build, 1, "the double's chart")
+        cached("binderhub-chart", recipe_of(CHART, tag, "1"), build, 1, "the double's chart")
         / "binderhub-chart.tgz"
     )
 

@@ -5,6 +5,7 @@ Their names say what they are: nothing here passes for the image of another proj
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable
@@ -33,7 +34,11 @@ REGISTRY = reference("registry", binaries.REGISTRY_VERSION)
 TRAEFIK = reference("traefik", binaries.TRAEFIK_VERSION)
 REPO2DOCKER = reference("repo2docker", "2026.4.0")
 SAMPLE_BASE = reference("sample-base", "1")
-BINDER_DOUBLE = reference("binder-double", "1")
+
+
+def binder_double_name() -> str:
+    """Named by its sources, so that a node on which they changed gets new pods."""
+    return reference("binder-double", hashlib.sha256(recipe_of(*_double_parts())).hexdigest()[:12])
 
 
 def k3s_images() -> Path:
@@ -98,16 +103,22 @@ def binder_double() -> Path:
         "Env": [f"PATH={PATH}", "LANG=C.UTF-8", "PYTHONPATH=/srv/double", "PYTHONUNBUFFERED=1"],
         "WorkingDir": "/srv",
     }
-    return _archive("binderhub-images", [Image(BINDER_DOUBLE, layers, settings)])
+    return _archive("binderhub-images", [Image(binder_double_name(), layers, settings)])
+
+
+def _double_sources() -> dict[str, Path]:
+    return {f"/srv/double/{file.relative_to(DOUBLE)}": file for file in sorted(DOUBLE.glob("*/*.py"))}
+
+
+def _double_parts() -> list[str | Path]:
+    return [part for pair in _double_sources().items() for part in pair]
 
 
 def _double_layer() -> Layer:
-    sources = {f"/srv/double/{file.relative_to(DOUBLE)}": file for file in sorted(DOUBLE.glob("*/*.py"))}
-
     def build(into: Path) -> None:
-        compress(files_tar(sources), into)
+        compress(files_tar(_double_sources()), into)
 
-    recipe = recipe_of(*(part for pair in sources.items() for part in pair), "1")
+    recipe = recipe_of(*_double_parts(), "1")
     return load_layer(cached("layer-double", recipe, build, 1, "the double's programs"))
 
 

@@ -22,7 +22,7 @@ set -e
 unset PIP_FIND_LINKS
 python3 -m venv /opt/venv
 /opt/venv/bin/pip install --quiet --no-compile --no-cache-dir -r /tmp/requirements.txt
-/opt/venv/bin/python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv > /dev/null || true
+/opt/venv/bin/python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/venv > /dev/null || true
 """
 
 

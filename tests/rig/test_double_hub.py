@@ -76,6 +76,7 @@ def test_a_broken_extra_config_of_the_hub_is_not_silent():
 
 def test_names_of_pods_are_valid_for_any_user():
     assert pod_name("demo-abc") == "jupyter-demo-abc"
+    assert pod_name("03a4f407ea89fa4e-qmgz36vy") == "jupyter-x-03a4f407ea89fa4e-qm---4da0ccea"
     assert pod_name("A_b" * 40) != pod_name("A_b" * 41)
     assert len(pod_name("A_b" * 40)) <= 63
 

@@ -41,6 +41,12 @@ def test_a_host_reaches_debian_by_name_as_the_machine_does(fresh_host: RigHost) 
     assert "Candidate: 2" in seen.stdout, seen.stderr
 
 
+def test_a_hosts_resolvers_are_within_reach_of_its_pods(fresh_host: RigHost) -> None:
+    servers = [line.split()[1] for line in fresh_host.ssh("cat /etc/resolv.conf").stdout.splitlines()]
+    assert servers
+    assert not [server for server in servers if server.startswith("127.")]  # CoreDNS would ask itself
+
+
 def test_a_host_writes_machine_wide_sysctls_and_loads_nftables(fresh_host: RigHost) -> None:
     seen = fresh_host.ssh(
         "sysctl -qw fs.inotify.max_user_instances=8192 && sysctl -n fs.inotify.max_user_instances"

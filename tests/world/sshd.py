@@ -76,7 +76,9 @@ class LocalSshd:
         self.process.wait(5)
 
 
-def start_sshd(directory: Path, wrapper: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> LocalSshd:
+def start_sshd(
+    directory: Path, wrapper: Sequence[str] = (), extra: Mapping[str, str] | None = None
+) -> LocalSshd:
     """Start an sshd of our own, if need be by a `wrapper` command with `extra` environment; the caller stops it."""
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert sshd, "no sshd"

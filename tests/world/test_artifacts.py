@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from binderbox.deploys.operations import artifacts
 from pyinfra.api import deploy
 
 from binderbox import layout
-from binderbox.deploys.operations import artifacts
 from binderbox.errors import BundleError, StepFailed
 from binderbox.world.hosts import Host
 
@@ -70,7 +70,11 @@ def test_from_a_bundle_once(host: Host, arguments: Arguments) -> None:
         assert (directory / name).stat().st_mode & 0o777 == 0o755
     assert (directory / "lib/second").read_bytes() == b"two"
     assert host.deploy(install, *arguments).changed == ()
-    left = [path.name for path in directory.rglob("*") if path.name.startswith((".bbx", ".x-")) or ".part" in path.name]
+    left = [
+        path.name
+        for path in directory.rglob("*")
+        if path.name.startswith((".bbx", ".x-")) or ".part" in path.name
+    ]
     assert left == []
 
 
@@ -129,7 +133,10 @@ def web(bundle: Path) -> Iterator[str]:
 
 def test_from_a_url_and_never_with_a_wrong_checksum(host: Host, arguments: Arguments, web: str) -> None:
     one, tools, _, directory = arguments
-    one, tools = replace(one, file=None, url=f"{web}/bin/one"), replace(tools, file=None, url=f"{web}/tools.tgz?x=1")
+    one, tools = (
+        replace(one, file=None, url=f"{web}/bin/one"),
+        replace(tools, file=None, url=f"{web}/tools.tgz?x=1"),
+    )
     assert len(host.deploy(install, one, tools, None, directory).changed) == 4
     wrong = replace(one, sha256="0" * 64)
     with pytest.raises(StepFailed, match="place one") as refused:

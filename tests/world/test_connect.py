@@ -43,7 +43,9 @@ def test_a_host_that_ssh_could_misread_is_refused(text: str) -> None:
 
 def test_every_form_of_host_works(sshd: LocalSshd, monkeypatch: pytest.MonkeyPatch) -> None:
     everyone = sshd.write_config("everyone")
-    everyone.write_text(everyone.read_text().replace("Host box", "Host box 127.0.0.1").replace("  Port", "  # Port"))
+    everyone.write_text(
+        everyone.read_text().replace("Host box", "Host box 127.0.0.1").replace("  Port", "  # Port")
+    )
     monkeypatch.setenv("BINDERBOX_SSH_CONFIG", str(everyone))
     with connect(f"ssh://root@127.0.0.1:{sshd.port}") as host:
         assert host.sh("id -u").stdout == b"0\n"
@@ -86,7 +88,12 @@ def test_a_changed_host_key_is_refused(sshd: LocalSshd, tmp_path: Path) -> None:
 
 def test_the_users_config_may_hold_what_would_disturb_us(sshd: LocalSshd) -> None:
     config = sshd.write_config(
-        "busy", RemoteCommand="echo hijacked", RequestTTY="force", ControlMaster="auto", ControlPath="~/none", LogLevel="DEBUG3"
+        "busy",
+        RemoteCommand="echo hijacked",
+        RequestTTY="force",
+        ControlMaster="auto",
+        ControlPath="~/none",
+        LogLevel="DEBUG3",
     )
     with connect("box", ssh_config=config) as host:
         assert (host.sh("echo fine").stdout, host.sh("echo fine").stderr) == (b"fine\n", b"")

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from binderbox.deploys.operations import files
 from pyinfra.api import HiddenValue, deploy
 from pyinfra.operations import files as stock_files
 from pyinfra.operations import python, server
 
 from binderbox import layout
-from binderbox.deploys.operations import files
 from binderbox.errors import ConnectionLost, StepFailed
 from binderbox.world.hosts import Host
 from tests.world.sshd import LocalSshd
@@ -22,7 +22,9 @@ SECRET = "xyzzy-plugh"
 def set_up(directory: Path, text: str, count: int = 20) -> None:
     """A deploy as ours are: files, a link, a directory, a condition, one of pyinfra's own operations."""
     texts = {f"{directory}/etc/{number}.conf": files.Content(f"{text} {number}\n") for number in range(count)}
-    written = files.contents(texts | {f"{directory}/etc/token": files.Content(HiddenValue(SECRET + text), 0o600)})
+    written = files.contents(
+        texts | {f"{directory}/etc/token": files.Content(HiddenValue(SECRET + text), 0o600)}
+    )
     files.directories({f"{directory}/a/b": 0o700, f"{directory}/c": 0o755})
     files.link(f"{directory}/a/link", "/bin/true", name="link it")
     stock_files.line(name="one line", path=f"{directory}/lines", line="a line")
@@ -42,7 +44,9 @@ def test_a_deploy_reaches_its_state_and_then_finds_nothing_to_do(host: Host, dir
     assert (directory / "restarts").read_text() == "restarted\n"
 
 
-def test_no_change_costs_a_round_trip_per_kind_of_question_and_not_per_file(host: Host, directory: Path) -> None:
+def test_no_change_costs_a_round_trip_per_kind_of_question_and_not_per_file(
+    host: Host, directory: Path
+) -> None:
     host.deploy(set_up, directory, "text")
     assert host.deploy(set_up, directory, "text").round_trips <= 5
 
@@ -53,7 +57,12 @@ def test_a_change_is_told_by_its_operations_names(host: Host, directory: Path) -
     (directory / "etc/4.conf").chmod(0o777)
     (directory / "c").rmdir()
     changed = host.deploy(set_up, directory, "text").changed
-    names = [f"write {directory}/etc/3.conf", f"write {directory}/etc/4.conf", f"make {directory}/c", "restart"]
+    names = [
+        f"write {directory}/etc/3.conf",
+        f"write {directory}/etc/4.conf",
+        f"make {directory}/c",
+        "restart",
+    ]
     assert list(changed) == names
 
 
@@ -65,7 +74,9 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(host: Host, directory: Pat
     (directory / "etc/3.conf").write_text("old\n")
     once_more = host.deploy(set_up, directory, "text", dry=True)
     assert once_more.changed == (f"write {directory}/etc/3.conf", "restart")
-    assert once_more.diffs == (f"--- {directory}/etc/3.conf\n+++ {directory}/etc/3.conf\n@@ -1 +1 @@\n-old\n+text 3",)
+    assert once_more.diffs == (
+        f"--- {directory}/etc/3.conf\n+++ {directory}/etc/3.conf\n@@ -1 +1 @@\n-old\n+text 3",
+    )
 
 
 def test_secrets_are_in_no_diff(host: Host, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +171,12 @@ def test_facts_of_a_file_written_twice_are_read_anew(host: Host, directory: Path
 def test_global_arguments_of_pyinfra_keep_their_meaning(host: Host, directory: Path) -> None:
     @deploy("Arguments")
     def arguments() -> None:
-        server.shell(name="env", commands=[f'echo "$WORD $(pwd)" >{directory}/env'], _env={"WORD": "it's"}, _chdir="/usr")
+        server.shell(
+            name="env",
+            commands=[f'echo "$WORD $(pwd)" >{directory}/env'],
+            _env={"WORD": "it's"},
+            _chdir="/usr",
+        )
         server.shell(name="stdin", commands=[f"cat >{directory}/stdin"], _stdin=["one", "two"])
         server.shell(name="codes", commands=["exit 3"], _success_exit_codes=[3])
         server.shell(name="user", commands=["id -un"], _su_user="nobody", _su_shell="sh")

@@ -19,7 +19,11 @@ def test_this_machine_is_seen_in_one_round_trip_and_left_as_it_was(host: Host, d
         free.bind(("127.0.0.1", 0))
         port, closed = server.getsockname()[1], free.getsockname()[1]
         before = host.round_trips
-        facts = make_facts(gather(host, targets=[f"127.0.0.1:{port}", f"127.0.0.1:{closed}"], data_dir=f"{directory}/not/yet"))
+        facts = make_facts(
+            gather(
+                host, targets=[f"127.0.0.1:{port}", f"127.0.0.1:{closed}"], data_dir=f"{directory}/not/yet"
+            )
+        )
         assert host.round_trips - before == 1
     assert facts.cpus == os.cpu_count()
     assert facts.kernel == os.uname().release
@@ -36,8 +40,16 @@ def test_this_machine_is_seen_in_one_round_trip_and_left_as_it_was(host: Host, d
 
 
 def test_a_recorded_host_with_everything_on_it() -> None:
-    facts = make_facts({"name": "box", "sudo": True, "clock_offset_s": 0.0, **parse_sections(split_sections(RECORDED))})
-    assert (facts.os_id, facts.os_version, facts.cpus, facts.ram_gb, facts.swap_gb) == ("debian", "12", 4, 16.78, 1.02)
+    facts = make_facts(
+        {"name": "box", "sudo": True, "clock_offset_s": 0.0, **parse_sections(split_sections(RECORDED))}
+    )
+    assert (facts.os_id, facts.os_version, facts.cpus, facts.ram_gb, facts.swap_gb) == (
+        "debian",
+        "12",
+        4,
+        16.78,
+        1.02,
+    )
     assert (facts.disk_gb, facts.disk_free_gb, facts.ours_gb) == (105.0, 60.0, 12.0)
     assert (facts.fsync_ms, facts.clock_synced, facts.cgroup_version) == (0.61, True, 2)
     assert facts.missing_modules == ("br_netfilter",)
@@ -47,7 +59,9 @@ def test_a_recorded_host_with_everything_on_it() -> None:
     assert "socat" in facts.missing_packages
     assert facts.listeners[0] == Listener(22, "tcp", "0.0.0.0", "sshd", 612, "ssh.service")
     assert facts.listeners[1] == Listener(443, "tcp", "*", "traefik", 900, "cri-containerd-0a1b.scope")
-    assert facts.listeners[2] == Listener(53, "udp", "127.0.0.53", "systemd-resolve", 400, "systemd-resolved.service")
+    assert facts.listeners[2] == Listener(
+        53, "udp", "127.0.0.53", "systemd-resolve", 400, "systemd-resolved.service"
+    )
     assert facts.ssh_ports == (22, 2222)
     assert (facts.address, facts.interface) == ("203.0.113.7", "eth0")
     assert facts.addresses == ("203.0.113.7", "2001:db8::7")
@@ -59,7 +73,11 @@ def test_a_recorded_host_with_everything_on_it() -> None:
     ]
     assert (facts.secrets, facts.installed_units) == (("ca.key", "token"), ("k3s.service",))
     assert facts.applied is not None
-    assert (facts.applied.text, facts.applied.who, facts.recorded_other_gb) == ("domain: box.example\n", "me@laptop", 5.0)
+    assert (facts.applied.text, facts.applied.who, facts.recorded_other_gb) == (
+        "domain: box.example\n",
+        "me@laptop",
+        5.0,
+    )
     assert (facts.followed, facts.bundle_sha256) == ("[pins]\n", "ab" * 32)
 
 

@@ -29,7 +29,7 @@ def host(sshd: LocalSshd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         ("printf 'a\\0b\\377\\n\\n'", 0, b"a\0b\xff\n\n", b""),
         ("echo out; echo err >&2; exit 7", 7, b"out\n", b"err\n"),
         ("true", 0, b"", b""),
-        ("echo 'it'\"'\"'s \"$HOME\" `x` \\\\'\necho second", 0, b"it's \"$HOME\" `x` \\\nsecond\n", b""),
+        ("echo 'it'\"'\"'s \"$HOME\" `x` \\\\'\necho second", 0, b'it\'s "$HOME" `x` \\\nsecond\n', b""),
         ("exit 255", 255, b"", b""),
         ("printf '%s' :begin :end:0; exit 3", 3, b":begin:end:0", b""),
     ],

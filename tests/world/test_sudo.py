@@ -16,7 +16,9 @@ from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd, start_sshd
 
 USER = "bbxtester"
-PASSWORD = f"open {secrets.token_hex(8)} $HOME 'x'"  # of this run alone, because one test looks for it everywhere
+PASSWORD = (
+    f"open {secrets.token_hex(8)} $HOME 'x'"  # of this run alone, because one test looks for it everywhere
+)
 
 # The user exists only in a mount namespace with a copy of /etc, in which this sshd and all its sessions live.
 PRIVATE_ETC = """\
@@ -89,7 +91,9 @@ def test_the_password_is_in_no_argument_environment_log_or_file(open_host: OpenH
     assert [path for path in written if path.is_file() and PASSWORD.encode() in path.read_bytes()] == []
 
 
-def test_a_password_is_asked_for_only_if_sudo_asks(open_host: OpenHost, request: pytest.FixtureRequest) -> None:
+def test_a_password_is_asked_for_only_if_sudo_asks(
+    open_host: OpenHost, request: pytest.FixtureRequest
+) -> None:
     asked: list[int] = []
 
     def ask() -> str:
@@ -104,7 +108,9 @@ def test_a_password_is_asked_for_only_if_sudo_asks(open_host: OpenHost, request:
 @pytest.mark.parametrize(
     ("password", "reason"), [("wrong", "did not take the password"), (None, "none was given")]
 )
-def test_no_password_or_a_wrong_one_is_refused(open_host: OpenHost, password: str | None, reason: str) -> None:
+def test_no_password_or_a_wrong_one_is_refused(
+    open_host: OpenHost, password: str | None, reason: str
+) -> None:
     with pytest.raises(SudoRefused) as refused:
         open_host(password=password)
     assert reason in refused.value.cause

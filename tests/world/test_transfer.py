@@ -81,8 +81,8 @@ def slow():
         yield b"x" * 100_000
         print("sent", flush=True)
         time.sleep(0.01)
-from binderbox.world.connector import _put_script
-connection.session(_put_script({str(directory / "f")!r}, 0o644, 10**10), stdin=slow())
+from binderbox.world.transfer import put_script
+connection.session(put_script({str(directory / "f")!r}, 0o644, 10**10), stdin=slow())
 """
     client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert client.stdout
@@ -90,14 +90,16 @@ connection.session(_put_script({str(directory / "f")!r}, 0o644, 10**10), stdin=s
         client.stdout.readline()
     client.kill()
     client.wait()
-    host.sh(f"for i in $(seq 100); do ls -A {directory} | grep -q '^.bbx' || break; sleep 0.1; done", timeout_s=30)
+    host.sh(
+        f"for i in $(seq 100); do ls -A {directory} | grep -q '^.bbx' || break; sleep 0.1; done", timeout_s=30
+    )
     assert [name for name in os.listdir(directory) if name == "f" or name.startswith(".bbx")] == []
 
 
 def test_a_tcp_forward_leads_to_the_host(host: Host) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_answer_once, args=[server], daemon=True).start()
-        with host.forward(server.getsockname()[1]) as (address, port):
+        with host.forward(server.getsockname()[1]) as (address, port):  # noqa: SIM117
             with socket.create_connection((address, port), 5) as client:
                 assert client.recv(100) == b"hello"
         with pytest.raises(OSError), socket.create_connection((address, port), 1):  # noqa: PT011

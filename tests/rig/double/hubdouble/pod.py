@@ -20,10 +20,16 @@ PLAIN_NAME = re.compile("[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
 def pod_name(user: str) -> str:
-    if PLAIN_NAME.fullmatch(user) and len(user) <= 54:
-        return f"jupyter-{user}"
-    stem = re.sub("[^a-z0-9]+", "-", user.lower()).strip("-")[:36].rstrip("-")
-    return f"jupyter-{stem or 'x'}---{hashlib.sha256(user.encode()).hexdigest()[:8]}"
+    return f"jupyter-{slug(user)}"
+
+
+def slug(user: str) -> str:
+    """The name itself where Kubernetes takes it, else what is left of it and a hash."""
+    if PLAIN_NAME.fullmatch(user) and len(user) <= 63:
+        return user
+    stem = re.sub("[^a-z0-9]+", "-", user.lower()).lstrip("-")[:21].rstrip("-") or "x"
+    stem = stem if stem[0].isalpha() else f"x-{stem[:19]}"
+    return f"{stem}---{hashlib.sha256(user.encode()).hexdigest()[:8]}"
 
 
 def as_bytes(size: str | int | float | None) -> int | None:
@@ -156,7 +162,7 @@ def make_pod(
         "app.kubernetes.io/managed-by": "kubespawner",
         "component": "singleuser-server",
         "release": release,
-        "hub.jupyter.org/username": label_value(user),
+        "hub.jupyter.org/username": slug(user),
         **values.get("singleuser.extraLabels", {}),
     }
     annotations = {"hub.jupyter.org/username": user, **values.get("singleuser.extraAnnotations", {})}
@@ -166,7 +172,3 @@ def make_pod(
 
 def camel_case(key: str) -> str:
     return re.sub("_([a-z])", lambda match: match[1].upper(), key)
-
-
-def label_value(user: str) -> str:
-    return pod_name(user).removeprefix("jupyter-")

@@ -1,0 +1,128 @@
+"""What every command does before its own work: connect, look, read the config, plan, hold the lock.
+
+The pieces are separate because each command needs other ones; failures are raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from difflib import unified_diff
+
+from binderbox import artifacts, layout, member, plan, versions
+from binderbox.artifacts import Artifact
+from binderbox.errors import BinderboxError, ConfigError, Interrupted, UsageError
+from binderbox.facts import HostFacts, make_facts
+from binderbox.plan import Plan
+from binderbox.progress import Progress
+from binderbox.prove import Visit
+from binderbox.results import Connection, Sources
+from binderbox.world.bundle import read_lock
+from binderbox.world.gather import gather
+from binderbox.world.hosts import Host, connect
+from binderbox.world.lock import HostLock, audit, client_name
+from binderbox.world.probe import HostProbe
+from binderbox.world.web import Web, address_for
+
+
+@contextmanager
+def opened(connection: Connection) -> Iterator[Host]:
+    with connect(
+        connection.host, ssh_config=connection.ssh_config, sudo_password=connection.sudo_password
+    ) as host:
+        yield host
+
+
+@contextmanager
+def changing(
+    host: Host, command: str, progress: Progress, *, wait_s: float = 0.0, audited: bool = True
+) -> Iterator[HostLock]:
+    """Hold the host's lock for a command that changes it, with a line in its audit log before and after."""
+    with host.lock(command, wait_s=wait_s, note=progress.note) as lock:
+        if audited:
+            audit(host, "start", command)
+        exit_code = 1
+        try:
+            yield lock
+            exit_code = 0
+        except BinderboxError as error:
+            exit_code = error.exit_code
+            raise
+        except KeyboardInterrupt:
+            exit_code = Interrupted.exit_code
+            raise
+        finally:
+            if audited and host.connection.usable:
+                audit(host, "end", command, exit=exit_code)
+
+
+def look(host: Host, sources: Sources) -> HostProbe:
+    facts = make_facts(gather(host))
+    text, source = _config(facts, sources)
+    return HostProbe(host, facts, member.parse(text, source), text, _artifacts(facts, sources))
+
+
+def planned(probe: HostProbe, sources: Sources) -> tuple[HostProbe, Plan]:
+    lock, accepted = _lock(probe.facts, sources)
+    decided = plan.make(
+        probe.member,
+        probe.member_text,
+        probe.facts,
+        probe.artifacts,
+        who=client_name(),
+        bundle=sources.bundle,
+        bundle_sha256=accepted,
+        bundle_lock=lock,
+    )
+    return replace(probe, plan=decided), decided
+
+
+def _config(facts: HostFacts, sources: Sources) -> tuple[str, str]:
+    if sources.config is not None:
+        try:
+            return sources.config.read_text(), str(sources.config)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{sources.config} cannot be read: {error}", remedy="name a file with --config"
+            ) from error
+    if facts.applied is None:
+        raise UsageError(
+            f"{facts.name}: there is no config here, and the host holds none",
+            remedy=f"binderbox init {facts.name} --domain NAME, then binderbox install {facts.name}",
+        )
+    return facts.applied.text, f"{facts.name}:{layout.MEMBER_FILE}"
+
+
+def _lock(facts: HostFacts, sources: Sources) -> tuple[str | None, str | None]:
+    """(text, accepted digest) of the bundle's lock: of the one given, else of the one the host was installed from."""
+    if sources.bundle is None:
+        return facts.bundle_lock, sources.bundle_sha256 or facts.bundle_sha256
+    return read_lock(sources.bundle), sources.bundle_sha256 or facts.bundle_sha256
+
+
+def _artifacts(facts: HostFacts, sources: Sources) -> dict[str, Artifact]:
+    pinned = versions.load()
+    text, accepted = _lock(facts, sources)
+    if text is None:
+        return artifacts.resolve(pinned, None, None, None)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return artifacts.resolve(pinned, artifacts.parse_lock(text), digest, accepted)
+
+
+def config_diff(facts: HostFacts, text: str) -> str:
+    if facts.applied is None or facts.applied.text == text:
+        return ""
+    lines = unified_diff(facts.applied.text.splitlines(True), text.splitlines(True), "applied", "local")
+    return "".join(lines)
+
+
+@contextmanager
+def visiting(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit]:
+    domain = probe.member.domain
+    web = Web(domain, address_for(domain, probe.facts.address), probe.ca_pem())
+    try:
+        yield Visit(host, probe.facts, probe.member.binder_url, web, progress)
+    finally:
+        web.close()

@@ -1,0 +1,124 @@
+"""From build start to a Ready pod: the door's own buildctl command, against dockerd build, push and pull.
+
+Both on one host, by turns, each time with content never seen before; the base image is present for both. Left out for
+both is what comes before the build: the build pod, its clone, and the way of the context to the builder's host.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import count
+
+from binderbox import builder, layout
+from binderbox.door.buildkit import build_command
+from binderbox.door.config import DoorConfig, parse_config
+from binderbox.door.pods import Permit
+from binderbox.door.request import BuildRequest
+from tests.bench import dockerd
+from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
+from tests.rig import images
+from tests.rig.host import RigHost
+
+GOAL = 0.5
+PAIRS = 3
+WORK = "/var/lib/containerd/bench-build"  # on a volume, as the door's own working directory is
+STEP_TIMEOUT_S = 900
+COPIED_FILES = 1500  # with those that fill.py writes within the build: 9,500
+HERE = files("tests.bench")
+Parts = dict[str, float]
+
+
+@dataclass
+class Way:
+    """One way from Dockerfile to pod; `parts` has one entry per run: seconds by part, in order."""
+
+    name: str
+    host: RigHost
+    script: Callable[[str, str], str]  # (image name, seed) to sh text with marks
+    pod_image: str  # with {name}
+    pulls: bool
+    parts: list[Parts] = field(default_factory=list)
+    numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def run(self) -> float:
+        """Build something new, start it, clean up after it; the seconds from the start to Ready."""
+        number = next(self.numbers)
+        name = f"bench-{self.name}-{number}"
+        self.host.exec(["sh", "-ec", _fill(f"{name}-content")], timeout_s=STEP_TIMEOUT_S)
+        work = self.script(name, name)
+        start = f"start_pod {name} {self.pod_image.format(name=name)}"
+        shown = self._sh(f"mark start\n{work}\n{start}\nmark ready\npull_event {name}\nremove_pod {name}")
+        parts, said = _read(shown)
+        if self.pulls == ("already present" in said):
+            raise CouldNotMeasure(f"{name}: the kubelet said: {said}")
+        self.parts.append(parts)
+        return sum(parts.values())
+
+    def _sh(self, script: str) -> str:
+        text = (HERE / "node.sh").read_text() + script
+        return self.host.exec(["bash", "-euo", "pipefail", "-s"], stdin=text.encode(), timeout_s=STEP_TIMEOUT_S)
+
+    def medians(self, counted: int) -> Parts:
+        """Median seconds by part of the counted runs."""
+        return {part: median([run[part] for run in self.parts[-counted:]]) for part in self.parts[-1]}
+
+
+def measure(host: RigHost) -> Measure:
+    """On an installed host, with dockerd put beside k3s for the time of the measure."""
+    door = parse_config(host.exec(["cat", builder.DOOR_CONFIG]))
+    for name in ("Dockerfile", "fill.py"):
+        text = (HERE / "image" / name).read_text()
+        host.exec(["sh", "-ec", f"mkdir -p {WORK}/context; cat >{WORK}/context/{name}"], stdin=text.encode())
+    version = dockerd.start(host, images.sample_base())
+    ours = Way("door", host, lambda name, seed: _door_script(door, name, seed), f"{layout.REGISTRY}/{{name}}", False)
+    docker = Way("docker", host, _docker_script, f"{layout.REGISTRY}/{{name}}", True)
+    try:
+        pairs = take_pairs(ours.run, docker.run, PAIRS)
+        size = host.exec(["sh", "-c", f"du -sm {WORK}/context/content | cut -f1"])
+    finally:
+        dockerd.stop(host)
+    return Measure(
+        "build",
+        "build start to pod Ready, door's buildctl / dockerd build, push and pull",
+        median_ratio(pairs),
+        GOAL,
+        {
+            "ours_s": median([pair.ours_s for pair in pairs]),
+            "docker_s": median([pair.other_s for pair in pairs]),
+            "ratios": [round(pair.ratio, 3) for pair in pairs],
+            "ours_parts_s": ours.medians(PAIRS),
+            "docker_parts_s": docker.medians(PAIRS),
+            "dockerd": version,
+            "copied_mb": int(size),
+        },
+    )
+
+
+def _fill(seed: str) -> str:
+    """sh text: new content to copy, in files that are on disk before the clock starts."""
+    content = f"{WORK}/context/content"
+    return f"rm -rf {content}; python3 {WORK}/context/fill.py {seed} {content} {COPIED_FILES}; sync"
+
+
+def _door_script(door: DoorConfig, name: str, seed: str) -> str:
+    """The very command of the door, run by root on the node as the door does."""
+    permit = Permit(pod="bench", uid="bench", repository="", tag=f"{layout.REGISTRY}/{name}")
+    request = BuildRequest("Dockerfile", (("BASE", images.SAMPLE_BASE), ("SEED", seed)), ())
+    command = build_command(door, permit, request, f"{WORK}/context", f"{WORK}/metadata.json")
+    return f"{shlex.join(command)} >{WORK}/log 2>&1 || {{ tail -20 {WORK}/log >&2; exit 1; }}\nmark built"
+
+
+def _docker_script(name: str, seed: str) -> str:
+    return dockerd.build_script(f"{WORK}/context", images.SAMPLE_BASE, name, seed)
+
+
+def _read(shown: str) -> tuple[Parts, str]:
+    """Marks to seconds between them (named after the later one), and the kubelet's word."""
+    marks = [line.split() for line in shown.splitlines() if not line.startswith("Pulled:")]
+    said = "\n".join(line for line in shown.splitlines() if line.startswith("Pulled:"))
+    times = [(name, float(at)) for name, at in marks]
+    return {name: at - before for (_, before), (name, at) in zip(times, times[1:], strict=False)}, said

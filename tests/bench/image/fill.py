@@ -1,0 +1,22 @@
+"""Write files that a compressor makes about a third of: `fill.py SEED DIRECTORY FILES`, 20 kB each.
+
+Three tenths of each are noise, the rest is text that repeats itself, as sources and tables do.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+SIZE = 20_000
+NOISE = 6_000
+PER_DIRECTORY = 100
+
+seed, directory, files = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+source = random.Random(seed)
+for number in range(files):
+    if number % PER_DIRECTORY == 0:
+        place = directory / f"part{number // PER_DIRECTORY}"
+        place.mkdir(parents=True)
+    line = source.randbytes(40).hex().encode() + b"\n"
+    text = line * ((SIZE - NOISE) // len(line) + 1)
+    (place / f"file{number}").write_bytes(source.randbytes(NOISE) + text[: SIZE - NOISE])
