@@ -25,7 +25,10 @@ def test_every_command_has_a_section_with_an_example() -> None:
     text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         section = text.partition(f"\n## binderbox {name}\n")[2].partition("\n## ")[0]
-        assert re.search(rf"^  binderbox {name} ", section, re.M) or f"binderbox {name} [OPTIONS] COMMAND" in section, name
+        assert (
+            re.search(rf"^  binderbox {name} ", section, re.M)
+            or f"binderbox {name} [OPTIONS] COMMAND" in section
+        ), name
 
 
 def test_the_readme_names_only_commands_and_make_targets_that_exist() -> None:

@@ -15,6 +15,7 @@ from binderbox.world.hosts import Host
 from binderbox.world.shell import Output
 
 if TYPE_CHECKING:
+    from pyinfra.api.operation import OperationMeta
     from pyinfra.api.state import StateOperationHostData
 
 TAIL = 20  # lines of a failing command's output that an error shows

@@ -27,7 +27,8 @@ from binderbox.errors import BundleError, StepFailed
 from binderbox.world.destination import Destination, parse_destination
 from binderbox.world.runlog import RunLog, log_path
 from binderbox.world.shell import Output
-from binderbox.world.ssh import Connection, Password
+from binderbox.world.ssh import Connection
+from binderbox.world.sudo import Password
 from binderbox.world.transfer import SMALL, UPLOAD_S_PER_MB, WRONG_SUM, pieces, upload_script, write_script
 
 if TYPE_CHECKING:

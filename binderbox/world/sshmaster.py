@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 from binderbox.errors import ConnectError, HostKeyUnknown
 from binderbox.world.destination import Destination
 
+PREFIX = "bbx-ssh-"
 PERSIST_S = 30
 ALIVE_S, ALIVE_COUNT = 5, 3
 CONNECT_S = 20  # for TCP and the banner; a firewall that drops packets must not look like a hang
@@ -35,7 +35,8 @@ class Master:
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
-        self.directory = Path(tempfile.mkdtemp(prefix="bbx-", dir=_short_directory()))
+        self.directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_short_directory()))
+        _sweep(self.directory.parent)
         self.socket = self.directory / "m"
         self.log = self.directory / "ssh.log"
 
@@ -185,17 +186,25 @@ def keys_tried(log: str) -> list[str]:
     return list(dict.fromkeys([*offered, *named]))
 
 
+def _sweep(parent: Path) -> None:
+    """Remove what killed clients of this user left: directories of an hour ago without a socket."""
+    for old in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            state = old.stat()
+            if (
+                state.st_uid == os.getuid()
+                and state.st_mtime < time.time() - 3600
+                and not (old / "m").exists()
+            ):
+                shutil.rmtree(old, ignore_errors=True)
+
+
 def _short_directory() -> str | None:
     """A directory short enough for a socket path (about 100 bytes, of which ssh itself takes 17)."""
     for candidate in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):
         if candidate and len(candidate) <= 50 and os.access(candidate, os.W_OK | os.X_OK):
             return candidate
     return None
-
-
-def describe(line: list[str]) -> str:
-    """An argument list as text for the log."""
-    return shlex.join(line)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from binderbox import layout
-from binderbox.checks import host, of
+from binderbox.checks import machine, of, surroundings
 from binderbox.checks.core import Word, run_checks
 from binderbox.checks.probe import Calls, FileInfo, UnitState
 from binderbox.facts import Listener, Reach
@@ -18,43 +18,48 @@ from tests.checks.fakes import FakeProbe, artifact, facts
 @pytest.mark.parametrize(
     ("judge", "changes", "verdict", "says"),
     [
-        (host.judge_os, {}, "pass", "debian 12"),
-        (host.judge_os, {"os_version": "11"}, "fail", "debian 12, 13 or ubuntu"),
-        (host.judge_os, {"os_id": "ubuntu", "os_version": "24.04"}, "pass", "ubuntu 24.04"),
-        (host.judge_os, {"os_id": "ubuntu", "os_version": "12"}, "fail", "ubuntu 12"),
-        (host.judge_os, {"os_id": "fedora", "os_version": "42"}, "fail", "fedora 42"),
-        (host.judge_arch, {"arch": "aarch64"}, "fail", "aarch64"),
-        (host.judge_arch, {"arch": "amd64"}, "pass", "amd64"),
-        (host.judge_cpus, {"cpus": 2}, "pass", "2 CPUs"),
-        (host.judge_cpus, {"cpus": 1}, "fail", "needed 2 CPUs"),
-        (host.judge_ram, {"ram_gb": 4.1}, "pass", "4.1 GB"),
-        (host.judge_ram, {"ram_gb": 2.0}, "fail", "2.0 GB"),
-        (host.judge_fsync, {"fsync_ms": 10.0}, "pass", "10.0 ms"),
-        (host.judge_fsync, {"fsync_ms": 44.0}, "warn", "44.0 ms"),
-        (host.judge_fsync, {"fsync_ms": None}, "warn", "not measured"),
-        (host.judge_clock, {"clock_offset_s": 0.9}, "pass", "+0.9 s"),
-        (host.judge_clock, {"clock_offset_s": -1.1}, "fail", "-1.1 s"),
-        (host.judge_clock, {"clock_offset_s": -1.1, "clock_synced": True}, "fail", "UDP port 123"),
+        (machine.judge_os, {}, "pass", "debian 12"),
+        (machine.judge_os, {"os_version": "11"}, "fail", "debian 12, 13 or ubuntu"),
+        (machine.judge_os, {"os_id": "ubuntu", "os_version": "24.04"}, "pass", "ubuntu 24.04"),
+        (machine.judge_os, {"os_id": "ubuntu", "os_version": "12"}, "fail", "ubuntu 12"),
+        (machine.judge_os, {"os_id": "fedora", "os_version": "42"}, "fail", "fedora 42"),
+        (machine.judge_arch, {"arch": "aarch64"}, "fail", "aarch64"),
+        (machine.judge_arch, {"arch": "amd64"}, "pass", "amd64"),
+        (machine.judge_cpus, {"cpus": 2}, "pass", "2 CPUs"),
+        (machine.judge_cpus, {"cpus": 1}, "fail", "needed 2 CPUs"),
+        (machine.judge_ram, {"ram_gb": 4.1}, "pass", "4.1 GB"),
+        (machine.judge_ram, {"ram_gb": 2.0}, "fail", "2.0 GB"),
+        (machine.judge_fsync, {"fsync_ms": 10.0}, "pass", "10.0 ms"),
+        (machine.judge_fsync, {"fsync_ms": 44.0}, "warn", "44.0 ms"),
+        (machine.judge_fsync, {"fsync_ms": None}, "warn", "not measured"),
+        (machine.judge_clock, {"clock_offset_s": 0.9}, "pass", "+0.9 s"),
+        (machine.judge_clock, {"clock_offset_s": -1.1}, "fail", "-1.1 s"),
+        (machine.judge_clock, {"clock_offset_s": -1.1, "clock_synced": True}, "fail", "UDP port 123"),
         (
-            host.judge_clock,
+            machine.judge_clock,
             {"clock_offset_s": 0.2, "clock_synced": False},
             "warn",
             "not known to be synchronised",
         ),
-        (host.judge_clock, {"clock_offset_s": 0.2, "clock_synced": None}, "warn", "+0.2 s"),
-        (host.judge_clock, {"clock_offset_s": None, "clock_synced": True}, "pass", "offset not measured"),
-        (host.judge_clock, {"clock_offset_s": None, "clock_synced": None}, "warn", "offset not measured"),
+        (machine.judge_clock, {"clock_offset_s": 0.2, "clock_synced": None}, "warn", "+0.2 s"),
+        (machine.judge_clock, {"clock_offset_s": None, "clock_synced": True}, "pass", "offset not measured"),
+        (machine.judge_clock, {"clock_offset_s": None, "clock_synced": None}, "warn", "offset not measured"),
         (
-            host.judge_modules,
+            machine.judge_modules,
             {"missing_modules": ("overlay", "nf_tables")},
             "fail",
             "modprobe -a overlay nf_tables",
         ),
-        (host.judge_sudo, {"sudo": False}, "fail", "--ask-sudo"),
-        (host.judge_swap, {"swap_gb": 2.1}, "warn", "2.1 GB"),
-        (host.judge_packages, {"missing_packages": ("nftables",)}, "pass", "to be installed: nftables"),
+        (surroundings.judge_sudo, {"sudo": False}, "fail", "--ask-sudo"),
+        (machine.judge_swap, {"swap_gb": 2.1}, "warn", "2.1 GB"),
         (
-            host.judge_packages,
+            surroundings.judge_packages,
+            {"missing_packages": ("nftables",)},
+            "pass",
+            "to be installed: nftables",
+        ),
+        (
+            surroundings.judge_packages,
             {
                 "missing_packages": ("nftables",),
                 "outbound": (Reach("deb.debian.org:80", False, "timed out"),),
@@ -62,15 +67,25 @@ from tests.checks.fakes import FakeProbe, artifact, facts
             "fail",
             "apt-get install nftables",
         ),
-        (host.judge_route, {"address": ""}, "fail", "no default route"),
+        (surroundings.judge_route, {"address": ""}, "fail", "no default route"),
         (
-            host.judge_networks,
+            surroundings.judge_networks,
             {"resolvers": ("10.43.7.7",)},
             "fail",
             "10.43.7.7 lies in 10.43.0.0/16 (services)",
         ),
-        (host.judge_networks, {"address": "10.42.9.1"}, "fail", "10.42.9.1 lies in 10.42.0.0/16 (pods)"),
-        (host.judge_networks, {"resolvers": ("2001:db8::53", "fe80::1%eth0")}, "pass", "10.42.0.0/16"),
+        (
+            surroundings.judge_networks,
+            {"address": "10.42.9.1"},
+            "fail",
+            "10.42.9.1 lies in 10.42.0.0/16 (pods)",
+        ),
+        (
+            surroundings.judge_networks,
+            {"resolvers": ("2001:db8::53", "fe80::1%eth0")},
+            "pass",
+            "10.42.0.0/16",
+        ),
     ],
 )
 def test_what_a_fact_means(judge: Any, changes: dict[str, Any], verdict: Word, says: str) -> None:
@@ -93,13 +108,13 @@ def test_what_a_fact_means(judge: Any, changes: dict[str, Any], verdict: Word, s
 def test_cgroups_are_judged_by_the_kubernetes_that_comes(
     cgroups: int, version: str, features: tuple[str, ...], verdict: Word
 ) -> None:
-    found = host.Cgroups(cgroups, artifact("k3s", version, features=features))
-    assert host.judge_cgroups(found).verdict == verdict
+    found = machine.Cgroups(cgroups, artifact("k3s", version, features=features))
+    assert machine.judge_cgroups(found).verdict == verdict
 
 
 def ports(*listeners: Listener, **changes: Any) -> Any:
     probe = FakeProbe(facts=facts(listeners=listeners, **changes))
-    return host.judge_ports(host.look_ports(probe))
+    return surroundings.judge_ports(surroundings.look_ports(probe))
 
 
 def test_a_taken_port_is_told_with_its_owner_and_a_fix() -> None:

@@ -78,7 +78,7 @@ def test_other_build_packs_are_built(start: Callable[..., RunningDoor], mount: P
 def test_a_failed_build_tells_why_and_the_pod_lingers_for_its_log_to_be_read(
     start: Callable[..., RunningDoor], mount: Path, tmp_path: Path
 ) -> None:
-    """BinderHub misses the log of a pod that is gone within about 2 s (binderhub.md, trap 2)."""
+    """BinderHub misses the log of a pod that is gone within about 2 s (docs/operations.md, trap 2)."""
     door = start()
     (tmp_path / "repository").mkdir()
     (tmp_path / "repository/Dockerfile").write_text("say ERROR: no such package\nfail 3\n")
@@ -104,7 +104,7 @@ def test_a_refusal_reaches_the_user(start: Callable[..., RunningDoor], mount: Pa
 def test_without_the_internet_repositories_come_by_git_alone(
     start: Callable[..., RunningDoor], mount: Path, tmp_path: Path
 ) -> None:
-    """repo2docker asks a Dataverse list on the Internet before git, for every URL (binderhub.md, trap 1)."""
+    """repo2docker asks a Dataverse list on the Internet before git, for every URL (docs/operations.md, trap 1)."""
     door = start()
     repository = tmp_path / "repository"
     repository.mkdir()

@@ -19,7 +19,11 @@ def render_cli() -> str:
     blocks = ["# Commands", "Made by `make docs` from the program; each block is what `--help` prints."]
     for path, command in _walk():
         context = click.Context(
-            command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH, help_option_names=["-h", "--help"]
+            command,
+            info_name=path,
+            max_content_width=WIDTH,
+            terminal_width=WIDTH,
+            help_option_names=["-h", "--help"],
         )
         blocks.append(f"## {path}\n\n```\n{command.get_help(context)}\n```")
     return "\n\n".join(blocks) + "\n"

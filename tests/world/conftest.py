@@ -13,7 +13,8 @@ import pytest
 from binderbox.world.destination import parse_destination
 from binderbox.world.hosts import Host
 from binderbox.world.runlog import RunLog
-from binderbox.world.ssh import Connection, Password
+from binderbox.world.ssh import Connection
+from binderbox.world.sudo import Password
 from tests.world.sshd import LocalSshd, start_sshd
 
 OpenHost = Callable[..., Host]

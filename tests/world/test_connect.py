@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -169,3 +170,12 @@ me@host: Permission denied (publickey).
 """
     assert own_words(log) == ["me@host: Permission denied (publickey)."]
     assert keys_tried(log) == ["/home/me/.ssh/id_rsa RSA SHA256:abc", "/home/me/.ssh/id_ed25519"]
+
+
+def test_what_a_killed_client_left_is_removed_an_hour_later(sshd: LocalSshd, open_host: OpenHost) -> None:
+    parent = Path(open_host().connection.directory).parent
+    old, young = (Path(tempfile.mkdtemp(prefix="bbx-ssh-", dir=parent)) for _ in range(2))
+    os.utime(old, (0, time.time() - 3700))
+    open_host()
+    assert (old.exists(), young.exists()) == (False, True)
+    young.rmdir()

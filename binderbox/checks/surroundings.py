@@ -1,0 +1,201 @@
+"""Whether anything else stands in the way: other programs on the host, its network, the Internet, GitHub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from binderbox import layout
+from binderbox.checks.core import Skip, Verdict, failed, passed, warned
+from binderbox.checks.probe import Calls, Probe, UnitState
+from binderbox.facts import HostFacts, Reach
+
+OTHER_CLUSTERS = (
+    "kubelet.service",
+    "k3s-agent.service",
+    "rke2-server.service",
+    "rke2-agent.service",
+    "k0scontroller.service",
+    "snap.microk8s.daemon-kubelite.service",
+)
+CALLS_WITHOUT_CREDENTIALS = 60  # an hour and address: docs.github.com, rate limits for the REST API
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Ports that must be free or ours, and what listens on the host."""
+
+    needed: dict[int, str]
+    facts: HostFacts
+
+
+def look_ports(probe: Probe) -> Ports:
+    member = probe.member
+    ours = {6443: "the Kubernetes API", 6444: "k3s", 10250: "the kubelet", 10256: "kube-proxy"}
+    return Ports({member.http_port: "the ingress", member.https_port: "the ingress"} | ours, probe.facts)
+
+
+def judge_ports(found: Ports) -> Verdict:
+    taken = [
+        one
+        for one in found.facts.listeners
+        if one.proto.startswith("tcp")
+        and one.port in found.needed
+        and not _is_ours(one.unit, one.owner, found.facts)
+    ]
+    ports = ", ".join(map(str, sorted(found.needed)))
+    if not taken:
+        return passed(f"{ports} are free or ours")
+    by_port = {one.port: one for one in taken}
+    told = [
+        f"port {port} is held by {one.owner or 'an unknown process'}" + (f" ({one.unit})" if one.unit else "")
+        for port, one in sorted(by_port.items())
+    ]
+    needed = [f"port {port} for {found.needed[port]}" for port in sorted(by_port)]
+    units = sorted({one.unit for one in by_port.values() if one.unit.endswith(".service")})
+    fix = f"systemctl disable --now {' '.join(units)}" if units else "stop what holds them (ss -ltnp)"
+    return failed("; ".join(told), "; ".join(needed), fix)
+
+
+def _is_ours(unit: str, owner: str, facts: HostFacts) -> bool:
+    """What a run before this one started: our units, and on a host with our k3s the pods' processes too."""
+    if unit in facts.installed_units:
+        return True
+    in_pod = unit.startswith(("kubepods", "cri-containerd")) or (not unit and owner == "traefik")
+    return in_pod and "k3s.service" in facts.installed_units
+
+
+def judge_sudo(facts: HostFacts) -> Verdict:
+    if facts.sudo:
+        return passed("root")
+    return failed(
+        "no root", "root, or sudo for this user", "log in as root, or allow sudo; with a password: --ask-sudo"
+    )
+
+
+@dataclass(frozen=True)
+class Outbound:
+    """What the host tried to reach, and whether the artifacts lie in a bundle."""
+
+    reached: tuple[Reach, ...]
+    from_bundle: bool
+
+
+def look_outbound(probe: Probe) -> Outbound:
+    if probe.member.offline:
+        raise Skip("the config says offline: true")
+    return Outbound(probe.facts.outbound, all(artifact.file for artifact in probe.artifacts.values()))
+
+
+def judge_outbound(found: Outbound) -> Verdict:
+    lost = [one for one in found.reached if not one.ok]
+    if not lost:
+        return passed(", ".join(one.target for one in found.reached) or "nothing to reach")
+    told = "; ".join(f"{one.target}: {one.error or 'no answer'}" for one in lost)
+    fix = "open outgoing TCP 80 and 443 at the provider's firewall; or install with --bundle and set offline: true"
+    verdict = warned if found.from_bundle else failed
+    return verdict(told, "an answer from each", fix)
+
+
+@dataclass(frozen=True)
+class Others:
+    """Units of other clusters that exist, and whether a k3s here is ours."""
+
+    units: tuple[UnitState, ...]
+    k3s: UnitState
+    ours: bool
+
+
+def look_others(probe: Probe) -> Others:
+    ours = probe.files([layout.ETC])[layout.ETC] is not None
+    return Others(tuple(map(probe.unit, OTHER_CLUSTERS)), probe.unit("k3s.service"), ours)
+
+
+def judge_others(found: Others) -> Verdict:
+    units = [unit.name for unit in found.units if unit.load != "not-found"]
+    if found.k3s.load != "not-found" and not found.ours:
+        units.append("k3s.service")
+    if not units:
+        return passed("none")
+    fix = "uninstall it with its own tool (e.g. k3s-uninstall.sh), or use another host"
+    return failed(
+        ", ".join(units), "no other Kubernetes: ports, interfaces and containers would collide", fix
+    )
+
+
+def judge_docker(found: UnitState) -> Verdict:
+    if found.active != "active":
+        return passed("none")
+    return warned(
+        "docker.service is active",
+        "none: it sets the forward policy to drop, and fills the same disk",
+        "systemctl disable --now docker.service docker.socket",
+    )
+
+
+def judge_packages(facts: HostFacts) -> Verdict:
+    if not facts.missing_packages:
+        return passed("all there")
+    names = " ".join(facts.missing_packages)
+    if any(one.ok for one in facts.outbound):
+        return passed(f"to be installed: {names}")
+    return failed(
+        f"missing: {names}",
+        "these packages, or a package source that answers",
+        f"apt-get update && apt-get install {names}",
+    )
+
+
+def judge_route(facts: HostFacts) -> Verdict:
+    if facts.address:
+        return passed(f"{facts.address} on {facts.interface}")
+    return failed(
+        "no default route",
+        "a default route: k3s takes the node's address from it",
+        "ip route add default via GATEWAY",
+    )
+
+
+def judge_networks(facts: HostFacts) -> Verdict:
+    """Pods, services and builds use fixed networks; where the host or its resolver lies in one, nothing reaches it."""
+    ours = {"pods": layout.POD_CIDR, "services": layout.SERVICE_CIDR, "builds": layout.BUILD_CIDR}
+    clash = [
+        f"{address} lies in {network} ({name})"
+        for address in dict.fromkeys((facts.address, *facts.resolvers))
+        for name, network in ours.items()
+        if address and "%" not in address and ip_address(address) in ip_network(network)
+    ]
+    if not clash:
+        return passed(", ".join(ours.values()))
+    return failed(
+        "; ".join(clash), "addresses outside these networks", "give the host or its resolver another address"
+    )
+
+
+def look_github(probe: Probe) -> Calls | None:
+    if {"github-client-id", "github-client-secret"} <= set(probe.facts.secrets):
+        return None
+    if probe.member.offline:
+        raise Skip("the config says offline: true")
+    try:
+        return probe.github_calls()
+    except Exception:  # the answer is only a number in a warning
+        return Calls(-1, CALLS_WITHOUT_CREDENTIALS)
+
+
+def judge_github(found: Calls | None) -> Verdict:
+    if found is None:
+        return passed("github-client-id and github-client-secret are set")
+    left = (
+        "GitHub did not answer" if found.left < 0 else f"{found.left} of {found.limit} calls left this hour"
+    )
+    return warned(
+        f"no credentials; {left}",
+        f"credentials: without them GitHub answers {CALLS_WITHOUT_CREDENTIALS} calls an hour, and each launch takes one",
+        "make an OAuth application at https://github.com/settings/developers, then\n"
+        "binderbox secrets set HOST github-client-id\nbinderbox secrets set HOST github-client-secret",
+    )
+
+
+def look_docker(probe: Probe) -> UnitState:
+    return probe.unit("docker.service")
