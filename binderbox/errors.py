@@ -27,10 +27,7 @@ Standard library only: everybody imports this module.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from binderbox.checks.core import CheckResult
+from typing import ClassVar
 
 
 class BinderboxError(Exception):
@@ -89,7 +86,7 @@ class ChecksFailed(BinderboxError):
         self,
         message: str,
         *,
-        checks: tuple[CheckResult, ...] = (),
+        checks: tuple[object, ...] = (),  # of results.CheckResult
         cause: str = "",
         remedy: str = "",
         log: Path | str | None = None,

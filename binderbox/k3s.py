@@ -93,7 +93,8 @@ def render_registries(user: str, password: str) -> str:
     return json.dumps(
         {
             "mirrors": {layout.REGISTRY: {"endpoint": [f"http://{layout.REGISTRY_IP}:5000"]}},
-            "configs": {layout.REGISTRY: {"auth": {"username": user, "password": password}}},
+            # By the endpoint's address: a credential under the registry's name never reaches a mirror.
+            "configs": {f"{layout.REGISTRY_IP}:5000": {"auth": {"username": user, "password": password}}},
         },
         indent=1,
     )

@@ -20,8 +20,8 @@ from binderbox.facts import make_facts
 from binderbox.phases import INSTALL, UNINSTALL, preview, run
 from binderbox.plan import Plan
 from binderbox.progress import Progress
-from binderbox.prove import Proof, launch_sample, prove
 from binderbox.prove import launch as launch_repository
+from binderbox.prove import launch_sample, prove
 from binderbox.results import (
     CheckReport,
     CheckRequest,
@@ -34,6 +34,7 @@ from binderbox.results import (
     PhaseResult,
     PlanRequest,
     PlanResult,
+    Proof,
     Secret,
     SecretRequest,
     SecretsResult,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from binderbox import checks
-from binderbox.checks.core import CheckResult, failures, prove
+from binderbox.checks.core import failures, prove
 from binderbox.deploys.builder import install_builder
 from binderbox.deploys.charts import install_chart
 from binderbox.deploys.k3s import install_k3s
@@ -21,7 +21,7 @@ from binderbox.deploys.uninstall import remove_files, stop_pods, stop_services
 from binderbox.errors import BinderboxError, WaitTimedOut
 from binderbox.plan import Plan
 from binderbox.progress import Progress
-from binderbox.results import PhaseResult
+from binderbox.results import CheckResult, PhaseResult
 from binderbox.world.bucket import ensure_bucket
 from binderbox.world.hosts import DeployResult, Host
 from binderbox.world.probe import HostProbe

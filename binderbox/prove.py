@@ -16,7 +16,7 @@ from binderbox.errors import LaunchFailed
 from binderbox.facts import HostFacts
 from binderbox.launch import Launch, allowed_targets, build_path, follow, forbidden_targets, over
 from binderbox.progress import Progress
-from binderbox.results import LaunchResult
+from binderbox.results import LaunchResult, Proof
 from binderbox.world.cluster import events_of, pods_of_image
 from binderbox.world.hosts import Host
 from binderbox.world.sample import REF, served
@@ -36,16 +36,6 @@ class Visit:
     binder_url: str
     web: Web
     progress: Progress
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What the proof saw: a launch with a build, one without, and what notebook and build step could reach."""
-
-    cold: LaunchResult
-    warm: LaunchResult
-    seen_by_kernel: Mapping[str, bool | str]
-    seen_by_build: Mapping[str, bool | str]
 
 
 def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]:

@@ -23,8 +23,8 @@ from binderbox.results import (
 )
 
 if TYPE_CHECKING:
-    from binderbox.checks.core import CheckResult
     from binderbox.errors import BinderboxError
+    from binderbox.results import CheckResult
 
 __all__ = [
     "Style",

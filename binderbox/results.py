@@ -13,13 +13,12 @@ Full output goes to the logger "binderbox", whose file the command line opens an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from binderbox.checks.core import CheckResult
     from binderbox.sizing import AnyValue
 
 Confirm = Callable[[str], bool]
@@ -103,6 +102,22 @@ class PhaseResult:
     unchanged: int
 
 
+Word = Literal["pass", "warn", "fail", "skip"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A Check and its Verdict, as tables and JSON show it."""
+
+    id: str
+    category: str
+    claim: str
+    verdict: Word
+    measured: str
+    needed: str = ""
+    fix: str = ""
+
+
 @dataclass(frozen=True)
 class CheckReport:
     host: str
@@ -134,6 +149,16 @@ class LaunchResult:
     built: bool
     pulled: bool
     seconds: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the proof saw: a launch with a build, one without, and what notebook and build step could reach."""
+
+    cold: LaunchResult
+    warm: LaunchResult
+    seen_by_kernel: Mapping[str, bool | str]
+    seen_by_build: Mapping[str, bool | str]
 
 
 @dataclass(frozen=True)

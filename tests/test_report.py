@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from binderbox.checks.core import CheckResult
 from binderbox.errors import ConfigError, StepFailed
 from binderbox.report import (
     Style,
@@ -21,6 +20,7 @@ from binderbox.report import (
 )
 from binderbox.results import (
     CheckReport,
+    CheckResult,
     Gauge,
     InstallResult,
     LaunchResult,

@@ -11,13 +11,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from binderbox.checks.probe import Probe
 from binderbox.errors import BinderboxError
 from binderbox.progress import Progress
+from binderbox.results import CheckResult, Word
 
-Word = Literal["pass", "warn", "fail", "skip"]
 T = TypeVar("T")
 
 
@@ -60,19 +60,6 @@ class Check(Generic[T]):
     judge: Callable[[T], Verdict]
     hint: str
     fatal: bool = True
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """A Check and its Verdict, as tables and JSON show it."""
-
-    id: str
-    category: str
-    claim: str
-    verdict: Word
-    measured: str
-    needed: str = ""
-    fix: str = ""
 
 
 def run_check(check: Check[Any], probe: Probe) -> CheckResult:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from binderbox.facts import HostFacts
     from binderbox.member import Member
     from binderbox.plan import Plan
-    from binderbox.prove import Proof
+    from binderbox.results import Proof
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import click
 from binderbox.cli.session import Session
 from binderbox.errors import BinderboxError, ChecksFailed, Interrupted, UsageError
 from binderbox.report import error_line, render_checks, render_error
-from binderbox.results import CheckReport
+from binderbox.results import CheckReport, CheckResult
 
 
 def report_failure(session: Session, raised: BaseException) -> int:
@@ -26,9 +26,10 @@ def report_failure(session: Session, raised: BaseException) -> int:
     error = as_error(session, raised)
     style = session.style(sys.stderr)
     log = str(session.log or "")
-    shown = isinstance(error, ChecksFailed) and bool(error.checks) and not session.json
-    if isinstance(error, ChecksFailed) and shown:
-        bad = tuple(check for check in error.checks if check.verdict in ("warn", "fail"))
+    checks = error.checks if isinstance(error, ChecksFailed) else ()
+    bad = tuple(one for one in checks if isinstance(one, CheckResult) and one.verdict in ("warn", "fail"))
+    shown = bool(bad) and not session.json
+    if shown:
         print(render_checks(CheckReport(session.host, bad), style), file=sys.stderr, end="\n\n")
     if session.verbose > 1 and not isinstance(error, Interrupted):
         traceback.print_exception(raised)

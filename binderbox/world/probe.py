@@ -22,7 +22,7 @@ from binderbox.errors import Unhealthy
 from binderbox.facts import HostFacts
 from binderbox.member import Member
 from binderbox.plan import Plan
-from binderbox.prove import Proof
+from binderbox.results import Proof
 from binderbox.world import bucket, cluster
 from binderbox.world.certificate import seen
 from binderbox.world.hosts import Host

@@ -6,7 +6,6 @@ both is what comes before the build: the build pod, its clone, and the way of th
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,8 +37,7 @@ class Way:
 
     name: str
     host: RigHost
-    script: Callable[[str, str], str]  # (image name, seed) to sh text with marks
-    pod_image: str  # with {name}
+    script: Callable[[str], str]  # the image's name, which is also its seed, to sh text with marks
     pulls: bool
     parts: list[Parts] = field(default_factory=list)
     numbers: count[int] = field(default_factory=lambda: count(1))
@@ -49,8 +47,8 @@ class Way:
         number = next(self.numbers)
         name = f"bench-{self.name}-{number}"
         self.host.exec(["sh", "-ec", _fill(f"{name}-content")], timeout_s=STEP_TIMEOUT_S)
-        work = self.script(name, name)
-        start = f"start_pod {name} {self.pod_image.format(name=name)}"
+        work = self.script(name)
+        start = f"start_pod {name} {layout.REGISTRY}/{name}:1"
         shown = self._sh(f"mark start\n{work}\n{start}\nmark ready\npull_event {name}\nremove_pod {name}")
         parts, said = _read(shown)
         if self.pulls == ("already present" in said):
@@ -74,8 +72,8 @@ def measure(host: RigHost) -> Measure:
         text = (HERE / "image" / name).read_text()
         host.exec(["sh", "-ec", f"mkdir -p {WORK}/context; cat >{WORK}/context/{name}"], stdin=text.encode())
     version = dockerd.start(host, images.sample_base())
-    ours = Way("door", host, lambda name, seed: _door_script(door, name, seed), f"{layout.REGISTRY}/{{name}}", False)
-    docker = Way("docker", host, _docker_script, f"{layout.REGISTRY}/{{name}}", True)
+    ours = Way("door", host, lambda name: _door_script(door, name), pulls=False)
+    docker = Way("docker", host, _docker_script, pulls=True)
     try:
         pairs = take_pairs(ours.run, docker.run, PAIRS)
         size = host.exec(["sh", "-c", f"du -sm {WORK}/context/content | cut -f1"])
@@ -104,16 +102,16 @@ def _fill(seed: str) -> str:
     return f"rm -rf {content}; python3 {WORK}/context/fill.py {seed} {content} {COPIED_FILES}; sync"
 
 
-def _door_script(door: DoorConfig, name: str, seed: str) -> str:
+def _door_script(door: DoorConfig, name: str) -> str:
     """The very command of the door, run by root on the node as the door does."""
-    permit = Permit(pod="bench", uid="bench", repository="", tag=f"{layout.REGISTRY}/{name}")
-    request = BuildRequest("Dockerfile", (("BASE", images.SAMPLE_BASE), ("SEED", seed)), ())
+    permit = Permit(pod="bench", uid="bench", repository="", tag=f"{layout.REGISTRY}/{name}:1")
+    request = BuildRequest("Dockerfile", (("BASE", images.SAMPLE_BASE), ("SEED", name)), ())
     command = build_command(door, permit, request, f"{WORK}/context", f"{WORK}/metadata.json")
     return f"{shlex.join(command)} >{WORK}/log 2>&1 || {{ tail -20 {WORK}/log >&2; exit 1; }}\nmark built"
 
 
-def _docker_script(name: str, seed: str) -> str:
-    return dockerd.build_script(f"{WORK}/context", images.SAMPLE_BASE, name, seed)
+def _docker_script(name: str) -> str:
+    return dockerd.build_script(f"{WORK}/context", images.SAMPLE_BASE, name)
 
 
 def _read(shown: str) -> tuple[Parts, str]:

@@ -77,17 +77,13 @@ def stop(host: RigHost) -> None:
     host.exec(["sh", "-c", f"systemctl stop {UNIT}; rm -rf {HOME} {RUN}"], timeout_s=300)
 
 
-def build_script(directory: str, base: str, name: str, seed: str) -> str:
-    """sh text: build, mark, push, mark. `name` is the image's, without registry."""
-    reference = f"{REGISTRY}/{name}"
+def build_script(directory: str, base: str, name: str) -> str:
+    """sh text: build, mark, push, mark. `name` is the image's, without registry and tag, and its seed."""
+    reference = f"{REGISTRY}/{name}:1"
     return f"""
 {ENVIRONMENT}
-docker build --quiet --network=host --build-arg BASE={base} --build-arg SEED={seed} --tag {reference} {directory} >&2
+docker build --quiet --network=host --build-arg BASE={base} --build-arg SEED={name} --tag {reference} {directory} >&2
 mark built
 docker push --quiet {reference} >&2
 mark pushed
 """
-
-
-def forget_script(name: str) -> str:
-    return f"{ENVIRONMENT}; docker rmi --force {REGISTRY}/{name} >/dev/null; docker builder prune --all --force >/dev/null"

@@ -8,10 +8,11 @@ import pytest
 
 from binderbox import layout
 from binderbox.checks import machine, of, surroundings
-from binderbox.checks.core import Word, run_checks
+from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Calls, FileInfo, UnitState
 from binderbox.facts import Listener, Reach
 from binderbox.member import DiskOverrides, Member
+from binderbox.results import Word
 from tests.checks.fakes import FakeProbe, artifact, facts
 
 

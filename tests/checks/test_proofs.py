@@ -11,9 +11,9 @@ import pytest
 from binderbox import layout
 from binderbox.buildclass import PROOF
 from binderbox.checks import builder, hub, ingress, k3s, launch, of, prepared, registry, workloads
-from binderbox.checks.core import Word, run_checks
+from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Answer, Bucket, Certificate, FileInfo, UnitState
-from binderbox.results import LaunchResult
+from binderbox.results import LaunchResult, Word
 from binderbox.values import NODE_CA
 from tests.checks.fakes import FakeProbe, artifact
 

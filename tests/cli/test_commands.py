@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from binderbox.checks.core import CheckResult
 from binderbox.cli import main
 from binderbox.errors import Locked, PreflightError, StepFailed
 from binderbox.results import (
     CheckReport,
     CheckRequest,
+    CheckResult,
     Gauge,
     InstallRequest,
     InstallResult,

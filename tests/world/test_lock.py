@@ -37,7 +37,8 @@ def other_client(sshd: LocalSshd, directory: Path) -> Iterator[Client]:
 
     def start(then: str) -> subprocess.Popen[bytes]:
         code = CLIENT.format(sshd=str(sshd.directory), port=sshd.port, directory=str(directory), then=then)
-        client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        own = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}  # a killed client cannot tidy up
+        client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=own)
         started.append(client)
         assert client.stdout
         assert client.stdout.readline() == b"holding\n"

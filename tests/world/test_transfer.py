@@ -84,7 +84,8 @@ def slow():
 from binderbox.world.transfer import put_script
 connection.session(put_script({str(directory / "f")!r}, 0o644, 10**10), stdin=slow())
 """
-    client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    own = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}  # a killed client cannot tidy up
+    client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=own)
     assert client.stdout
     for _ in range(20):
         client.stdout.readline()
