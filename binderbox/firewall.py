@@ -186,6 +186,13 @@ table inet {TABLE} {{
         counter drop
     }}
 
+    chain output {{
+        type filter hook output priority filter + 5; policy accept;
+        # A service that does not exist (yet) is not translated: a push, and its credential, would leave by the
+        # default route in plain HTTP.
+        ip daddr {inputs.service_cidr} counter drop
+    }}
+
     chain forward {{
         type filter hook forward priority filter - 5; policy accept;
         iifname {ours} goto from_inside

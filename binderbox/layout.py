@@ -61,6 +61,7 @@ BUILD_INTERFACE = "bbxbuild0"
 
 REGISTRY_IP = "10.43.0.50"
 REGISTRY = "registry.binderbox.svc:5000"
+REGISTRY_USER = "binderbox"
 IMAGE_PREFIX = f"{REGISTRY}/i-"
 BUCKET = "registry"
 OBJECTSTORE_PORT = 9000

@@ -56,7 +56,7 @@ PROOF = "Prove it"
 
 def check_host(request: CheckRequest, progress: Progress) -> CheckReport:
     """Everything that can be said before an install, and of an installed host also whether its parts are well."""
-    with opened(request.connection) as host:
+    with opened(request.connection, request.sources) as host:
         probe = look(host, request.sources)
         found = run_checks(checks.of("host", "dns"), probe)
         if probe.facts.applied:
@@ -67,7 +67,7 @@ def check_host(request: CheckRequest, progress: Progress) -> CheckReport:
 
 def plan_host(request: PlanRequest, progress: Progress) -> PlanResult:
     """What an install would change; touches nothing."""
-    with opened(request.connection) as host:
+    with opened(request.connection, request.sources) as host:
         probe, decided = planned(look(host, request.sources), request.sources)
         outcome = preview(INSTALL, host, decided, progress)
         return PlanResult(
@@ -82,23 +82,18 @@ def plan_host(request: PlanRequest, progress: Progress) -> PlanResult:
 
 def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> InstallResult:
     """From a bare host to a running notebook; run again, it continues or finds nothing to do."""
-    with opened(request.connection) as host:
+    with opened(request.connection, request.sources) as host:
         progress.phase_started("Check")
         started = time.monotonic()
         probe = look(host, request.sources)
         found = run_checks(checks.of("host", "dns"), probe)
         if failing := failures(found):
             progress.phase_failed("Check", time.monotonic() - started)
-            error = PreflightError(
+            raise PreflightError(
                 f"{host.name}: {len(failing)} of {len(found)} checks failed, nothing was changed",
-                cause="\n".join(
-                    f"{one.id} {one.claim}: {one.measured}; needed: {one.needed}\n  Fix: {one.fix}"
-                    for one in failing
-                ),
+                checks=found,
                 remedy=f"mend these, then run `binderbox install {request.connection.host}` again",
             )
-            error.checks = found
-            raise error
         for warning in (one for one in found if one.verdict == "warn"):
             progress.note(f"{warning.id} {warning.claim}: {warning.measured}. {warning.fix}")
         checked = PhaseResult("Check", round(time.monotonic() - started, 2), 0, len(found))

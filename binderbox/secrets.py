@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from binderbox import layout
+
 
 @dataclass(frozen=True)
 class SecretKind:
@@ -16,9 +18,9 @@ class SecretKind:
 
 KINDS = (
     SecretKind("registry-http-secret", "signs the registry's upload states", "hex32"),
-    SecretKind("registry-user", "the registry's one user", "text:binderbox"),
+    SecretKind("registry-user", "the registry's one user", f"text:{layout.REGISTRY_USER}"),
     SecretKind("registry-password", "its password", "hex24"),
-    SecretKind("registry-htpasswd", "the same pair as the registry checks it", "bcrypt:binderbox:registry-password"),
+    SecretKind("registry-htpasswd", "the same pair as the registry checks it", f"bcrypt:{layout.REGISTRY_USER}:registry-password"),
     SecretKind("s3-root-user", "administers the object store", "hex10"),
     SecretKind("s3-root-password", "its password", "hex20"),
     SecretKind("s3-registry-access-key", "the registry's key, good for its bucket alone", "hex10"),

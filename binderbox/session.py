@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import unified_diff
+from pathlib import Path
 
 from binderbox import artifacts, layout, member, plan, versions
 from binderbox.artifacts import Artifact
@@ -26,9 +27,16 @@ from binderbox.world.lock import HostLock, audit, client_name
 from binderbox.world.probe import HostProbe
 from binderbox.world.web import Web, address_for
 
+NOTHING_GIVEN = Sources()
+
 
 @contextmanager
-def opened(connection: Connection) -> Iterator[Host]:
+def opened(connection: Connection, sources: Sources = NOTHING_GIVEN) -> Iterator[Host]:
+    """A connection to the host; what is wrong with a local config or bundle is said before it is made."""
+    if sources.config is not None:
+        member.parse(_read(sources.config), str(sources.config))
+    if sources.bundle is not None:
+        artifacts.parse_lock(read_lock(sources.bundle))
     with connect(
         connection.host, ssh_config=connection.ssh_config, sudo_password=connection.sudo_password
     ) as host:
@@ -81,18 +89,20 @@ def planned(probe: HostProbe, sources: Sources) -> tuple[HostProbe, Plan]:
 
 def _config(facts: HostFacts, sources: Sources) -> tuple[str, str]:
     if sources.config is not None:
-        try:
-            return sources.config.read_text(), str(sources.config)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{sources.config} cannot be read: {error}", remedy="name a file with --config"
-            ) from error
+        return _read(sources.config), str(sources.config)
     if facts.applied is None:
         raise UsageError(
             f"{facts.name}: there is no config here, and the host holds none",
             remedy=f"binderbox init {facts.name} --domain NAME, then binderbox install {facts.name}",
         )
     return facts.applied.text, f"{facts.name}:{layout.MEMBER_FILE}"
+
+
+def _read(config: Path) -> str:
+    try:
+        return config.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config} cannot be read: {error}", remedy="name a file with --config") from error
 
 
 def _lock(facts: HostFacts, sources: Sources) -> tuple[str | None, str | None]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib.resources import files as resources
 
-from binderbox.deploys.operations import artifacts, files, reader
 from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
 from binderbox import builder, layout
 from binderbox.builder import BuilderInputs
+from binderbox.deploys.operations import artifacts, files, reader
 
 BUILDKITD_FILE = f"{layout.SYSTEMD}/{builder.BUILDKITD_UNIT}"
 DOOR_FILE = f"{layout.SYSTEMD}/{builder.DOOR_UNIT}"

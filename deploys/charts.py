@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import yaml
-from binderbox.deploys.operations import artifacts, files, helm
 from pyinfra.api import deploy
 
 from binderbox import chartfile, layout
+from binderbox.deploys.operations import artifacts, files, helm
 from binderbox.values import ChartInputs
 
 LONGER_THAN_HELM_S = 120  # so that helm gives up first, with its own reason

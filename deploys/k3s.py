@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files as package_files
 
-from binderbox.deploys.facts.secrets import Secrets
-from binderbox.deploys.operations import artifacts, files
-from binderbox.deploys.operations.images import archives
 from pyinfra import host
 from pyinfra.api import HiddenValue, deploy
 from pyinfra.operations import systemd
 
 from binderbox import firewall, k3s, layout
+from binderbox.deploys.facts.secrets import Secrets
+from binderbox.deploys.operations import artifacts, files
+from binderbox.deploys.operations.images import archives
 from binderbox.plan import K3sInputs
 
 UNIT = f"{layout.SYSTEMD}/k3s.service"

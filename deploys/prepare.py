@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from binderbox.deploys.operations import certificates, files, host, secrets
 from pyinfra.api import deploy
 from pyinfra.operations import apt, server, systemd
 
 from binderbox import firewall, layout
+from binderbox.deploys.operations import certificates, files, host, secrets
 from binderbox.plan import HostInputs
 
 SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"

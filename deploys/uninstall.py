@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from binderbox.deploys.operations import removal
 from pyinfra.api import deploy
+
+from binderbox.deploys.operations import removal
 
 
 @deploy("Stop services")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from binderbox.deploys.builder import door_tree, engine_tree
 
 from binderbox import builder, layout
 from binderbox.artifacts import Artifact
 from binderbox.builder import BuilderInputs
+from binderbox.deploys.builder import door_tree, engine_tree
 from binderbox.door.config import parse_config
 
 INPUTS = BuilderInputs(

@@ -52,7 +52,7 @@ def test_budgets_of_disks_people_have(
 def test_the_ceilings_never_fill_the_disk(disk: float, taken: float) -> None:
     free = disk * (1 - taken)
     found = make_disk_plan(MEMBER, disk, free)
-    if free < MIN_USABLE_GB:
+    if free < MIN_USABLE_GB - 1e-6:  # sizes are counted to 0.1 GB, with room for rounding of floats
         assert isinstance(found, DiskTooSmall)
         assert found.needed_gb > found.found_gb
         return

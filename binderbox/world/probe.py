@@ -181,12 +181,10 @@ class HostProbe:
         return Web(self.member.domain, address_for(self.member.domain, self.facts.address), self.ca_pem())
 
     def _registry_basic(self) -> str:
-        user, password = (
-            self.host.read(f"{layout.SECRETS}/registry-{part}") for part in ("user", "password")
-        )
-        if user is None or password is None:
+        password = self.host.read(f"{layout.SECRETS}/registry-password")
+        if password is None:
             raise Skip("the registry's credential does not exist yet")
-        return base64.b64encode(user.strip() + b":" + password.strip()).decode()
+        return base64.b64encode(f"{layout.REGISTRY_USER}:".encode() + password.strip()).decode()
 
     def _run(self, *argv: str) -> str:
         output = self.host.run(list(argv), timeout_s=60)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from binderbox.deploys.facts.states import checked
 from pyinfra.api import FactBase, QuoteString
 
+from binderbox.deploys.facts.states import checked
 from binderbox.world.connector import Looking
 
 MARKED = 'printf "%s %s" "$(stat -c "%s %y" "$p")" "$s"'  # the text of a mark for file $p with checksum $s

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from binderbox.deploys.facts.artifacts import MARKED, ArtifactStates, Extracted
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, StringCommand, operation
 
 from binderbox import layout
+from binderbox.deploys.facts.artifacts import MARKED, ArtifactStates, Extracted
 from binderbox.errors import BundleError
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Sequence
 
-from binderbox.deploys.facts.certificates import AUTHORITY, LEAF, Certificates
 from pyinfra import host as current
 from pyinfra.api import FileUploadCommand, FunctionCommand, Host, State, StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
 from binderbox import ca, layout
+from binderbox.deploys.facts.certificates import AUTHORITY, LEAF, Certificates
 
 AUTHORITY_KEY, LEAF_KEY = f"{layout.CA}/ca.key", f"{layout.ETC}/tls/tls.key"
 

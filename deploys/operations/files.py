@@ -23,12 +23,12 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from binderbox.deploys.facts.states import FileStates, FileText, PathState
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, HiddenValue, OperationError, StringCommand, operation
 from pyinfra.api.operation import OperationMeta
 
 from binderbox import layout
+from binderbox.deploys.facts.states import FileStates, FileText, PathState
 
 Text = str | bytes | HiddenValue
 Commands = Generator[StringCommand | FileUploadCommand, None, None]

@@ -12,12 +12,12 @@ import hashlib
 import json
 from collections.abc import Generator, Mapping
 
-from binderbox.deploys.facts.helm import INPUTS_LABEL, KUBECTL, SECRETS_LABEL, HelmRelease, ReleaseState
-from binderbox.deploys.operations.files import Upload
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from binderbox import layout
+from binderbox.deploys.facts.helm import INPUTS_LABEL, KUBECTL, SECRETS_LABEL, HelmRelease, ReleaseState
+from binderbox.deploys.operations.files import Upload
 
 HELM = f"{layout.BIN}/helm"
 KEPT_REVISIONS = 3

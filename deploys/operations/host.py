@@ -8,12 +8,12 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from binderbox.deploys.facts.host import Loadable, Owners, Sysctls
-from binderbox.deploys.facts.states import FileText
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from binderbox import layout
+from binderbox.deploys.facts.host import Loadable, Owners, Sysctls
+from binderbox.deploys.facts.states import FileText
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
 

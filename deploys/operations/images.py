@@ -6,10 +6,9 @@ import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
-from binderbox.deploys.operations import artifacts, files
-
 from binderbox import layout
 from binderbox.artifacts import Artifact
+from binderbox.deploys.operations import artifacts, files
 
 
 def archive_path(artifact: Artifact) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from binderbox.deploys.facts.reader import StaleReader, render_look
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
+
+from binderbox.deploys.facts.reader import StaleReader, render_look
 
 WAIT_S = 60  # the token is filled in by a controller, a moment after the manifest was applied
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from importlib.resources import files
 
-from binderbox.deploys.facts.leftovers import Leftovers
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from binderbox import layout
+from binderbox.deploys.facts.leftovers import Leftovers
 
 STOP_PODS = files("binderbox.deploys.files") / "stop-pods.sh"
 RUNTIME = ("process", "mount", "netns", "interface", "nft-table", "rules", "cgroup")

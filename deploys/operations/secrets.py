@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from importlib.resources import files
 
-from binderbox.deploys.facts.secrets import Secrets
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from binderbox import layout
+from binderbox.deploys.facts.secrets import Secrets
 
 SCRIPT = files("binderbox.deploys.files") / "make-secrets.sh"
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import count
+from itertools import count, pairwise
 
 from binderbox import builder, layout
 from binderbox.door.buildkit import build_command
@@ -18,6 +18,7 @@ from binderbox.door.config import DoorConfig, parse_config
 from binderbox.door.pods import Permit
 from binderbox.door.request import BuildRequest
 from tests.bench import dockerd
+from tests.bench.image import fill
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
 from tests.rig import images
 from tests.rig.host import RigHost
@@ -26,7 +27,8 @@ GOAL = 0.5
 PAIRS = 3
 WORK = "/var/lib/containerd/bench-build"  # on a volume, as the door's own working directory is
 STEP_TIMEOUT_S = 900
-COPIED_FILES = 1500  # with those that fill.py writes within the build: 9,500
+COPIED_FILES = 1500
+FILES = COPIED_FILES + 2 * 4000  # those of the Dockerfile's steps
 HERE = files("tests.bench")
 Parts = dict[str, float]
 
@@ -58,7 +60,9 @@ class Way:
 
     def _sh(self, script: str) -> str:
         text = (HERE / "node.sh").read_text() + script
-        return self.host.exec(["bash", "-euo", "pipefail", "-s"], stdin=text.encode(), timeout_s=STEP_TIMEOUT_S)
+        return self.host.exec(
+            ["bash", "-euo", "pipefail", "-s"], stdin=text.encode(), timeout_s=STEP_TIMEOUT_S
+        )
 
     def medians(self, counted: int) -> Parts:
         """Median seconds by part of the counted runs."""
@@ -76,7 +80,6 @@ def measure(host: RigHost) -> Measure:
     docker = Way("docker", host, _docker_script, pulls=True)
     try:
         pairs = take_pairs(ours.run, docker.run, PAIRS)
-        size = host.exec(["sh", "-c", f"du -sm {WORK}/context/content | cut -f1"])
     finally:
         dockerd.stop(host)
     return Measure(
@@ -91,7 +94,8 @@ def measure(host: RigHost) -> Measure:
             "ours_parts_s": ours.medians(PAIRS),
             "docker_parts_s": docker.medians(PAIRS),
             "dockerd": version,
-            "copied_mb": int(size),
+            "files": FILES,
+            "mb": FILES * fill.SIZE / 1e6,
         },
     )
 
@@ -119,4 +123,4 @@ def _read(shown: str) -> tuple[Parts, str]:
     marks = [line.split() for line in shown.splitlines() if not line.startswith("Pulled:")]
     said = "\n".join(line for line in shown.splitlines() if line.startswith("Pulled:"))
     times = [(name, float(at)) for name, at in marks]
-    return {name: at - before for (_, before), (name, at) in zip(times, times[1:], strict=False)}, said
+    return {name: at - before for (_, before), (name, at) in pairwise(times)}, said

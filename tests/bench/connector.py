@@ -52,7 +52,9 @@ class Side:
                 f"{phase.title} through {self.connector} changed the host: {', '.join(done.changed)}"
             )
         if stock.connections != (self.connector == "ssh"):
-            raise CouldNotMeasure(f"{phase.title} through {self.connector}: {stock.connections} stock connections")
+            raise CouldNotMeasure(
+                f"{phase.title} through {self.connector}: {stock.connections} stock connections"
+            )
         seconds = done.seconds - stock.connect_s
         self.phases_s[phase.title].append(seconds)
         self.round_trips[phase.title] = done.round_trips + stock.round_trips

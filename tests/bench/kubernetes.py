@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from binderbox import layout
@@ -54,8 +55,6 @@ def seconds_alone(name: str) -> float:
 
 def _files() -> dict[Path, str]:
     """File of the bundle to path on the host."""
-    import json
-
     path = bundle().path
     listed = json.loads((path / "bundle.lock.json").read_text())["artifacts"]
     return {

@@ -6,6 +6,7 @@ too, also loads the hook of the editable install, which would hide half of the d
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -19,7 +20,9 @@ from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, 
 
 GOAL = 8.0
 PAIRS = 25
-PROGRAM = "import sys; from binderbox.cli import main; sys.exit(main())"  # what pip's script of the wheel does
+PROGRAM = (
+    "import sys; from binderbox.cli import main; sys.exit(main())"  # what pip's script of the wheel does
+)
 
 
 def measure() -> Measure:
@@ -33,6 +36,11 @@ def measure() -> Measure:
             lambda: _seconds([python, "-c", "pass"]),
             PAIRS,
             warm_up=3,
+        )
+        cpu = take_pairs(
+            lambda: _cpu_seconds([python, "-c", PROGRAM, "--help"]),
+            lambda: _cpu_seconds([python, "-c", "pass"]),
+            PAIRS,
         )
     script = str(Path(sys.executable).with_name("binderbox"))
     here = take_pairs(
@@ -48,6 +56,7 @@ def measure() -> Measure:
             "pass_s": median([pair.other_s for pair in pairs]),
             "least_help_s": min(round(pair.ours_s, 4) for pair in pairs),
             "least_pass_s": min(round(pair.other_s, 4) for pair in pairs),
+            "cpu_ratio": round(median_ratio(cpu), 3),
             "pairs": PAIRS,
             "ratio_in_checkout": round(median_ratio(here), 3),
         },
@@ -68,6 +77,14 @@ def _seconds(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - started
+
+
+def _cpu_seconds(command: list[str]) -> float:
+    """What the process itself used of the CPU: unlike the clock it says little about other work of the machine."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, _, used = os.wait4(process.pid, 0)
+    process.returncode = 0
+    return used.ru_utime + used.ru_stime
 
 
 def _output(command: list[str]) -> str:

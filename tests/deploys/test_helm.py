@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from binderbox.deploys.facts.helm import HelmRelease, parse_release
-from binderbox.deploys.operations import helm
 from pyinfra.api import FileUploadCommand, StringCommand
 from pyinfra.context import ctx_host
 
 from binderbox import chartfile
+from binderbox.deploys.facts.helm import HelmRelease, parse_release
+from binderbox.deploys.operations import helm
 
 CASES = yaml.safe_load((Path(__file__).parent / "helm_cases.yaml").read_text())
 SECRETS = {"s3.accessKey": "s3-registry-access-key", "tls.key": "tls/tls.key", "keys[0]": "hub-crypt-key"}

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from binderbox.deploys.facts.helm import KUBECTL
-from binderbox.deploys.operations import files, helm
 from pyinfra.api import deploy
 
 from binderbox import layout
+from binderbox.deploys.facts.helm import KUBECTL
+from binderbox.deploys.operations import files, helm
 from binderbox.world.hosts import DeployResult, Host, connect
 from tests.charts import rendering
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
-from binderbox.deploys.operations import certificates, host, removal, secrets
 
 from binderbox import ca, layout
+from binderbox.deploys.operations import certificates, host, removal, secrets
 from tests.deploys.running import commands_of
 
 MODULES = {"host": host, "secrets": secrets, "removal": removal}

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from binderbox.deploys.facts.reader import StaleReader
-from binderbox.deploys.operations import reader
 from pyinfra.context import ctx_host
 
 from binderbox import layout
+from binderbox.deploys.facts.reader import StaleReader
+from binderbox.deploys.operations import reader
 
 ANSWERS = """#!/bin/sh
 case "$*" in

@@ -29,7 +29,7 @@ def test_data_stays_and_a_new_install_finds_it(fresh_host: RigHost, client: Clie
     )
 
 
-@pytest.mark.parametrize("title", ["Start k3s", "Start the builder"])
+@pytest.mark.parametrize("title", ["Start the builder", pytest.param("Start k3s", marks=pytest.mark.long)])
 def test_a_half_made_install_goes_too(fresh_host: RigHost, client: Client, title: str) -> None:
     run_into(client, fresh_host, title, linger_s=2).kill()
     gone = (

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from binderbox.deploys.builder import engine_tree
 
 from binderbox import layout
+from binderbox.deploys.builder import engine_tree
 from tests.door.conftest import TAG, RunningDoor, start, state
 
 __all__ = ["start", "state"]  # fixtures

@@ -13,7 +13,7 @@ from binderbox import demo as demo_state
 from tests.rig.client import PROGRAM, bundle_options
 from tests.rig.egress import site_options
 from tests.rig.engine import HOST_URL, NoEngine, ensure_engine, stop_engine
-from tests.rig.host import LABEL, ROOT, VOLUNTEER, VOLUNTEER_WITH_PASSWORD, RigHost, clean
+from tests.rig.host import ROOT, VOLUNTEER, VOLUNTEER_WITH_PASSWORD, RigHost, clean
 from tests.rig.hostimage import host_image, registry_reachable
 
 BY_HAND = "hand"  # the run that hosts started here belong to
@@ -98,7 +98,7 @@ def _report_removed(removed: dict[str, list[str]]) -> int:
     for kind, names in removed.items():
         print(f"removed {kind} {' '.join(names)}")
     if not removed:
-        print(f"nothing with the label {LABEL} was there")
+        print("no host was there")
     return 0
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from binderbox.deploys.operations import artifacts
 from pyinfra.api import deploy
 
 from binderbox import layout
+from binderbox.deploys.operations import artifacts
 from binderbox.errors import BundleError, StepFailed
 from binderbox.world.hosts import Host
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from binderbox.deploys.operations import files
 from pyinfra.api import HiddenValue, deploy
 from pyinfra.operations import files as stock_files
 from pyinfra.operations import python, server
 
 from binderbox import layout
+from binderbox.deploys.operations import files
 from binderbox.errors import ConnectionLost, StepFailed
 from binderbox.world.hosts import Host
 from tests.world.sshd import LocalSshd
