@@ -6,6 +6,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 CODE := binderbox deploys tests inventories
 PYTEST := $(BIN)/python -m pytest
+# Much of it waits for something, so there are more workers than processors.
+UNIT = $(PYTEST) -n 4 -m "not host and not long" --ignore tests/charts
 # Runs its arguments and says how long they took.
 timed = @started=$$(date +%s.%N); { $(2); } || exit 1; printf '%-10s %8.1f s\n' '$(1)' "$$(echo "$$(date +%s.%N) - $$started" | awk '{print $$1 - $$3}')"
 
@@ -34,10 +36,11 @@ docs: $(READY) ## write the generated pages of docs/ anew
 	@$(BIN)/python -m tests.tools.docs
 
 test-fast: lint types ## lint, types and all tests that need no host and no rig: under a minute
-	@$(PYTEST) -m "not host and not long" --ignore tests/charts
+	$(call timed,unit,$(UNIT))
 
 test: lint types ## everything but the full matrices: lint, types, unit, rig, charts, host, end to end
-	@$(PYTEST) -p tests.tools.parts -m "not long"
+	$(call timed,unit,$(UNIT))
+	@$(PYTEST) -p tests.tools.parts --without-part unit -m "not long"
 
 test-long: $(READY) ## the full matrices
 	@$(PYTEST) -p tests.tools.parts -m long

@@ -17,6 +17,7 @@ from binderbox.facts import HostFacts
 
 BARE_FAILED_GRACE_S = 5  # a bare `failed` can come before the one with the text, never long before
 KEPT_LINES = 30
+TOLD_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,25 @@ def build_path(repo_url: str, ref: str) -> str:
     return f"/build/git/{quote(repo_url, safe='')}/{quote(ref, safe='')}"
 
 
+def page_path(path: str) -> str:
+    """The path of the page that a visitor opens, for a path of the build endpoint; it carries a token for the build."""
+    return path.replace("/build/", "/v2/", 1)
+
+
+def reason_lines(launch: Launch, why: str) -> tuple[str, ...]:
+    """The last lines of a launch that failed, and why it did, unless they say so already."""
+    told = launch.lines[-TOLD_LINES:]
+    reason = why.splitlines()
+    return told if tuple(reason[-len(told) :]) == told[-len(reason) :] else (*told, *reason)
+
+
 def follow(launch: Launch, event: Mapping[str, Any], at_s: float) -> Launch:
     """The launch after one more event."""
     phase = event.get("phase") or launch.phase
     message = str(event.get("message") or "")
     seconds = dict(launch.seconds)
     seconds.setdefault(phase, round(at_s, 2))
-    lines = (*launch.lines, *message.splitlines())[-KEPT_LINES:]
+    lines = (*launch.lines, *message.rstrip().splitlines())[-KEPT_LINES:]
     launch = replace(launch, phase=phase, seconds=seconds, lines=lines)
     if phase in ("fetching", "building"):
         return replace(launch, built=True)

@@ -135,7 +135,13 @@ def make(
 
 
 def _host(
-    member: Member, member_text: str, facts: HostFacts, disk: DiskPlan, who: str, bundle_sha256: str | None, bundle_lock: str | None
+    member: Member,
+    member_text: str,
+    facts: HostFacts,
+    disk: DiskPlan,
+    who: str,
+    bundle_sha256: str | None,
+    bundle_lock: str | None,
 ) -> HostInputs:
     rules = firewall.render_ruleset(
         firewall.FirewallInputs(

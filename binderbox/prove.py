@@ -9,12 +9,21 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from binderbox import layout
 from binderbox.errors import LaunchFailed
 from binderbox.facts import HostFacts
-from binderbox.launch import Launch, allowed_targets, build_path, follow, forbidden_targets, over
+from binderbox.launch import (
+    Launch,
+    allowed_targets,
+    build_path,
+    follow,
+    forbidden_targets,
+    over,
+    page_path,
+    reason_lines,
+)
 from binderbox.progress import Progress
 from binderbox.results import LaunchResult, Proof
 from binderbox.world.cluster import events_of, pods_of_image
@@ -41,23 +50,31 @@ class Visit:
 def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]:
     """Launch a repository and wait until its server answers; raises LaunchFailed with the build's last lines."""
     started = time.monotonic()
-    url = visit.binder_url + build_path(repo_url, ref)
+    path = build_path(repo_url, ref)
     state = Launch()
     try:
+        token = visit.web.build_token(visit.binder_url + page_path(path))
+        url = f"{visit.binder_url}{path}?{urlencode({'build_token': token})}"
         for event in visit.web.events(url, silence_s=SILENCE_S):
-            state = follow(state, event, time.monotonic() - started)
-            visit.progress.waiting(
-                f"launch of {repo_url}",
-                state.phase or "asked",
-                time.monotonic() - started,
-                state.lines[-1] if state.lines else "",
-            )
+            if event:
+                state = follow(state, event, time.monotonic() - started)
+                visit.progress.waiting(
+                    f"launch of {repo_url}",
+                    state.phase or "asked",
+                    time.monotonic() - started,
+                    state.lines[-1] if state.lines else "",
+                )
             if over(state, time.monotonic() - started) or time.monotonic() - started > BUILD_AT_MOST_S:
                 break
     except NoAnswer as error:
         raise _failed(visit, repo_url, state, str(error)) from error
     if not state.ready:
-        raise _failed(visit, repo_url, state, state.failure or "the stream ended without a server")
+        told_nothing = (
+            "the stream ended without a server"
+            if state.failed_at_s is None
+            else "it failed, and said no more"
+        )
+        raise _failed(visit, repo_url, state, state.failure or told_nothing)
     pods = pods_of_image(visit.host, state.image)
     events = events_of(visit.host, layout.HUB_NAMESPACE, "Pod", pods[0]["metadata"]["name"]) if pods else []
     result = LaunchResult(
@@ -125,6 +142,6 @@ def _ask_kernel(
 def _failed(visit: Visit, repo_url: str, state: Launch, why: str) -> LaunchFailed:
     return LaunchFailed(
         f"{visit.host.name}: {repo_url} did not become a running notebook (last phase: {state.phase or 'none'})",
-        cause="\n".join([*state.lines[-10:], why] if why not in state.lines[-10:] else state.lines[-10:]),
+        cause="\n".join(reason_lines(state, why)),
         remedy=f"mend the repository, or see whether the member is well: binderbox status {visit.host.name}",
     )

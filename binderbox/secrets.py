@@ -20,11 +20,17 @@ KINDS = (
     SecretKind("registry-http-secret", "signs the registry's upload states", "hex32"),
     SecretKind("registry-user", "the registry's one user", f"text:{layout.REGISTRY_USER}"),
     SecretKind("registry-password", "its password", "hex24"),
-    SecretKind("registry-htpasswd", "the same pair as the registry checks it", f"bcrypt:{layout.REGISTRY_USER}:registry-password"),
+    SecretKind(
+        "registry-htpasswd",
+        "the same pair as the registry checks it",
+        f"bcrypt:{layout.REGISTRY_USER}:registry-password",
+    ),
     SecretKind("s3-root-user", "administers the object store", "hex10"),
     SecretKind("s3-root-password", "its password", "hex20"),
     SecretKind("s3-registry-access-key", "the registry's key, good for its bucket alone", "hex10"),
-    SecretKind("s3-registry-secret-key", "the secret half of it", "hex20"),  # MinIO takes 40 characters at most
+    SecretKind(
+        "s3-registry-secret-key", "the secret half of it", "hex20"
+    ),  # MinIO takes 40 characters at most
     SecretKind("hub-cookie-secret", "signs JupyterHub's cookies", "hex32"),
     SecretKind("hub-crypt-key", "encrypts JupyterHub's stored state", "hex32"),
     SecretKind("proxy-token", "JupyterHub to its proxy", "hex32"),

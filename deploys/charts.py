@@ -26,7 +26,9 @@ def install_chart(inputs: ChartInputs) -> None:
     else:
         packed, sha256 = None, inputs.artifact.sha256
         chart = artifacts.path_of(inputs.artifact)
-        artifacts.place(name=f"Bring the chart {inputs.chart}", artifact=inputs.artifact, bundle=inputs.bundle)
+        artifacts.place(
+            name=f"Bring the chart {inputs.chart}", artifact=inputs.artifact, bundle=inputs.bundle
+        )
     files.content(
         name=f"Write the values of {inputs.release}",
         dest=helm.values_path(inputs.release),

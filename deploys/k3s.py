@@ -22,9 +22,7 @@ WATCHER = "binderbox-systempods.service"
 def install_k3s(inputs: K3sInputs) -> None:
     """Install k3s with everything it reads at its start; it restarts only when one of these changed."""
     artifacts.place(name="fetch k3s", artifact=inputs.binary, bundle=inputs.bundle)
-    binary = artifacts.installed(
-        name="install k3s", source=artifacts.path_of(inputs.binary), dest=layout.K3S
-    )
+    binary = artifacts.installed(name="install k3s", source=artifacts.path_of(inputs.binary), dest=layout.K3S)
     files.link(name="link kubectl", dest="/usr/local/bin/kubectl", target=layout.K3S)
     archives(inputs.images, inputs.bundle)
 

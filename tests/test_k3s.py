@@ -30,7 +30,10 @@ def test_the_kubelet_gets_sizes_with_their_units() -> None:
 def test_a_password_that_yaml_would_misread_arrives_as_it_is() -> None:
     password = "0123: #'\"\\{yes}\n"
     found = yaml.safe_load(k3s.render_registries("binderbox", password))
-    assert found["configs"][f"{layout.REGISTRY_IP}:5000"]["auth"] == {"username": "binderbox", "password": password}
+    assert found["configs"][f"{layout.REGISTRY_IP}:5000"]["auth"] == {
+        "username": "binderbox",
+        "password": password,
+    }
     assert found["mirrors"][layout.REGISTRY]["endpoint"] == [f"http://{layout.REGISTRY_IP}:5000"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.launch import Launch, build_path, follow, over
+from binderbox.launch import Launch, build_path, follow, over, page_path, reason_lines
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared/upstream/recorded/binderhub"
 
@@ -35,6 +35,35 @@ def replay(name: str) -> tuple[Launch, float]:
 )
 def test_a_repository_has_one_build_path(url: str, path: str) -> None:
     assert build_path(url, "main") == path
+
+
+def test_the_page_of_a_repository_has_the_path_that_visitors_open() -> None:
+    assert (
+        page_path("/build/git/git%3A%2F%2Fhost%2Fbuild%2Fx/main")
+        == "/v2/git/git%3A%2F%2Fhost%2Fbuild%2Fx/main"
+    )
+
+
+@pytest.mark.parametrize("lines", [1, 5, 12, 40])
+def test_a_reason_that_the_stream_told_is_not_told_twice(lines: int) -> None:
+    """BinderHub's `failed` event carries the build's whole text, and the launch has read it as its last lines."""
+    text = "\n".join(f"line {number}" for number in range(lines))
+    launch = follow(
+        follow(Launch(), {"phase": "building", "message": "step\n"}, 1),
+        {"phase": "failed", "message": f"{text}\n"},
+        2,
+    )
+    told = reason_lines(launch, launch.failure or "")
+    assert len(set(told)) == len(told) <= 12
+    assert told[-1] == f"line {lines - 1}"
+
+
+def test_a_reason_that_nobody_told_comes_last() -> None:
+    launch = follow(Launch(), {"phase": "fetching", "message": "No environment specification found.\n"}, 1)
+    assert reason_lines(launch, "the stream ended") == (
+        "No environment specification found.",
+        "the stream ended",
+    )
 
 
 @pytest.mark.parametrize("url", ["owner/name", "file:///etc", "--upload-pack=x", "https://"])

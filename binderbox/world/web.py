@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
+import re
 import socket
 import ssl
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,6 +25,10 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 CONNECT_TIMEOUT_S = 10
+TICK_S = 1.0
+BUILD_TOKEN = re.compile(
+    r'"buildToken": *"([^"]+)"'
+)  # in the settings that BinderHub's page gives its script
 
 
 class NoAnswer(Exception):
@@ -47,17 +54,40 @@ class Web:
         except httpx.HTTPError as error:
             raise NoAnswer(f"{url}: {_reason(error)}") from error
 
+    def build_token(self, page_url: str) -> str:
+        """The token that BinderHub's launch page carries for its own script; builds with it are not counted.
+
+        Without one an address has 10 builds an hour. Raises NoAnswer.
+        """
+        page = self.request("GET", page_url)
+        found = BUILD_TOKEN.search(page.text)
+        if page.status_code != 200 or found is None:
+            raise NoAnswer(f"{page_url}: HTTP {page.status_code}, and no build token in the page")
+        return found[1]
+
     def events(self, url: str, *, silence_s: float) -> Iterator[Mapping[str, Any]]:
-        """The JSON events of a stream; ends with the stream, raises NoAnswer after that much silence."""
+        """The JSON events of a stream, and an empty one for each second without any, for a look at the clock.
+
+        A failed build's stream goes on for ever with keepalives, so the caller must be able to leave between events.
+        Ends with the stream; raises NoAnswer after that much silence.
+        """
         headers = {"Accept": "text/event-stream"}  # BinderHub takes no list here
         request = self._prepared("GET", url, silence_s, headers=headers)
         try:
-            with contextlib.closing(self.client.send(request, stream=True)) as response:
-                response.raise_for_status()
-                for event in httpx_sse.EventSource(response).iter_sse():
-                    yield json.loads(event.data)
-        except (httpx.HTTPError, httpx_sse.SSEError, ValueError) as error:
+            response = self.client.send(request, stream=True)
+        except httpx.HTTPError as error:
             raise NoAnswer(f"{url}: {_reason(error)}") from error
+        arrived: queue.SimpleQueue[Mapping[str, Any] | Exception | None] = queue.SimpleQueue()
+        reader = threading.Thread(target=_read_events, args=(response, arrived), daemon=True)
+        reader.start()
+        try:
+            while (event := _next(arrived)) is not None:
+                if isinstance(event, Exception):
+                    raise NoAnswer(f"{url}: {_reason(event)}") from event
+                yield event
+        finally:
+            _hang_up(response)
+            reader.join(CONNECT_TIMEOUT_S)
 
     def evaluate(self, server_url: str, token: str, code: str, *, timeout_s: float = 60) -> str:
         """Run `code` in a new kernel of a user's server and return what it printed.
@@ -108,6 +138,37 @@ def address_for(domain: str, host_address: str) -> str | None:
     except OSError:
         return host_address
     return None
+
+
+def _read_events(
+    response: httpx.Response, arrived: queue.SimpleQueue[Mapping[str, Any] | Exception | None]
+) -> None:
+    """Pass on the events of a stream, then why it ended: an exception, or None for an end in order."""
+    try:
+        with contextlib.closing(response):
+            response.raise_for_status()
+            for event in httpx_sse.EventSource(response).iter_sse():
+                arrived.put(json.loads(event.data))
+    except (httpx.HTTPError, httpx_sse.SSEError, OSError, ValueError) as error:
+        arrived.put(error)
+    else:
+        arrived.put(None)
+
+
+def _next(
+    arrived: queue.SimpleQueue[Mapping[str, Any] | Exception | None],
+) -> Mapping[str, Any] | Exception | None:
+    try:
+        return arrived.get(timeout=TICK_S)
+    except queue.Empty:
+        return {}
+
+
+def _hang_up(response: httpx.Response) -> None:
+    """End a stream under its reader's hands; a mere close would leave the reader waiting."""
+    sock = response.extensions["network_stream"].get_extra_info("socket")
+    with contextlib.suppress(OSError, AttributeError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _reason(error: Exception) -> str:

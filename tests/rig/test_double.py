@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -105,6 +106,19 @@ def test_a_log_line_keeps_its_newline_so_that_an_empty_line_follows():
 def test_a_line_that_is_no_json_is_of_the_phase_unknown():
     assert json.loads(as_json_line("Traceback\n")) == {"phase": "unknown", "message": "Traceback\n"}
     assert as_json_line('{"phase": "building"}\n') == '{"phase": "building"}\n'
+
+
+def test_a_visitor_with_the_pages_token_meets_no_rate_limit(make_app):
+    app = make_app("c.RateLimiter.limit = 1\n", build_token_secret=SECRET)
+    path = f"git/{GONE}/main"
+    page = request(app, f"/v2/{path}", Host="binder.test").body.decode()
+    token = re.search(r'"buildToken": *"([^"]+)"', page)[1]
+    accept = {"Accept": "text/event-stream", "Host": "binder.test"}
+    for _ in range(3):
+        told = events(request(app, f"/build/{path}?build_token={token}", **accept).body)
+        assert "Rate limit" not in told[-1]["message"]
+    assert "Rate limit" not in events(request(app, f"/build/{path}", **accept).body)[-1]["message"]
+    assert "Rate limit" in events(request(app, f"/build/{path}", **accept).body)[-1]["message"]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "", "text/event-stream, */*", "*/*"])

@@ -36,6 +36,10 @@ class Parts:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: PARTS.index(part_of(item)))
+        without = self.config.getoption("without_part")
+        if left_out := [item for item in items if part_of(item) == without]:
+            self.config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if part_of(item) != without]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> object:
@@ -69,6 +73,10 @@ class Parts:
 
     def _add(self, part: str, seconds: float) -> None:
         self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-part", choices=PARTS, help="leave this part out")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,7 +19,7 @@ from tornado.web import Application as WebApplication
 from traitlets import Any, Bool, Bytes, Dict, Integer, Type, Unicode, Union, default, validate
 from traitlets.config import Application
 
-from binderhub.base import PageHandler, VersionHandler
+from binderhub.base import LaunchPageHandler, PageHandler, VersionHandler
 from binderhub.build import BuildExecutor, KubernetesBuildExecutor, KubernetesCleaner
 from binderhub.builder import BuildHandler
 from binderhub.events import EventLog
@@ -54,6 +54,7 @@ class BinderHub(Application):
     build_cleanup_interval = Integer(60, config=True)
     build_token_secret = Union([Unicode(), Bytes()], config=True)
     build_token_check_origin = Bool(True, config=True)
+    build_token_expires_seconds = Integer(300, config=True)
     enable_api_only_mode = Bool(False, config=True)
     normalized_origin = Unicode("", config=True)
     tornado_settings = Dict(config=True)
@@ -109,6 +110,7 @@ class BinderHub(Application):
         prefix = self.base_url.rstrip("/")
         return [
             (f"{prefix}/versions", VersionHandler),
+            (f"{prefix}/v2/([^/]+)/(.+)", LaunchPageHandler),
             (f"{prefix}/build/([^/]+)/(.+)", BuildHandler),
             (f"{prefix}/health", HealthHandler),
             (f"{prefix}/.*", PageHandler),
@@ -120,7 +122,8 @@ class BinderHub(Application):
             headers.setdefault("Access-Control-Allow-Origin", self.cors_allow_origin)
         names = (
             "base_url badge_base_url image_prefix build_class use_registry repo_providers per_repo_quota "
-            "per_repo_quota_higher build_token_secret build_token_check_origin enable_api_only_mode normalized_origin"
+            "per_repo_quota_higher build_token_secret build_token_check_origin "
+            "build_token_expires_seconds enable_api_only_mode normalized_origin"
         )
         launcher = Launcher(
             parent=self,

@@ -1,6 +1,7 @@
 """What all pages share: CORS, banned networks, the build token, the rate limit."""
 
 import json
+import time
 from typing import Any as Anything
 from urllib.parse import urlparse
 
@@ -72,6 +73,24 @@ class VersionHandler(BaseHandler):
             versions["builder"] = info["build_image"]
         self.set_header("Content-Type", "application/json")
         self.write(json.dumps(versions))
+
+
+class LaunchPageHandler(BaseHandler):
+    """The page of one repository; all that matters in it is the token, with which the rate limit does not count."""
+
+    def get(self, provider: str, _unquoted: str) -> None:
+        if provider not in self.settings["repo_providers"]:
+            raise web.HTTPError(404)
+        start = f"/v2/{provider}/"
+        spec = self.request.path[self.request.path.index(start) + len(start) :]  # as it came, still quoted
+        claims = {
+            "exp": int(time.time()) + self.settings["build_token_expires_seconds"],
+            "aud": f"{provider}/{spec}",
+            "origin": self.token_origin(),
+        }
+        token = jwt.encode(claims, key=self.settings["build_token_secret"], algorithm="HS256")
+        page_config = json.dumps({"baseUrl": self.settings["base_url"], "buildToken": token})
+        self.write(f"<!doctype html><title>Binder</title><script>window.pageConfig = {page_config};</script>")
 
 
 class PageHandler(BaseHandler):
