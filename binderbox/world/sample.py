@@ -16,10 +16,12 @@ from binderbox import layout
 from binderbox.errors import ConnectionLost, StepFailed
 from binderbox.world.hosts import Host
 
+UNIT = "binderbox-sample.service"
 NAMES = ("Dockerfile", "probe.py", "index.ipynb")
 SERVED_AT_MOST_S = 3600  # systemd ends what a killed client left behind
 REF = "main"
 
+# One daemon serves all samples there are, so that two launches do not fight for its port.
 # $1 directory, $2 unit, $3 address, $4 port, $5 seconds
 SERVE = """
 set -e
@@ -27,17 +29,19 @@ cd "$1"
 git init -q -b main .
 git add -A
 git -c user.name=binderbox -c user.email=binderbox@localhost commit -q -m 'A sample repository'
-systemd-run -q --collect --unit="$2" -p RuntimeMaxSec="$5" -p ProtectSystem=strict -p PrivateTmp=no \
+systemctl is-active -q "$2" || systemd-run -q --collect --unit="$2" -p RuntimeMaxSec="$5" -p ProtectSystem=strict \
     -p User=nobody -p Group=nogroup -p Environment=GIT_CONFIG_COUNT=1 \
     -p Environment=GIT_CONFIG_KEY_0=safe.directory -p Environment=GIT_CONFIG_VALUE_0='*' \
-    git daemon --export-all --reuseaddr --listen="$3" --port="$4" --base-path="$(dirname "$1")"
+    git daemon --export-all --reuseaddr --listen="$3" --port="$4" --base-path="$(dirname "$1")" || systemctl is-active -q "$2"
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     git ls-remote -q "git://$3:$4/$(basename "$1")" >/dev/null 2>&1 && exit 0
     sleep 0.2
 done
-systemctl status --no-pager "$2" >&2 || true
+journalctl -u "$2" -n 5 -o cat --no-pager >&2 || true
 exit 1
 """
+# $1 directory, $2 unit
+STOP = 'rm -rf "$1"; ! rmdir "$(dirname "$1")" 2>/dev/null || systemctl stop "$2"'
 
 
 @contextmanager
@@ -47,7 +51,7 @@ def served(host: Host, base_image: str, targets: Mapping[str, str]) -> Iterator[
     Raises StepFailed when git on the host cannot serve it.
     """
     mark = secrets.token_hex(8)
-    directory, unit = f"{layout.RUN}/samples/{mark}", f"binderbox-sample-{mark}.service"
+    directory = f"{layout.RUN}/samples/{mark}"
     texts = {name: (files("binderbox") / "sample" / name).read_text() for name in NAMES}
     texts["Dockerfile"] = texts["Dockerfile"].replace("ARG BASE\n", f"ARG BASE={base_image}\n")
     texts["targets.json"] = json.dumps(targets, indent=1)
@@ -61,7 +65,7 @@ def served(host: Host, base_image: str, targets: Mapping[str, str]) -> Iterator[
             SERVE,
             "sh",
             directory,
-            unit,
+            UNIT,
             layout.POD_GATEWAY,
             str(layout.SAMPLE_PORT),
             str(SERVED_AT_MOST_S),
@@ -76,5 +80,4 @@ def served(host: Host, base_image: str, targets: Mapping[str, str]) -> Iterator[
         yield f"git://{layout.POD_GATEWAY}/{mark}"
     finally:
         with suppress(ConnectionLost):  # the unit ends by itself, and /run is emptied by the next boot
-            host.run(["systemctl", "stop", unit], timeout_s=30)
-            host.run(["rm", "-rf", directory], timeout_s=30)
+            host.run(["sh", "-c", STOP, "sh", directory, UNIT], timeout_s=30)

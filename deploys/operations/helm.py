@@ -60,7 +60,7 @@ def release(
     + values_sha256: checksum of the values at `values_path(release)`
     + chart_bytes: the chart itself, when it is one of ours and must be uploaded
     + secret_values: helm path to the name of the secret that goes there
-    + timeout_s: how long its pods may take to become ready
+    + timeout_s: how long helm itself may take; whether its pods come up is for the phase's checks, which say why not
     """
     secrets = dict(sorted((secret_values or {}).items()))
     inputs = inputs_hash(release, namespace, chart_sha256, values_sha256, secrets)
@@ -90,7 +90,6 @@ def release(
         QuoteString(chart),
         *place,
         "--create-namespace",
-        "--wait",
     ]
     arguments += ["--reset-values", "--values", QuoteString(values_path(release))]
     for path, name in secrets.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -65,6 +65,7 @@ class Node:
 
     def __init__(self, host: RigHost) -> None:
         self.host = host
+        self.fetch: Future[Ended] | None = None
         self.exec(f"mkdir -p {REPOSITORIES}")
         self.write("knock.py", KNOCK)
 
@@ -176,8 +177,11 @@ def tag_of(name: str) -> str:
 def node(installed_host: Installed) -> Iterator[Node]:
     node = Node(installed_host.host)
     node.repository("fetch", f"ADD {FETCHED} /x")
-    node.start("fetch")  # BuildKit takes 45 s to give up, so it starts first and is looked at last
-    yield node
+    # BuildKit takes 45 s to give up, so it starts first and is looked at last; BinderHub's cleaner does not wait.
+    node.start("fetch")
+    with ThreadPoolExecutor(1) as watching:
+        node.fetch = watching.submit(node.wait, "fetch")
+        yield node
     node.kubectl(
         "delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force", "--wait=true"
     )
@@ -377,6 +381,7 @@ def test_buildkit_fetches_nothing_of_ours_for_a_dockerfile(node: Node) -> None:
     """`ADD URL` is carried out by buildkitd itself, on the host's network, where the builds' bridge does not count."""
     answer = node.exec("curl -s -o /dev/null -m 5 -w '%{http_code}' " + FETCHED)
     assert answer == "401", "the host itself reaches it"
-    ended = node.wait("fetch")
+    assert node.fetch is not None
+    ended = node.fetch.result()
     assert ended.phase == "Failed"
     assert "i/o timeout" in ended.log or "operation not permitted" in ended.log, ended.log
