@@ -63,7 +63,7 @@ from tests.checks.fakes import FakeProbe, artifact, facts
             surroundings.judge_packages,
             {
                 "missing_packages": ("nftables",),
-                "outbound": (Reach("deb.debian.org:80", False, "timed out"),),
+                "outbound": (Reach("archive.example.org:80", False, "timed out"),),
             },
             "fail",
             "apt-get install nftables",

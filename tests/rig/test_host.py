@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.rig.host import VOLUNTEER, VOLUNTEER_WITH_PASSWORD, RigHost
+from tests.rig.roots import find_mirrors
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(300)]
 StartHost = Callable[..., RigHost]
@@ -77,7 +79,8 @@ def test_a_cut_network_is_silent_and_comes_back(fresh_host: RigHost) -> None:
     fresh_host.cut_network()
     with pytest.raises(subprocess.TimeoutExpired):  # no refusal, no answer: packets are swallowed
         fresh_host.ssh("true", timeout_s=4)
-    assert fresh_host.exec(["sh", "-c", "timeout 2 getent hosts deb.debian.org || echo none"]) == "none"
+    name = urlsplit(find_mirrors().archive).hostname
+    assert fresh_host.exec(["sh", "-c", f"timeout 2 getent hosts {name} || echo none"]) == "none"
     fresh_host.restore_network()
     assert fresh_host.ssh("echo back").stdout == "back\n"
 

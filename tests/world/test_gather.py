@@ -67,7 +67,7 @@ def test_a_recorded_host_with_everything_on_it() -> None:
     assert facts.addresses == ("203.0.113.7", "2001:db8::7")
     assert facts.resolvers == ("192.0.2.53", "2001:db8::53")
     assert [(one.target, one.ok, one.error) for one in facts.outbound] == [
-        ("deb.debian.org:80", True, ""),
+        ("archive.example.org:80", True, ""),
         ("ghcr.io:443", False, "no answer within 3 s"),
         ("nosuch.example:443", False, "Name or service not known"),
     ]
