@@ -35,7 +35,7 @@ types: $(READY) ## mypy, strict, as the package is laid out once installed
 docs: $(READY) ## write the generated pages of docs/ anew
 	@$(BIN)/python -m tests.tools.docs
 
-test-fast: lint types ## lint, types and all tests that need no host and no rig: under a minute
+test-fast: lint types ## lint, types and all tests that need no host and no rig
 	$(call timed,unit,$(UNIT))
 
 test: lint types ## everything but the full matrices: lint, types, unit, rig, charts, host, end to end
