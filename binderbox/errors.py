@@ -3,6 +3,8 @@
     BinderboxError              BBX-000  exit 1
       ConfigError               BBX-101  exit 2   the config file, a flag or a given secret
       UsageError                BBX-102  exit 2   the command makes no sense here (no config, no such host)
+        DeployRepoError         BBX-111  exit 2   the deployment repository cannot be edited as it stands
+        RuleBroken              BBX-112  exit 2   the redirector would stop, or drop a member, after this edit
       ConnectError              BBX-201  exit 3   ssh did not let us in
         HostKeyUnknown          BBX-202  exit 3   the host's key is unknown or has changed
         SudoRefused             BBX-203  exit 3   in, but not root
@@ -13,6 +15,7 @@
         ConnectionLost          BBX-402  exit 4   the connection broke while a step ran
         WaitTimedOut            BBX-403  exit 4   a unit or pod did not come up in its time
       BundleError               BBX-451  exit 4   an artifact is missing or has another checksum
+      EndpointFailed            BBX-503  exit 5   a public address gave no usable answer
       LaunchFailed              BBX-502  exit 5   a repository did not become a running notebook
       ChangesPending            BBX-601  exit 6   `plan --exit-code` found changes
       Locked                    BBX-701  exit 7   somebody else works on the host
@@ -58,6 +61,18 @@ class UsageError(BinderboxError):
 
     code = "BBX-102"
     exit_code = 2
+
+
+class DeployRepoError(UsageError):
+    """The deployment repository is not in a state, or of a layout, that can be edited; nothing was written."""
+
+    code = "BBX-111"
+
+
+class RuleBroken(UsageError):
+    """The edit would break a rule of the federation's redirector; nothing was written."""
+
+    code = "BBX-112"
 
 
 class ConnectError(BinderboxError):
@@ -139,6 +154,13 @@ class LaunchFailed(BinderboxError):
     """A repository did not become a running notebook; the cause holds the build's own last lines."""
 
     code = "BBX-502"
+    exit_code = 5
+
+
+class EndpointFailed(BinderboxError):
+    """A public address of the federation did not answer, or not with what it must; the message says which and how."""
+
+    code = "BBX-503"
     exit_code = 5
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-
 import click
 
+from binderbox.cli.lazy import Lazy
 from binderbox.cli.options import common
 from binderbox.cli.session import Session
 
@@ -23,26 +22,11 @@ COMMANDS = {
     "launch": ("binderbox.cli.operate", "Launch a repository on the member, as a visitor would."),
     "secrets": ("binderbox.cli.secrets", "List the member's secrets, or give it one."),
     "uninstall": ("binderbox.cli.install", "Take binderbox off the host; data stays unless --purge."),
+    "drain": ("binderbox.cli.drain", "Take the member out of rotation; sessions and builds go on."),
+    "resume": ("binderbox.cli.drain", "Bring a drained member back into rotation."),
+    "federation": ("binderbox.cli.federation", "Look at the federation, join it, and steer its traffic."),
     "demo": ("binderbox.cli.demo", "Start or remove a throwaway host with a member on it."),
 }
-
-
-class Lazy(click.Group):
-    """A group that knows its commands' names and first lines, and imports one when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -55,6 +39,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 
 @click.group(
     cls=Lazy,
+    table=COMMANDS,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="HOST is what you would give to ssh: a name, user@name, ssh://user@name:port, or an alias of your ssh "
