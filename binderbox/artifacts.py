@@ -207,18 +207,6 @@ def _from_sources(pins: Mapping[str, Pin]) -> dict[str, Artifact]:
     return found
 
 
-def judge_file(artifact: Artifact, found_sha256: str | None) -> None:
-    """Raise BundleError unless the artifact's file hashes to its checksum; None means that there is no file."""
-    if found_sha256 is None:
-        raise _refused(
-            [f"{artifact.name}: {artifact.file or artifact.url} is missing"], "get the bundle again"
-        )
-    if found_sha256 != artifact.sha256:
-        where = artifact.file or artifact.url
-        fault = f"{artifact.name}: {where}: expected sha256 {artifact.sha256}, found {found_sha256}"
-        raise _refused([fault], "get it again; it was not used")
-
-
 def _refused(faults: list[str], remedy: str = "get the bundle again, or make it anew") -> BundleError:
     return BundleError(
         "\n".join(faults), cause="an artifact is used only with a verified checksum", remedy=remedy

@@ -154,6 +154,16 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+class _Blocks(yaml.SafeDumper):
+    """Writes text of several lines, such as a certificate, as a block and not between quotes."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Blocks.add_representer(str, _Blocks.represent_str)
+
+
 def render(flags: Mapping[str, object]) -> str:
     """Render the short commented YAML that `binderbox init` writes; `flags` are Member keys, None is left out.
 
@@ -174,7 +184,11 @@ def render(flags: Mapping[str, object]) -> str:
         plain = list(value) if isinstance(value, tuple) else value
         if key in comments:
             rows += ["", f"# {comments[key]}"]
-        rows += yaml.safe_dump({key: plain}, sort_keys=False, allow_unicode=True).rstrip("\n").splitlines()
+        rows += (
+            yaml.dump({key: plain}, Dumper=_Blocks, sort_keys=False, allow_unicode=True)
+            .rstrip("\n")
+            .splitlines()
+        )
     text = "\n".join(rows) + "\n"
     parse(text, "the flags")
     return text

@@ -26,8 +26,8 @@ def install_k3s(inputs: K3sInputs) -> None:
     files.link(name="link kubectl", dest="/usr/local/bin/kubectl", target=layout.K3S)
     archives(inputs.images, inputs.bundle)
 
-    secrets = host.get_fact(Secrets)
-    registries = k3s.render_registries(secrets.get("registry-user", ""), secrets.get("registry-password", ""))
+    password = host.get_fact(Secrets).get("registry-password", "")
+    registries = k3s.render_registries(layout.REGISTRY_USER, password)
     settings = files.contents(
         {
             layout.K3S_CONFIG: files.Content(inputs.config, 0o600),

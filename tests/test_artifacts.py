@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binderbox.artifacts import Artifact, judge_file, parse_lock, resolve
+from binderbox.artifacts import Artifact, parse_lock, resolve
 from binderbox.errors import BundleError
 from binderbox.versions import Pin, load
 
@@ -188,12 +188,3 @@ def test_a_broken_lock_is_refused(text: str, words: str) -> None:
 def test_no_json_breaks_the_lock(data: Any) -> None:
     with pytest.raises(BundleError):
         parse_lock(json.dumps({"schema": 1, "artifacts": [data]}))
-
-
-def test_a_file_is_judged_by_its_checksum() -> None:
-    artifact = from_bundle([K3S], entry(K3S))["k3s"]
-    judge_file(artifact, A)
-    with pytest.raises(BundleError, match=f"k3s: k3s: expected sha256 {A}, found {B}"):
-        judge_file(artifact, B)
-    with pytest.raises(BundleError, match="k3s: k3s is missing"):
-        judge_file(artifact, None)

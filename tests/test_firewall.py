@@ -86,6 +86,10 @@ table ip nat {{
         fib daddr type local tcp dport 443 dnat to 10.42.0.24:8443
         fib daddr type local tcp dport 30080 dnat to 10.42.0.21:8081
     }}
+    chain output {{
+        type nat hook output priority -100;
+        ip daddr 10.43.0.50 tcp dport 5000 dnat to 10.42.0.23
+    }}
     chain postrouting {{
         type nat hook postrouting priority srcnat;
         ip saddr 10.42.0.0/16 ip daddr 10.42.0.0/16 oifname "cni0" ct status dnat masquerade
@@ -157,7 +161,9 @@ NEVER_V6 = [
     tcp(NODE6, 10250),
 ]
 SSH = [tcp(NODE, 22), tcp(NODE6, 22)]
+MISSING_SERVICE = tcp("10.43.0.51", 443)  # no rule translates it, and the default route would take it outside
 NODE_ITSELF = [
+    tcp("10.43.0.50", 5000),
     tcp("127.0.0.1", 6443),
     tcp(NODE, 6443),
     tcp(PUBLIC, 443),
@@ -197,7 +203,7 @@ REFUSED: dict[str, list[Target]] = {
     "build": [*NEVER_INSIDE, *API, *IN_CLUSTER, *HOST_RESOLVER, *SAMPLE, tcp("10.44.0.6", 8888)],
     "hub": NEVER_INSIDE,
     "world": OUTSIDE_NEVER,
-    "node": [],
+    "node": [MISSING_SERVICE],
 }
 
 
@@ -248,6 +254,7 @@ def build_world(world: World) -> None:
         "node", net__netfilter__nf_conntrack_udp_timeout=1, net__netfilter__nf_conntrack_icmp_timeout=1
     )
     world.sysctl("node", net__netfilter__nf_conntrack_udp_timeout_stream=1)
+    world.ip("world", f"addr add {MISSING_SERVICE[1]}/32 dev lo")
     tcp_ports = (22, 25, 53, 80, 443, 8080, 8443, 9000, 9418)
     world.listen("world", *(("tcp", port) for port in tcp_ports))
     world.listen("world", ("udp", 53, PUBLIC), ("udp", 53, "192.0.2.53"))

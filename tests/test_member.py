@@ -108,6 +108,13 @@ def test_everything_can_be_said() -> None:
     assert member.build_memory_gb == 8
 
 
+def test_a_certificate_is_written_as_it_looks() -> None:
+    authority = make_ca("a site").certificate_pem
+    text = render({"domain": "a.example.org", "extra_ca": (authority,)})
+    assert "- |\n" in text
+    assert parse(text, "m.yaml").extra_ca == (authority,)
+
+
 def test_every_fault_is_told_at_once_in_the_order_of_the_file() -> None:
     text = """\
 domian: x

@@ -43,7 +43,7 @@ def look_nodes(probe: Probe) -> Nodes:
 
 
 def judge_nodes(nodes: Nodes) -> Verdict:
-    bad = []
+    bad, fix = [], "journalctl -u k3s on the host; kubectl describe node"
     for node in nodes.items:
         name = node["metadata"]["name"]
         conditions = {one["type"]: one for one in node["status"].get("conditions", [])}
@@ -57,12 +57,11 @@ def judge_nodes(nodes: Nodes) -> Verdict:
         ]
         if node["spec"].get("unschedulable"):
             bad.append(f"{name} is cordoned")
+            fix = f"kubectl uncordon {name}, on the host"
     names = ", ".join(node["metadata"]["name"] for node in nodes.items)
     if nodes.items and not bad:
         return passed(names)
-    return failed(
-        "; ".join(bad) or "no node", "one ready node", "journalctl -u k3s on the host; kubectl describe node"
-    )
+    return failed("; ".join(bad) or "no node", "one ready node", fix)
 
 
 @dataclass(frozen=True)

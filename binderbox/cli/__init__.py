@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
 import click
 
 from binderbox.cli.lazy import Lazy

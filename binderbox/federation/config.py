@@ -101,7 +101,9 @@ def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[
                 if not (isinstance(value, str) and value.startswith(("https://", "http://")))
             ]
             faults += [f"{where}.{key}: expected an address, found {texts[key]!r}" for key in wrong]
-            weight = _number(entry, "weight", 0, where, faults)  # one without a weight is dropped like weight 0
+            weight = _number(
+                entry, "weight", 0, where, faults
+            )  # one without a weight is dropped like weight 0
             prime = entry.get("prime", False)
             if not isinstance(prime, bool):
                 faults.append(f"{where}.prime: expected true or false, found {prime!r}")
@@ -122,6 +124,8 @@ def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[
 def _number(table: Mapping[str, Any], key: str, default: float, where: str, faults: list[str]) -> float:
     value = table.get(key, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        faults.append(f"{f'{where}.' if where else ''}{key}: expected a number of at least 0, found {value!r}")
+        faults.append(
+            f"{f'{where}.' if where else ''}{key}: expected a number of at least 0, found {value!r}"
+        )
         return default
     return value

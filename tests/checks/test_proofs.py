@@ -262,3 +262,7 @@ def test_without_plan_or_launch_the_checks_that_compare_are_skipped() -> None:
     results = {one.id: one for one in run_checks(of("prepared", "launch"), FakeProbe())}
     assert results["BBX-P03"].measured == "there is no plan to compare with"
     assert {results[f"BBX-L0{number}"].verdict for number in range(1, 6)} == {"skip"}
+
+
+def test_a_cordoned_node_comes_with_the_command_that_frees_it() -> None:
+    assert k3s.judge_nodes(k3s.Nodes([node(unschedulable=True)])).fix == "kubectl uncordon n1, on the host"

@@ -8,14 +8,23 @@ from binderbox.cli.lazy import Lazy
 from binderbox.cli.options import common
 
 COMMANDS = {
-    "status": ("binderbox.cli.federation.look", "Show every member: in rotation or why not, shares, free places."),
+    "status": (
+        "binderbox.cli.federation.look",
+        "Show every member: in rotation or why not, shares, free places.",
+    ),
     "check": ("binderbox.cli.federation.look", "Would this member get launches, and would they succeed?"),
     "join": ("binderbox.cli.federation.change", "Write the change that registers a member, as one commit."),
     "leave": ("binderbox.cli.federation.change", "Write the change that takes a member out again."),
-    "weight": ("binderbox.cli.federation.change", "Write the change of a member's weight, and show its effect."),
+    "weight": (
+        "binderbox.cli.federation.change",
+        "Write the change of a member's weight, and show its effect.",
+    ),
     "drain": ("binderbox.cli.federation.change", "Write the commit that sets a member's weight to 0."),
     "ramp": ("binderbox.cli.federation.steer", "Say which weight is due for a new member, and write it."),
-    "follow": ("binderbox.cli.federation.steer", "Show what the prime runs, what the node runs, and the change."),
+    "follow": (
+        "binderbox.cli.federation.steer",
+        "Show what the prime runs, what the node runs, and the change.",
+    ),
 }
 
 
