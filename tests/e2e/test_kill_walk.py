@@ -1,4 +1,4 @@
-"""Killed inside every phase, with two reboots on the way, the same command ends in a running notebook."""
+"""Killed inside every phase, with two reboots on the way, the same command ends in a running notebook; then it all goes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from binderbox import layout
 from binderbox.phases import INSTALL
 from tests.e2e.killing import run_into
 from tests.rig.client import Client
@@ -30,6 +31,10 @@ def test_one_host_killed_in_every_phase(fresh_host: RigHost, client: Client) -> 
     assert resumed["launches"][0]["built"]
     again = client.install(fresh_host, "--json").must().result
     assert again["changed"] == []
+    purged = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json").must().result
+    assert purged["leftovers"] == []
+    left = fresh_host.exec(["sh", "-c", f"ls -d {layout.ETC} {layout.DATA}/* 2>/dev/null || true"])
+    assert left.strip() == ""
 
 
 @pytest.mark.long
