@@ -6,6 +6,7 @@ both is what comes before the build: the build pod, its clone, and the way of th
 
 from __future__ import annotations
 
+import secrets
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class Way:
     def run(self) -> float:
         """Build something new, start it, clean up after it; the seconds from the start to Ready."""
         number = next(self.numbers)
-        name = f"bench-{self.name}-{number}"
+        name = f"bench-{self.name}-{secrets.token_hex(4)}-{number}"  # a builder that served before has not seen it
         self.host.exec(["sh", "-ec", _fill(f"{name}-content")], timeout_s=STEP_TIMEOUT_S)
         work = self.script(name)
         start = f"start_pod {name} {layout.REGISTRY}/{name}:1"
