@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     host = commands.add_parser("host", help="start or remove bare hosts")
     host.add_argument("what", choices=["up", "down"])
-    host.add_argument("--name", default="host")
+    host.add_argument("--name", help="up: its name (host, if none is given); down: only this one")
     host.add_argument("--release", default="bookworm", help="Debian's or Ubuntu's code name")
     host.add_argument("--account", default="root", choices=ACCOUNTS)
     engine = commands.add_parser("engine", help="start or stop the rig's own container engine")
@@ -42,10 +42,13 @@ def main(argv: list[str]) -> int:
 
 
 def _host(arguments: argparse.Namespace) -> int:
+    if arguments.what == "down" and arguments.name:
+        RigHost.found(arguments.name, run_id=BY_HAND).stop()
+        return 0
     if arguments.what == "down":
         return _report_removed(clean(BY_HAND))
     account = ACCOUNTS[arguments.account]
-    host = RigHost.start(arguments.name, run_id=BY_HAND, account=account, release=arguments.release)
+    host = RigHost.start(arguments.name or "host", run_id=BY_HAND, account=account, release=arguments.release)
     print(f"ssh -F {host.ssh_config} {host.alias}")
     print(f"export BINDERBOX_SSH_CONFIG={host.ssh_config}   # then: binderbox check {host.alias}")
     return 0

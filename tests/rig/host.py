@@ -135,6 +135,12 @@ class RigHost:
         host._settle(jump)
         return host
 
+    @classmethod
+    def found(cls, name: str, *, run_id: str) -> Self:
+        """The host of that name that another process has started."""
+        full_name = f"bbx-{run_id}-{name}"
+        return cls(full_name, "", cache_home() / "hosts" / full_name, Engine(ensure_engine()))
+
     def exec(self, argv: list[str], *, stdin: bytes | None = None, timeout_s: float = 120) -> str:
         """Run a command as root, not over ssh, and return its stdout; raises StepFailed."""
         options = ["--interactive"] if stdin is not None else []
