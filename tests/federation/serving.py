@@ -6,7 +6,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def send(
-        self, status: int, body: bytes = b"", headers: Mapping[str, str] | list[tuple[str, str]] = {}
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
     ) -> None:
         self.send_response(status)
         for name, value in dict(headers).items() if isinstance(headers, Mapping) else headers:
