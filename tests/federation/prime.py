@@ -2,8 +2,9 @@
 
 It answers as BinderHub b9fad995 does: the token is a JWT (HS256, 300 s) for `provider/spec` and the origin of the
 page; a build without a token is accepted, one with a wrong token is a 403 before the stream.
-What it says can be changed while it runs: `versions`, `health`, `status` (of /health), `delay_s`, `page` (raw text
-in the place of JSON, by path). `requests` has (seconds since the start, path) of everything it was asked.
+What it says can be changed while it runs: `versions`, `health`, `status` (of /health), `delay_s`, `delays`
+(seconds by path), `page` (raw text in the place of JSON, by path). `requests` has (seconds since the start, path) of
+everything it was asked.
 It has its own address, or `host` names it (`port` and `tls` as the name promises).
 """
 
@@ -68,6 +69,7 @@ class Prime(Served):
         self.status: int | None = None  # None: 200, or 503 as `health` says
         self.secret = secret
         self.delay_s = 0.0
+        self.delays: dict[str, float] = {}
         self.page: dict[str, str] = {}
         self.requests: list[tuple[float, str]] = []
         if host:
@@ -111,7 +113,7 @@ class _Handler(Handler):
     def answer(self) -> None:
         owner, parts = self.owner, urlsplit(self.path)
         owner.requests.append((owner.seconds(), parts.path))
-        time.sleep(owner.delay_s)
+        time.sleep(owner.delays.get(parts.path, owner.delay_s))
         if parts.path in owner.page:
             self.send(200, owner.page[parts.path].encode(), {"Content-Type": "text/html; charset=UTF-8"})
         elif parts.path == "/versions":
