@@ -13,7 +13,7 @@ tests/federation/test_model.py holds it to a simulation of launches with the rul
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -23,7 +23,9 @@ from binderbox.federation.erlang import all_taken, late_errors_per_hour
 SURE = 1e-9  # a member that is out of rotation more rarely than this is taken as always in it
 CLOSE = 1e-8
 ROUNDS = 2000
+RATE_MAX = 100_000  # launches an hour, far more than the whole federation gets
 FIRST_ERROR = 0.001  # errors per launch from which on users notice: one launch in a thousand
+FIRST_LEAVE = 0.01  # part of the time out of rotation from which on a member counts as over its quota
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class Capacity:
     name: str
     weight: float
     quota: int | None
-    prime: bool = False
     used: float = 0
 
 
@@ -98,9 +99,8 @@ def outlook(
         share, leaves = came * part / rate if rate else 0.0, leaves_after_h(one, came, hold, headroom)
         told[one.name] = Carried(one.name, share, came * part * hold, part, late, leaves)
     late_sum = math.fsum(one.late_errors_per_hour for one in told.values())
-    out = Carried("", 0.0, 0.0, 0.0, 0.0, None)
     return Outlook(
-        tuple(told.get(one.name, _named(out, one.name)) for one in members),
+        tuple(told.get(one.name, Carried(one.name, 0.0, 0.0, 0.0, 0.0, None)) for one in members),
         min(1.0, nobody + late_sum / rate) if rate else 0.0,
         nobody,
     )
@@ -133,20 +133,23 @@ def first_error_rate(
     timing: CheckTiming | None = None,
     level: float = FIRST_ERROR,
 ) -> float:
-    """Launches an hour at which `level` errors per launch are reached; infinite when a member has no quota."""
-    if any(one.quota is None and one.weight > 0 for one in members):
-        return math.inf
+    """Launches an hour at which `level` errors per launch are reached; infinite when that is beyond all reason."""
+    return _first(
+        lambda rate: outlook(members, Demand(rate, session_h), headroom, timing).errors_per_launch >= level
+    )
 
-    def too_many(rate: float) -> bool:
-        return outlook(members, Demand(rate, session_h), headroom, timing).errors_per_launch >= level
 
-    low, high = 0.0, 1.0
-    while not too_many(high):
-        low, high = high, high * 2
-    while high - low > 0.001 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if too_many(middle) else (middle, high)
-    return high
+def first_leave_rate(
+    members: Sequence[Capacity], session_h: float, headroom: int = 10, part: float = FIRST_LEAVE
+) -> float:
+    """Launches an hour at which some member is out of rotation for `part` of the time; infinite without quotas."""
+
+    def leaves(rate: float) -> bool:
+        told = outlook(members, Demand(rate, session_h), headroom).members
+        weights = {one.name: one.weight for one in members}
+        return any(one.in_rotation <= 1 - part for one in told if weights[one.name] > 0)
+
+    return _first(leaves)
 
 
 def share_spread(share: float, popularity: Sequence[float]) -> float:
@@ -155,6 +158,19 @@ def share_spread(share: float, popularity: Sequence[float]) -> float:
     `popularity` is each repository's part of all launches, adding up to 1; with `random` there is no such spread.
     """
     return math.sqrt(share * (1 - share) * math.fsum(one * one for one in popularity))
+
+
+def _first(reached: Callable[[float], bool]) -> float:
+    """The least rate that does it, to a thousandth, if every higher one does too; infinite above RATE_MAX."""
+    low, high = 0.0, 1.0
+    while not reached(high):
+        low, high = high, high * 2
+        if high > RATE_MAX:
+            return math.inf
+    while high - low > 0.001 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
 
 
 def _settle(live: Sequence[Capacity], demand: Demand, headroom: int) -> tuple[list[float], list[float]]:
@@ -188,9 +204,3 @@ def _expected_share(members: Sequence[Capacity], inside: Sequence[float], i: int
             total += weight if is_in else 0
         mean += chance * own / total
     return mean
-
-
-def _named(out: Carried, name: str) -> Carried:
-    return Carried(
-        name, out.share, out.sessions, out.in_rotation, out.late_errors_per_hour, out.leaves_after_h
-    )

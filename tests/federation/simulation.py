@@ -49,7 +49,7 @@ def simulate(
     warm_up_sessions: float = 8,
     seed: int = 1,
 ) -> Outcome:
-    """So many launches after the warm-up, which lasts some mean session lengths."""
+    """So many launches after the warm-up, which lasts some mean session lengths; the first member is the prime."""
     return _Run(members, demand, headroom, load_balancer, repositories, seed).play(launches, warm_up_sessions)
 
 
@@ -64,7 +64,7 @@ class _Run:
         seed: int,
     ) -> None:
         hosts = tuple(
-            HostEntry(one.name, f"https://{one.name}.example", one.weight, "", "", one.prime)
+            HostEntry(one.name, f"https://{one.name}.example", one.weight, "", "", one is members[0])
             for one in members
         )
         self.config = RedirectorConfig(hosts, CheckTiming(), load_balancer, headroom)

@@ -1,4 +1,7 @@
-"""Writes docs/cli.md and docs/checks.md from the program itself: `make docs`. A test holds that they are current."""
+"""Writes the generated pages from the program itself: `make docs`. A test holds that they are current.
+
+docs/cli.md and docs/checks.md whole; of docs/federation.md what is between the marks.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import click
 
 from binderbox.checks import CATEGORIES, of
 from binderbox.cli import COMMANDS, cli
+from tests.tools import weights_table
 
 ROOT = Path(__file__).parents[2]
+WEIGHTS_BEGIN, WEIGHTS_END = "<!-- weights: made by `make docs` -->", "<!-- end of weights -->"
 WIDTH = 100  # characters; wide enough that a row of --help stays one
 
 
@@ -46,7 +51,15 @@ def render_checks() -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-PAGES = {"docs/cli.md": render_cli, "docs/checks.md": render_checks}
+def render_federation() -> str:
+    """The page as it is, with its table of weights made anew."""
+    page = (ROOT / "docs/federation.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition(WEIGHTS_BEGIN)
+    _, _, after = rest.partition(WEIGHTS_END)
+    return f"{before}{WEIGHTS_BEGIN}\n{weights_table.render()}{WEIGHTS_END}{after}"
+
+
+PAGES = {"docs/cli.md": render_cli, "docs/checks.md": render_checks, "docs/federation.md": render_federation}
 
 
 def _walk() -> Iterator[tuple[str, click.Command]]:
