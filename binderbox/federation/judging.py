@@ -113,7 +113,7 @@ def judge_health(answer: Answer, headroom: int) -> tuple[str, str]:
             str(check["service"]), int(check["ok"])
         for check in answer.body["checks"]:
             if not check["ok"]:
-                return str(check["service"]), f"its check {check['service']} is not ok: {check!r}"
+                return str(check["service"]) or UNKNOWN, f"its check {check['service']} is not ok: {check!r}"
             if check["service"] == QUOTA and check["quota"] is not None and headroom:
                 if check["total_pods"] + headroom >= check["quota"]:
                     return QUOTA, f"{check['total_pods']} of {check['quota']} pods, {headroom} must stay free"
@@ -146,7 +146,7 @@ def free_places(health: Any, headroom: int) -> int | None:
         return (
             None if check["quota"] is None else max(0, int(check["quota"] - headroom - check["total_pods"]))
         )
-    except (StopIteration, KeyError, TypeError, ValueError):
+    except (StopIteration, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -75,7 +75,9 @@ def test_weights_that_fit_keep_every_member_in_rotation_where_equal_ones_do_not(
 @pytest.mark.parametrize(("load_balancer", "sessions"), [("random", 90), ("rendezvous", 90), ("random", 450)])
 def test_a_million_launches_share_as_foretold(load_balancer: Balancer, sessions: int) -> None:
     """Within 1 %: of each share itself while all are in rotation, of all launches when members come and go."""
-    members, demand = today(60, 30, 10) if sessions == 90 else today(50, 50, 50), at(sessions)
+    members, demand = today(50, 50, 50), at(sessions)
+    if sessions == 90:  # short sessions, so that there are fewer checks to play for each launch
+        members, demand = today(60, 30, 10), at(sessions, 0.05)
     found = simulate(members, demand, 1_000_000, load_balancer=load_balancer, repositories=1_000_000)
     assert found.launches == 1_000_000
     assert_alike(members, demand, found)
@@ -88,7 +90,7 @@ def test_a_million_launches_share_as_foretold(load_balancer: Balancer, sessions:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("sessions", "session_h"), [(460, 0.5), (490, 0.5), (360, 0.25), (500, 1.0)])
 def test_errors_as_simulated_where_they_begin(sessions: int, session_h: float) -> None:
-    found = simulate(today(50, 50, 50), at(sessions, session_h), 400_000)
+    found = simulate(today(50, 50, 50), at(sessions, session_h), 200_000)
     assert sum(found.errors.values()) > 50
     assert_errors_alike(today(50, 50, 50), at(sessions, session_h), found)
 

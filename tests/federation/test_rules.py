@@ -14,6 +14,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from binderbox.federation import rules
 from binderbox.federation.config import CheckTiming, HostEntry, RedirectorConfig, make_config
@@ -240,6 +242,29 @@ def test_health_of_another_form_is_an_unknown_failure(body: Any) -> None:
     assert reason == "unknown"
     assert "form" in detail
     assert rules.free_places(body, 10) is None
+
+
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, False, 0, 61, -1, 1.5, math.inf, math.nan, "", "x", "60", "Pod quota", [], {}]
+)
+CHECK = st.dictionaries(st.sampled_from(["service", "ok", "quota", "total_pods"]), ODD)
+PODS = st.fixed_dictionaries({"service": st.just("Pod quota"), "ok": ODD, "quota": ODD, "total_pods": ODD})
+
+
+@given(
+    ODD | st.fixed_dictionaries({"checks": ODD | st.lists(CHECK | PODS | ODD, max_size=3)}),
+    st.sampled_from([0, 10]),
+)
+def test_whatever_a_member_answers_is_judged(body: Any, headroom: int) -> None:
+    reason, detail = rules.judge_health(Answer(200, body), headroom)
+    assert bool(reason) == bool(detail)
+    free = rules.free_places(body, headroom)
+    assert free is None or free >= 0
+
+
+def test_a_check_without_a_name_that_is_not_ok_takes_a_member_out_too() -> None:
+    body = {"checks": [{"service": "", "ok": False}]}
+    assert rules.judge_health(Answer(200, body), 10)[0] == "unknown"
 
 
 def test_checks_after_the_pods_count_only_without_headroom() -> None:
