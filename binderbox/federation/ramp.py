@@ -1,0 +1,159 @@
+"""Which weight is due for a new member: the next step once the last one went well, or why not yet. Pure.
+
+What went well is measured: the redirector's rules on what the member answers now, the launches that BinderHub counted
+since its start, and whether the places it has would hold what the next share brings.
+Counters: BinderHub b9fad995, binderhub/builder.py, `binderhub_launch_time_seconds`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from binderbox.federation.config import RedirectorConfig
+from binderbox.federation.rules import Standing, shares
+
+LAUNCHES = 50  # with fewer, one bad repository more or less decides
+SUCCESS = 0.95  # launches, not builds: a broken repository fails earlier and is not counted
+COUNT = re.compile(r"^binderhub_launch_time_seconds_count\{([^}]*)\} ([0-9.e+]+)$", re.M)
+STATUS = re.compile(r'\bstatus="(\w+)"')
+
+
+@dataclass(frozen=True)
+class Launches:
+    """What BinderHub counted since it started; a launch that worked at its second try counts once."""
+
+    success: int
+    failure: int
+
+    @property
+    def share(self) -> float:
+        total = self.success + self.failure
+        return self.success / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """`due` is the weight to set now, None with `why_not`; `done`: the last step is reached. `measured` is shown either way."""
+
+    name: str
+    weight: float
+    steps: tuple[float, ...]
+    due: float | None
+    done: bool
+    why_not: tuple[str, ...]
+    measured: tuple[str, ...]
+
+
+def parse_steps(text: str) -> tuple[float, ...]:
+    """ "5,15,30,50" to weights. Raises ValueError for what is no rising row of whole numbers above 0."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"[0-9]{1,6}", part) for part in parts):
+        raise ValueError(f"{text!r}: expected whole numbers with commas between, like 5,15,30,50")
+    steps = tuple(float(part) for part in parts)
+    if steps[0] <= 0 or any(later <= earlier for earlier, later in pairwise(steps)):
+        raise ValueError(f"{text!r}: each step must be higher than the one before, and the first above 0")
+    return steps
+
+
+def parse_launches(metrics: str) -> Launches | None:
+    """Of a member's /metrics; None when it has no such counters."""
+    counts = {"success": 0, "failure": 0}
+    found = False
+    for labels, value in COUNT.findall(metrics):
+        status = STATUS.search(labels)
+        if status is not None:
+            found = True
+            if status[1] in counts:
+                counts[status[1]] += int(float(value))
+    return Launches(**counts) if found else None
+
+
+def decide(
+    config: RedirectorConfig,
+    name: str,
+    steps: Sequence[float],
+    *,
+    standing: Standing,
+    active: Collection[str],
+    deployed: float | None,
+    launches: Launches | None,
+    pods: int | None,
+    quota: int | None,
+) -> Ramp:
+    """The step that is due for a member of `config`.
+
+    + standing: by the rules, its weight taken for above 0
+    + active: who else gets launches now
+    + deployed: the weight that the redirector uses, None when it is not known
+    """
+    entry = config.host(name)
+    if entry is None:
+        raise ValueError(f"{name} is no member")
+    target = next((step for step in steps if step > entry.weight), None)
+    measured = [f"weight {entry.weight:g}", _told(launches), _places(pods, quota, config.pod_headroom)]
+    if target is None:
+        return Ramp(name, entry.weight, tuple(steps), None, True, (), tuple(measured))
+    why = (
+        []
+        if standing.active
+        else [f"the redirector would not send it launches: {standing.reason}, {standing.detail}"]
+    )
+    if deployed is not None and deployed != entry.weight:
+        why.append(f"the redirector still uses weight {deployed:g}: the last change is not deployed")
+    if entry.weight > 0:
+        why += _unproved(launches)
+    why += _too_small(config, name, target, active, pods, quota)
+    return Ramp(name, entry.weight, tuple(steps), None if why else target, False, tuple(why), tuple(measured))
+
+
+def _unproved(launches: Launches | None) -> list[str]:
+    if launches is None:
+        return ["its /metrics tell nothing of launches"]
+    total = launches.success + launches.failure
+    if total < LAUNCHES:
+        return [f"{total} launches since BinderHub started there, {LAUNCHES} are needed to judge"]
+    if launches.share < SUCCESS:
+        return [f"{launches.share:.1%} of {total} launches worked, {SUCCESS:.0%} are needed"]
+    return []
+
+
+def _too_small(
+    config: RedirectorConfig,
+    name: str,
+    target: float,
+    active: Collection[str],
+    pods: int | None,
+    quota: int | None,
+) -> list[str]:
+    """Whether the pods of today, grown as its share grows, would still leave it in rotation."""
+    if pods is None:
+        return ["its /health tells no pods"]
+    if quota is None:
+        return []
+    raised = replace(
+        config, hosts=tuple(replace(one, weight=target) if one.name == name else one for one in config.hosts)
+    )
+    both = {*active, name}
+    now, then = shares(config, both).get(name, 0.0), shares(raised, both).get(name, 0.0)
+    expected = pods * then / now if now else 0.0
+    if max(pods, expected) + config.pod_headroom < quota:
+        return []
+    return [
+        f"{pods} of {quota} pods now, about {expected:.0f} with weight {target:g}:"
+        f" with {config.pod_headroom} kept free it would leave rotation; raise its quota first"
+    ]
+
+
+def _told(launches: Launches | None) -> str:
+    if launches is None:
+        return "launches not known"
+    return f"{launches.success} launches worked, {launches.failure} failed, since BinderHub started"
+
+
+def _places(pods: int | None, quota: int | None, headroom: int) -> str:
+    if pods is None:
+        return "places not known"
+    return f"{pods} pods, no quota" if quota is None else f"{pods} of {quota} pods, {headroom} kept free"

@@ -1,0 +1,167 @@
+"""One member looked at closely: would the redirector send it launches, and would a launch that it gets succeed.
+
+Usable before joining. Nothing here prints; a member that does not answer is a result, not an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from binderbox import checks
+from binderbox.checks.core import run_checks
+from binderbox.checks.federation import judge
+from binderbox.errors import BinderboxError, ConfigError, UsageError
+from binderbox.federation.config import HostEntry, RedirectorConfig
+from binderbox.federation.look import (
+    NO_SUCH_REF,
+    REF,
+    REPOSITORY,
+    MemberCheck,
+    MemberLook,
+    make_entry,
+    twins_of,
+)
+from binderbox.federation.rules import judge_member
+from binderbox.federation.status import Federation, reference_of
+from binderbox.federation_asked import Asked, ask_federation, unknown_member
+from binderbox.launch import build_path
+from binderbox.progress import Progress
+from binderbox.prove import prove
+from binderbox.results import CheckResult, Connection, Sources
+from binderbox.session import look, opened, planned, visiting
+from binderbox.world import endpoints, visitor
+from binderbox.world.endpoints import PUBLIC, Way
+from binderbox.world.web import address_for
+
+PROOFS = ("BBX-L04", "BBX-L05")
+LAUNCH_AT_MOST_S = 900.0  # the repository of the check builds in a minute or two
+
+
+@dataclass(frozen=True)
+class Target:
+    """A member as the user named it, found: its entry, how its name is reached, and ssh to its host if that was named."""
+
+    given: str
+    entry: HostEntry
+    listed: bool
+    way: Way = PUBLIC
+    connection: Connection | None = None
+
+
+def check_member(
+    given: str,
+    asked: Asked,
+    progress: Progress,
+    *,
+    connection: Connection | None = None,
+    repo_url: str = REPOSITORY,
+    ref: str = REF,
+    launch: bool = True,
+    way: Way = PUBLIC,
+) -> MemberCheck:
+    """Would a member get launches, and would these succeed: a name of the federation, an address, or a HOST of ours.
+
+    + connection: how to reach a HOST; used only when `given` is neither a member's name nor an address
+    + launch: False only knocks at /build, with a branch that does not exist; then nothing says that launches work
+    Raises UsageError for a member that nobody knows, EndpointFailed when the federation's list cannot be had.
+    """
+    progress.phase_started("Ask the federation")
+    found = ask_federation(asked, way)
+    target = find_target(given, found.config, connection, way)
+    progress.phase_done("Ask the federation", 0, 0, len(found.observed))
+    entry = target.entry
+    observed = endpoints.observe([entry], found.config.check.timeout_s, target.way)[entry.name]
+    reference = reference_of(found)
+    standing = judge_member(entry, observed.seen, reference, found.config)
+    seen = MemberLook(
+        entry=entry,
+        config=found.config,
+        observed=observed,
+        standing=standing,
+        listed=target.listed,
+        reference=reference,
+        reference_error=_why_no_reference(found),
+        twins=twins_of(found.config, entry),
+    )
+    if observed.health.status or observed.versions.status:
+        progress.phase_started("Launch on the member" if launch else "Knock at the member")
+        build = visitor.visit(
+            entry.url,
+            _path(repo_url, ref if launch else NO_SUCH_REF),
+            page=asked.url.rstrip("/"),
+            whole=launch,
+            at_most_s=LAUNCH_AT_MOST_S,
+            way=target.way,
+            page_way=way,
+        )
+        seen = replace(seen, build=build)
+        progress.phase_done(
+            "Launch on the member" if launch else "Knock at the member", build.ready_s or 0, 0, 1
+        )
+    if target.connection is not None and launch:
+        seen = replace(seen, firewall=_firewall(target.connection, progress))
+    return MemberCheck(given, entry.name, entry.url, standing, judge(seen))
+
+
+def find_target(
+    given: str, config: RedirectorConfig, connection: Connection | None, way: Way = PUBLIC
+) -> Target:
+    """The member that a user means: a name in the configuration, an address, else a HOST that ssh reaches."""
+    if (entry := config.host(given)) is not None:
+        return Target(given, entry, True, way)
+    if given.startswith(("https://", "http://")):
+        try:
+            made = make_entry("", given)
+        except ValueError as error:
+            raise UsageError(
+                str(error), remedy="binderbox federation check https://binder.example.org"
+            ) from error
+        return _known(given, made, config, way)
+    if connection is None:
+        raise unknown_member(given, config)
+    with opened(connection) as host:
+        probe = look(host, Sources())
+        domain, address = probe.member.domain, probe.facts.address
+        there = address_for(domain, address)
+        names = (domain, probe.member.hub_domain)
+        own = Way(
+            {**way.addresses, **(dict.fromkeys(names, there) if there else {})}, probe.ca_pem() or way.ca_pem
+        )
+        target = _known(given, make_entry(domain, probe.member.binder_url), config, own)
+    return replace(target, connection=connection)
+
+
+def _firewall(connection: Connection, progress: Progress) -> tuple[CheckResult, ...]:
+    """The proof of an install once more: what a build step and a kernel can reach on that host."""
+    with opened(connection) as host:
+        probe, decided = planned(look(host, Sources()), Sources())
+        with visiting(host, probe, progress) as there:
+            try:
+                proof = prove(there, decided.sample_base)
+            except BinderboxError as error:
+                return (CheckResult("BBX-L04", "launch", "", "fail", error.message, "a proof", error.remedy),)
+        found = run_checks(checks.of("launch"), replace(probe, launch=proof))
+    return tuple(one for one in found if one.id in PROOFS)
+
+
+def _known(given: str, made: HostEntry, config: RedirectorConfig, way: Way) -> Target:
+    """An address that is a member's already is that member."""
+    same = next((one for one in config.hosts if one.url == made.url), None)
+    return Target(given, same or made, same is not None, way)
+
+
+def _why_no_reference(found: Federation) -> str:
+    return (
+        f"{found.prime.url}: {found.prime.fault}"
+        if found.prime is not None and found.prime.fault
+        else "no prime"
+    )
+
+
+def _path(repo_url: str, ref: str) -> str:
+    try:
+        return build_path(repo_url, ref)
+    except ValueError as error:
+        raise ConfigError(
+            str(error), remedy="binderbox federation check NAME --repo URL --ref REF"
+        ) from error
