@@ -6,9 +6,12 @@ The list comes from the redirector, from a deployment repository, or from both. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from binderbox.errors import EndpointFailed, UsageError
-from binderbox.federation.config import RedirectorConfig
+import yaml
+
+from binderbox.errors import DeployRepoError, EndpointFailed, UsageError
+from binderbox.federation.config import RedirectorConfig, make_config
 from binderbox.federation.observed import Ask, Observed, Reply
 from binderbox.federation.public import parse_active_hosts, parse_out
 from binderbox.federation.status import Federation
@@ -26,6 +29,19 @@ class Asked:
     url: str = MYBINDER
     deploy: RedirectorConfig | None = None
     deploy_source: str = ""
+
+
+def deploy_config(source: str) -> RedirectorConfig:
+    """The redirector's configuration in a checkout of the deployment repository. Raises DeployRepoError."""
+    files = {}
+    for path in ("config/prod.yaml", "mybinder/values.yaml"):
+        try:
+            files[path] = yaml.safe_load((Path(source) / path).read_text()).get("federationRedirect") or {}
+        except (OSError, yaml.YAMLError, AttributeError) as error:
+            raise DeployRepoError(
+                f"{source}: {path}: {error}", remedy="give a checkout of mybinder.org-deploy"
+            ) from error
+    return make_config({**files["mybinder/values.yaml"], **files["config/prod.yaml"]})
 
 
 def observe(config: RedirectorConfig, way: Way = PUBLIC) -> dict[str, Observed]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from binderbox import checks
 from binderbox.checks.core import run_checks
 from binderbox.checks.federation import judge
-from binderbox.errors import BinderboxError, ConfigError, UsageError
+from binderbox.errors import BinderboxError, ConfigError, ConnectError, UsageError
 from binderbox.federation.config import HostEntry, RedirectorConfig
 from binderbox.federation.look import (
     NO_SUCH_REF,
@@ -119,6 +119,18 @@ def find_target(
         return _known(given, made, config, way)
     if connection is None:
         raise unknown_member(given, config)
+    try:
+        return _of_host(given, config, connection, way)
+    except ConnectError as error:
+        unknown = unknown_member(given, config)
+        raise UsageError(
+            f"{unknown.message}, and ssh does not reach a host of that name",
+            cause=f"{unknown.cause}\n{error.message}",
+            remedy=unknown.remedy,
+        ) from error
+
+
+def _of_host(given: str, config: RedirectorConfig, connection: Connection, way: Way) -> Target:
     with opened(connection) as host:
         probe = look(host, Sources())
         domain, address = probe.member.domain, probe.facts.address

@@ -22,6 +22,10 @@ CATEGORIES = {
     "ingress": ("binderbox.checks.ingress", "What visitors meet first: ports, redirect, certificates."),
     "binderhub": ("binderbox.checks.hub", "BinderHub, and that builds go through the door."),
     "launch": ("binderbox.checks.launch", "What the proof of an install must have seen."),
+    "federation": (
+        "binderbox.checks.federation",
+        "Whether the federation would send a member launches, and they would succeed: `federation check`.",
+    ),
 }
 
 

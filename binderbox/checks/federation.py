@@ -6,6 +6,7 @@ verdicts out. The rules themselves are in `federation.rules`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from binderbox.checks.core import Check, Skip, Verdict, failed, passed, skipped, warned
@@ -269,8 +270,10 @@ def _elsewhere(probe: Probe) -> MemberLook:
     raise Skip("asked by `binderbox federation check HOST`")
 
 
-def _check(number: int, claim: str, judge: object, hint: str, *, fatal: bool = True) -> Check[MemberLook]:
-    return Check(f"BBX-F{number:02}", "federation", claim, _elsewhere, judge, hint, fatal)  # type: ignore[arg-type]
+def _check(
+    number: int, claim: str, judge: Callable[[MemberLook], Verdict], hint: str, *, fatal: bool = True
+) -> Check[MemberLook]:
+    return Check(f"BBX-F{number:02}", "federation", claim, _elsewhere, judge, hint, fatal)
 
 
 CHECKS = (
