@@ -1,0 +1,259 @@
+"""A mybinder.org-deploy checkout: read from its last commit, and one commit on a new branch. Nothing is ever pushed.
+
+The commit is made of git's own parts (a temporary index, a tree, a commit object, one compare-and-swap of the branch),
+so the user's files, index and current branch stay as they are, and a run that is killed leaves nothing that counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from binderbox.errors import DeployRepoError
+
+COMMAND_S = 60
+CLONE_S = 600
+DEFAULT_DIR = "mybinder.org-deploy"
+UNFINISHED = {  # files in the git directory, and what was begun
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout at `path`; `shown` is what messages call it (a new clone is moved there when it is wanted)."""
+
+    path: Path
+    shown: Path
+
+    def head(self) -> str:
+        """The id of the last commit."""
+        return self._git("rev-parse", "--verify", "HEAD^{commit}", what="a checkout without a commit").strip()
+
+    def start(self) -> tuple[str, str]:
+        """(branch, commit) to start a change from.
+
+        Raises DeployRepoError for conflicts, unfinished work, a detached head, changed files, and no name to commit as.
+        """
+        state = self._git("status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules")
+        rows = [row for row in state.split("\0") if row[2:3] == " "]
+        if conflicts := [row[3:] for row in rows if row[:2] in ("DD", "AU", "UD", "UA", "DU", "AA", "UU")]:
+            raise self._fault(f"has conflicts in {_some(conflicts)}", "solve them, or give a fresh clone")
+        place = Path(self._git("rev-parse", "--absolute-git-dir").strip())
+        for name, what in UNFINISHED.items():
+            if (place / name).exists():
+                raise self._fault(f"has an unfinished {what}", "finish or abort it, or give a fresh clone")
+        branch = self._run("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
+        if not branch:
+            raise self._fault("has a detached head", f"git -C {self.shown} switch main")
+        if rows:
+            raise self._fault(
+                f"has local changes in {_some([row[3:] for row in rows])}",
+                f"commit or stash them: git -C {self.shown} stash",
+                "the change would be made without them, from the last commit",
+            )
+        commit = self.head()
+        ident = self._run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        if ident.returncode:
+            raise self._fault(
+                "has no name and address to commit as",
+                f"git -C {self.shown} config user.name NAME; git -C {self.shown} config user.email ADDRESS",
+            )
+        return branch, commit
+
+    def read(self, commit: str, wanted: Collection[str]) -> tuple[dict[str, bytes], frozenset[str]]:
+        """Contents of those of the wanted files that the commit has, byte for byte; and the paths of all its files."""
+        listed = self._entries(commit)
+        contents = {}
+        for path in wanted:
+            if path in listed and listed[path][0] in ("100644", "100755"):
+                contents[path] = self._bytes("cat-file", "blob", listed[path][1])
+        return contents, frozenset(listed)
+
+    def branch_commit(self, branch: str) -> str | None:
+        found = self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+        return found.stdout.strip() or None
+
+    def write(self, parent: str, branch: str, files: Mapping[str, bytes], message: str) -> tuple[str, bool]:
+        """(commit, whether it is new) of a branch that holds exactly this change.
+
+        A branch of that name that holds the same change on the same parent is left as it is; raises DeployRepoError
+        for any other.
+        """
+        tree = self._tree(parent, files)
+        there = self.branch_commit(branch)
+        if there is not None:
+            if self._run("rev-parse", f"{there}^{{tree}}", f"{there}^").stdout.split() == [tree, parent]:
+                return there, False
+            raise self._fault(
+                f"has a branch {branch} already, with something else on it ({there[:10]})",
+                f"git -C {self.shown} branch -D {branch}   (throws that branch away)",
+            )
+        commit = self._git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode()).strip()
+        self._git("update-ref", "-m", "binderbox", f"refs/heads/{branch}", commit, "0" * len(commit))
+        return commit, True
+
+    def origin(self) -> str:
+        return self._run("config", "--get", "remote.origin.url").stdout.strip()
+
+    def _tree(self, parent: str, files: Mapping[str, bytes]) -> str:
+        listed = self._entries(parent)
+        with tempfile.TemporaryDirectory(prefix="binderbox-index-") as scratch:
+            index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
+            self._git("read-tree", parent, more=index)
+            for path, content in files.items():
+                blob = self._git("hash-object", "-w", "--stdin", "--no-filters", stdin=content).strip()
+                mode = listed[path][0] if path in listed else "100644"
+                self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", more=index)
+            return self._git("write-tree", "--missing-ok", more=index).strip()
+
+    def _entries(self, commit: str) -> dict[str, tuple[str, str]]:
+        """path -> (mode, object) of every file of a commit."""
+        rows = self._git("ls-tree", "-r", "-z", commit).split("\0")
+        split = (row.partition("\t") for row in rows if row)
+        return {path: (head.split()[0], head.split()[2]) for head, _, path in split}
+
+    def _git(self, *args: str, what: str = "", stdin: bytes = b"", more: Mapping[str, str] | None = None) -> str:
+        done = run(["-C", str(self.path), *args], stdin=stdin, more=more)
+        if done.returncode:
+            why = done.stderr.decode(errors="replace").strip().splitlines()
+            raise self._fault(
+                f"is {what}" if what else f"refused `git {args[0]}`", f"git -C {self.shown} status", "\n".join(why[-5:])
+            )
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    def _bytes(self, *args: str) -> bytes:
+        done = run(["-C", str(self.path), *args])
+        if done.returncode:
+            raise self._fault(
+                "lacks the contents of a file", f"git -C {self.shown} fetch", done.stderr.decode(errors="replace")
+            )
+        return done.stdout
+
+    def _run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        done = run(["-C", str(self.path), *args])
+        texts = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+
+    def _fault(self, what: str, remedy: str, cause: str = "") -> DeployRepoError:
+        return DeployRepoError(f"{self.shown} {what}; nothing was written", cause=cause, remedy=remedy)
+
+
+@contextmanager
+def opened(source: str, checkout: Path | None = None) -> Iterator[Checkout]:
+    """The checkout at a PATH, or a shallow clone of a URL in `checkout` (default ./mybinder.org-deploy).
+
+    A clone is there only after the block has ended well; one from before is used as it stands.
+    """
+    if not is_url(source):
+        yield _at(Path(source))
+        return
+    target = checkout or Path(DEFAULT_DIR)
+    if target.exists():
+        there = _at(target)
+        if there.origin() != source:
+            raise DeployRepoError(
+                f"{target} is there already and no clone of {source}; nothing was written",
+                remedy="name another directory with --checkout",
+            )
+        yield there
+        return
+    with cloned(source, target.absolute().parent) as path:
+        yield Checkout(path, target)
+        path.rename(target)
+
+
+@contextmanager
+def looked_at(source: str) -> Iterator[Checkout]:
+    """The same for reading alone: a clone of a URL is gone afterwards."""
+    if not is_url(source):
+        yield _at(Path(source))
+        return
+    with cloned(source, Path(tempfile.gettempdir())) as path:
+        yield Checkout(path, Path(source))
+
+
+@contextmanager
+def cloned(url: str, parent: Path) -> Iterator[Path]:
+    """A shallow clone in a new directory below `parent`, taken away at the end unless it was moved."""
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=".binderbox-clone-", dir=parent))
+    except OSError as error:
+        raise DeployRepoError(f"no clone can be made in {parent}: {error.strerror}; nothing was written") from error
+    try:
+        path = scratch / DEFAULT_DIR
+        done = run(["clone", "--quiet", "--depth", "1", "--no-tags", "--", url, str(path)], timeout_s=CLONE_S)
+        if done.returncode:
+            raise DeployRepoError(
+                f"{url} cannot be cloned; nothing was written",
+                cause=done.stderr.decode(errors="replace").strip()[-2000:],
+                remedy="clone it yourself, and give the directory with --deploy-repo",
+            )
+        yield path
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def is_url(source: str) -> bool:
+    """`https://...`, `ssh://...`, `file://...` or `user@host:path`; everything else is a directory."""
+    return re.match(r"[a-z+]+://|[\w.-]+@[\w.-]+:", source) is not None
+
+
+def run(
+    args: Sequence[str], *, stdin: bytes = b"", more: Mapping[str, str] | None = None, timeout_s: float = COMMAND_S
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git, without asking anybody anything and without the caller's own git variables."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in KEPT}
+    fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        return subprocess.run(
+            ["git", *args], input=stdin, env=given | fixed | (more or {}), capture_output=True, timeout=timeout_s
+        )
+    except FileNotFoundError as error:
+        raise DeployRepoError("git is not installed here; nothing was written", remedy="install git") from error
+    except subprocess.TimeoutExpired as error:
+        raise DeployRepoError(
+            f"`git {args[0]}` did not end within {timeout_s:.0f} s; nothing was written"
+        ) from error
+
+
+KEPT = {
+    *(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE")),
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+}
+
+
+def _at(path: Path) -> Checkout:
+    if not path.is_dir():
+        raise DeployRepoError(
+            f"{path} is no directory; nothing was written",
+            remedy="give a checkout of mybinder.org-deploy, or its address, with --deploy-repo",
+        )
+    done = run(["-C", str(path), "rev-parse", "--show-toplevel"])
+    top = done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+    if done.returncode or not top:
+        raise DeployRepoError(
+            f"{path} is no git checkout; nothing was written",
+            cause=done.stderr.decode(errors="replace").strip(),
+            remedy="git clone https://github.com/jupyterhub/mybinder.org-deploy",
+        )
+    return Checkout(Path(top), path)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
