@@ -66,7 +66,9 @@ def _list(document: Document) -> tuple[list[str], tuple[int, int], str]:
     links = re.findall(LINK, words)
     comma = "" if len(links) > 2 and f", and {links[-1]}" not in words else ","
     if _join(links, comma) != words:
-        raise NoPlace(f"{document.path}:{document.line(found[0])}: the list of thanks is joined in an unknown way")
+        raise NoPlace(
+            f"{document.path}:{document.line(found[0])}: the list of thanks is joined in an unknown way"
+        )
     return links, lists[0].span(), comma
 
 

@@ -46,10 +46,10 @@ def render_diff(tree: DeployTree, change: Change) -> str:
     """The change as `git diff` would show it, three lines around each hunk; "" when nothing differs."""
     parts = []
     for path, content in change.files.items():
-        sides = (tree.files[path].decode(), content.decode())
+        old, new = (LINE.findall(side.decode()) for side in (tree.files[path], content))
         rows = [
             row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n"
-            for row in unified_diff(*(LINE.findall(side) for side in sides), f"a/{path}", f"b/{path}")
+            for row in unified_diff(old, new, f"a/{path}", f"b/{path}")
         ]
         parts.append("".join(rows))
     return "".join(parts)

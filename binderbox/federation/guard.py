@@ -45,7 +45,9 @@ def guard(path: str, before: str, after: str, intent: Intent) -> None:
     wanted = _with(old, intent.keys, intent.value)
     view: Callable[[Any], Any] = (lambda data: _inner(path, data, intent.keys)) if intent.inner else _same
     if view(found) != view(wanted):
-        raise _refused(path, f"the file would say something else than intended at or outside {'.'.join(intent.keys)}")
+        raise _refused(
+            path, f"the file would say something else than intended at or outside {'.'.join(intent.keys)}"
+        )
     if intent.removed is None:
         _only_this(path, gone, intent.keys[-1], _at(old, intent.keys))
 
@@ -73,7 +75,9 @@ def _breaks(text: str) -> set[str]:
 
 
 def _only_this(path: str, gone: list[str], key: str, value: Any) -> None:
-    alone = ["\n".join(gone) + end for end in ("\n", "")]  # a text may end with the file, without a last newline
+    alone = [
+        "\n".join(gone) + end for end in ("\n", "")
+    ]  # a text may end with the file, without a last newline
     if all(load(path, text) != {key: value} for text in alone):
         raise _refused(path, f"the lines of {key} cannot be told from their neighbours")
 

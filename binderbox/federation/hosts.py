@@ -39,7 +39,7 @@ def add(document: Document, host: HostEntry, remark: str) -> str:
         rows = [f"{OWN}{remark}", f"{host.name}:", *(f"{gap}{field}" for field in fields)]
         after = append_entry(document, mapping, rows)
         indent = " " * int(mapping.value[-1][0].start_mark.column)
-        added, removed = [indent + row for row in rows], []
+        added, removed = [indent + row for row in rows], list[str]()
     else:
         after, removed, added = _add_in_braces(document, mapping, f"{host.name}: {{{', '.join(fields)}}}")
     intent = Intent((SECTION, "hosts", host.name), entry_of(host), tuple(removed), tuple(added))
@@ -67,7 +67,11 @@ def set_weight(document: Document, name: str, weight: int) -> str:
     """The text with one line changed; one line more where the member had no weight at all."""
     mapping = members(document)
     pair = document.entry(mapping, name)
-    if pair is None or not isinstance(pair[1], yaml.MappingNode) or pair[1].start_mark.index < pair[0].end_mark.index:
+    if (
+        pair is None
+        or not isinstance(pair[1], yaml.MappingNode)
+        or pair[1].start_mark.index < pair[0].end_mark.index
+    ):
         raise inherited(document, mapping, name)
     own, keys = document.entry(pair[1], "weight"), (SECTION, "hosts", name, "weight")
     if own is None and not is_block(pair[1]):
@@ -90,8 +94,8 @@ def members(document: Document) -> yaml.MappingNode:
     """The mapping of members; raises DeployRepoError with the line where it is something else."""
     found = document.find(SECTION, "hosts")
     if found is None or not isinstance(found[1], yaml.MappingNode) or not found[1].value:
-        where = document.find(SECTION)
-        line = document.line(found[0] if found else where[0]) if found or where else 1
+        nearest = found or document.find(SECTION)
+        line = document.line(nearest[0]) if nearest else 1
         raise DeployRepoError(
             f"{CONFIG}:{line}: no members in {SECTION}.hosts; nothing was written",
             cause="the layout of this repository is not the one that is known",
@@ -107,13 +111,17 @@ def inherited(document: Document, mapping: yaml.MappingNode, name: str) -> Deplo
     )
 
 
-def _add_in_braces(document: Document, mapping: yaml.MappingNode, entry: str) -> tuple[str, list[str], list[str]]:
+def _add_in_braces(
+    document: Document, mapping: yaml.MappingNode, entry: str
+) -> tuple[str, list[str], list[str]]:
     at = mapping.value[-1][1].end_mark.index
     after = f"{document.text[:at]}, {entry}{document.text[at:]}"
     return after, _lines(document.text, at, at), _lines(after, at, at + len(entry))
 
 
-def _cut_in_braces(document: Document, mapping: yaml.MappingNode, pair: Pair) -> tuple[str, list[str], list[str]]:
+def _cut_in_braces(
+    document: Document, mapping: yaml.MappingNode, pair: Pair
+) -> tuple[str, list[str], list[str]]:
     place = next(i for i, (key, _) in enumerate(mapping.value) if key is pair[0])
     start, end = pair[0].start_mark.index, pair[1].end_mark.index
     if place:
@@ -121,7 +129,9 @@ def _cut_in_braces(document: Document, mapping: yaml.MappingNode, pair: Pair) ->
     elif len(mapping.value) > 1:
         end = mapping.value[1][0].start_mark.index
     if "#" in document.text[start:end]:
-        raise document.fault(pair[0], f"a comment stands between {pair[0].value} and its neighbour", "take it out by hand")
+        raise document.fault(
+            pair[0], f"a comment stands between {pair[0].value} and its neighbour", "take it out by hand"
+        )
     after = document.text[:start] + document.text[end:]
     return after, *changed_lines(document.text, after)
 

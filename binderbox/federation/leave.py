@@ -6,12 +6,20 @@ import re
 
 import yaml
 
-from binderbox.errors import DeployRepoError, RuleBroken
+from binderbox.errors import DeployRepoError
 from binderbox.federation import banner, hosts, memberlist, scrape
 from binderbox.federation.change import Change, Step, changed
 from binderbox.federation.scrape import NoPlace
-from binderbox.federation.tree import CONFIG, DOCS, SECTION, VALUES, DeployTree, held_to_rules, redirector_config
-from binderbox.federation.weight import known
+from binderbox.federation.tree import (
+    CONFIG,
+    DOCS,
+    SECTION,
+    VALUES,
+    DeployTree,
+    held_to_rules,
+    redirector_config,
+)
+from binderbox.federation.weight import known, refuse_prime
 from binderbox.federation.yamllines import comment_above
 from binderbox.federation.yamltext import Document, line_start, read
 
@@ -30,11 +38,7 @@ def leave(tree: DeployTree, name: str, sponsor_url: str = "") -> Change:
         member = known(config, name)
         url = member.url
     if member is not None and member.prime:
-        raise RuleBroken(
-            f"{name} is the prime; without it the redirector finds no prime and ends, and all of mybinder.org "
-            "with it; nothing was written",
-            remedy="make another member the prime first, in a change of its own",
-        )
+        refuse_prime(name, leaving=True)
     prod = tree.document(CONFIG)
     link = sponsor_url or _link(prod, name)
     after, stays = hosts.remove(prod, name)
@@ -70,7 +74,9 @@ def _target(document: Document, url: str) -> tuple[str, Step]:
         return document.text, Step("monitoring target", False, f"by hand: {why}")
     found = document.find(*scrape.KEYS)
     rest = read(CONFIG, after.encode()).find(*scrape.KEYS)
-    elsewhere = rest is not None and isinstance(rest[1], yaml.ScalarNode) and target and target in rest[1].value
+    elsewhere = (
+        rest is not None and isinstance(rest[1], yaml.ScalarNode) and target and target in rest[1].value
+    )
     if found is not None and elsewhere:
         return after, Step("monitoring target", False, f"by hand: {target} stands in another job of {CONFIG}")
     return after, Step("monitoring target", True, CONFIG if after != document.text else "there was none")
@@ -91,7 +97,9 @@ def _page(tree: DeployTree, name: str) -> tuple[dict[str, str], Step]:
 def _thanks(tree: DeployTree, link: str) -> tuple[dict[str, str], Step]:
     what = f"thanks in the banner ({VALUES})"
     if not link:
-        return {}, Step(what, False, "see whether its sponsor is thanked: run it again with --sponsor-url URL")
+        return {}, Step(
+            what, False, "see whether its sponsor is thanked: run it again with --sponsor-url URL"
+        )
     document = tree.document(VALUES)
     try:
         after = banner.remove(document, link)
@@ -105,14 +113,19 @@ def _deployed(tree: DeployTree, name: str) -> list[Step]:
     own = sorted(
         path
         for path in tree.names
-        if path.startswith(("config/", "secrets/", "terraform/")) and re.search(rf"(^|/){re.escape(name)}[.-]", path)
+        if path.startswith(("config/", "secrets/", "terraform/"))
+        and re.search(rf"(^|/){re.escape(name)}[.-]", path)
     )
     if not own:
         return []
     lists = "deploy.py and the matrices of .github/workflows/cd.yml, test-helm-template.yaml and prune-harbor.yaml"
-    return [Step("its deployment from this repository", False, f"by hand: {', '.join(own)}; its name in {lists}")]
+    return [
+        Step("its deployment from this repository", False, f"by hand: {', '.join(own)}; its name in {lists}")
+    ]
 
 
 def _body(name: str, url: str) -> str:
     where = f" ({url})" if url else ""
-    return f"{name}{where} gets no launches from mybinder.org any more. Sessions that run on it are not touched."
+    return (
+        f"{name}{where} gets no launches from mybinder.org any more. Sessions that run on it are not touched."
+    )

@@ -71,7 +71,9 @@ def remove(text: str, name: str) -> str:
     gone = [words]
     if len(items) == 1:
         before = [row for row in lines_from(text, 0) if row[1] <= start]
-        for head in range(2):  # the blank line before the heading is not there in a page that held nothing else
+        for head in range(
+            2
+        ):  # the blank line before the heading is not there in a page that held nothing else
             wanted = HEAD[head:]
             if tuple(row[2] for row in before[-len(wanted) :]) == wanted:
                 start, gone = before[-len(wanted)][0], [*wanted, words]

@@ -7,7 +7,7 @@ member's own address. All registered members are targets of one job.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -21,7 +21,6 @@ from binderbox.federation.yamltext import (
     insert_lines,
     is_block,
     line_end,
-    line_start,
     lines_from,
     read,
     scalar_pairs,
@@ -101,9 +100,7 @@ def _add_value(document: Document, target: str) -> str:
     after = append_entry(document, found[1], rows)
     indent = " " * int(found[1].value[-1][0].start_mark.column)
     added = tuple(f"{indent}{row}" for row in rows)
-    return _guarded(
-        document, after, Intent(KEYS, "\n".join(_job(target, 2)), (), added, inner=True)
-    )
+    return _guarded(document, after, Intent(KEYS, "\n".join(_job(target, 2)), (), added, inner=True))
 
 
 def _job(target: str, step: int) -> list[str]:
@@ -121,11 +118,20 @@ def _jobs(document: Document, found: Pair) -> tuple[list[Any], Job | None]:
     """What the value says, and our job in it. Raises NoPlace for what is no list of jobs in a `|` block."""
     value = found[1]
     where = f"{document.path}:{document.line(found[0])}"
-    if not isinstance(value, yaml.ScalarNode) or value.style != "|" or value.start_mark.index < found[0].end_mark.index:
+    if (
+        not isinstance(value, yaml.ScalarNode)
+        or value.style != "|"
+        or value.start_mark.index < found[0].end_mark.index
+    ):
         raise NoPlace(f"{where}: {'.'.join(KEYS)} is no `|` block")
     inner = read(where, value.value.encode())
     jobs = inner.data()
-    if not (isinstance(jobs, list) and jobs and all(isinstance(one, dict) for one in jobs) and is_block(inner.root)):
+    if not (
+        isinstance(jobs, list)
+        and jobs
+        and all(isinstance(one, dict) for one in jobs)
+        and is_block(inner.root)
+    ):
         raise NoPlace(f"{where}: {'.'.join(KEYS)} is no list of jobs")
     assert isinstance(inner.root, yaml.SequenceNode)
     ours = [i for i, one in enumerate(jobs) if one.get("job_name") == JOB]
@@ -136,11 +142,9 @@ def _jobs(document: Document, found: Pair) -> tuple[list[Any], Job | None]:
 
 def _our_job(inner: Document, root: yaml.SequenceNode, place: int, where: str) -> Job:
     node = root.value[place]
-    configs = next((value for key, value in scalar_pairs(node) if key.value == "static_configs"), None)
-    first = configs.value[0] if is_block(configs) else None
-    pairs = scalar_pairs(first) if isinstance(first, yaml.MappingNode) else iter(())
-    targets = next((value for key, value in pairs if key.value == "targets"), None)
-    if targets is None or not is_block(targets) or len(configs.value) != 1:
+    configs = _list_at(node, "static_configs")
+    targets = _list_at(configs.value[0], "targets") if configs is not None else None
+    if configs is None or targets is None or len(configs.value) != 1:
         raise NoPlace(f"{where}: the job {JOB} has no targets one a line")
     lines = list(lines_from(inner.text, 0))
     start = node.start_mark.line
@@ -150,6 +154,13 @@ def _our_job(inner: Document, root: yaml.SequenceNode, place: int, where: str) -
     rows = {one.value: one.start_mark.line for one in targets.value}
     dash = lines[next(iter(rows.values()))][2]
     return Job(start, end - start, rows, len(dash) - len(dash.lstrip()), len(root.value) == 1)
+
+
+def _list_at(node: yaml.Node, key: str) -> yaml.SequenceNode | None:
+    """The list behind a key, if it is written in lines."""
+    pairs = scalar_pairs(node) if isinstance(node, yaml.MappingNode) else iter(())
+    found = next((value for name, value in pairs if name.value == key), None)
+    return found if isinstance(found, yaml.SequenceNode) and is_block(found) else None
 
 
 def _outer_rows(document: Document, found: Pair) -> list[tuple[int, int, str]]:
@@ -170,7 +181,9 @@ def _inner_indent(document: Document, found: Pair) -> str:
 
 def _with_targets(jobs: list[Any], targets: list[str]) -> list[Any]:
     return [
-        {**one, "static_configs": [{**one["static_configs"][0], "targets": targets}]} if one.get("job_name") == JOB else one
+        {**one, "static_configs": [{**one["static_configs"][0], "targets": targets}]}
+        if one.get("job_name") == JOB
+        else one
         for one in jobs
     ]
 

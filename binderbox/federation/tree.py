@@ -61,7 +61,9 @@ def redirector_config(tree: DeployTree) -> RedirectorConfig:
     try:
         config = make_config(overlay(chart, own))
     except ValueError as error:
-        faults = [f"{CONFIG}:{_line(document, fault)}: {SECTION}.{fault}" for fault in str(error).splitlines()]
+        faults = [
+            f"{CONFIG}:{_line(document, fault)}: {SECTION}.{fault}" for fault in str(error).splitlines()
+        ]
         raise DeployRepoError(
             "\n".join([*faults, "nothing was written"]), remedy=f"correct {CONFIG} and run it again"
         ) from error

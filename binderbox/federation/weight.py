@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from binderbox.errors import DeployRepoError, RuleBroken
 from binderbox.federation import hosts
 from binderbox.federation.change import Change, changed, checked_weight
 from binderbox.federation.config import HostEntry, RedirectorConfig
-from binderbox.federation.tree import CONFIG, DeployTree, held_to_rules, redirector_config
+from binderbox.federation.tree import CONFIG, SECTION, DeployTree, held_to_rules, redirector_config
+from binderbox.federation.yamltext import Document
 
 
 def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Change:
@@ -18,17 +21,30 @@ def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Chan
     config = redirector_config(tree)
     member = known(config, name)
     if wanted == 0 and member.prime:
-        raise RuleBroken(
-            f"{name} is the prime; with weight 0 the redirector drops it, finds no prime and ends, and all of "
-            "mybinder.org with it; nothing was written",
-            cause="this happened on 2025-08-26 (mybinder.org-deploy 5efc4a80)",
-            remedy=f"make another member the prime first, or take load off it: binderbox federation weight {name} 1",
-        )
+        refuse_prime(name, leaving=False)
     text = tree.document(CONFIG)
-    after = text.text if member.weight == wanted and _written(text, name) else hosts.set_weight(text, name, wanted)
+    after = (
+        text.text
+        if member.weight == wanted and _written(text, name)
+        else hosts.set_weight(text, name, wanted)
+    )
     files = changed(tree, {CONFIG: after})
     held_to_rules(tree.with_files(files))
-    return Change(files, f"Weight of {name} from {member.weight:g} to {wanted}", _body(config, member, wanted, why))
+    return Change(
+        files, f"Weight of {name} from {member.weight:g} to {wanted}", _body(config, member, wanted, why)
+    )
+
+
+def refuse_prime(name: str, *, leaving: bool) -> NoReturn:
+    """Raises RuleBroken: the redirector ends when it finds no prime."""
+    how = "without it the redirector" if leaving else "with weight 0 the redirector drops it,"
+    rest = "" if leaving else f", or take load off it: binderbox federation weight {name} 1"
+    raise RuleBroken(
+        f"{name} is the prime; {how} finds no prime and ends, and all of mybinder.org with it; "
+        "nothing was written",
+        cause="with weight 0 on the prime this happened on 2025-08-26 (mybinder.org-deploy 5efc4a80)",
+        remedy=f"make another member the prime first, in a change of its own{rest}",
+    )
 
 
 def known(config: RedirectorConfig, name: str) -> HostEntry:
@@ -43,8 +59,8 @@ def known(config: RedirectorConfig, name: str) -> HostEntry:
     return found
 
 
-def _written(document: hosts.Document, name: str) -> bool:
-    return document.find("federationRedirect", "hosts", name, "weight") is not None
+def _written(document: Document, name: str) -> bool:
+    return document.find(SECTION, "hosts", name, "weight") is not None
 
 
 def _body(config: RedirectorConfig, member: HostEntry, wanted: int, why: str) -> str:

@@ -23,7 +23,9 @@ def column(document: Document, node: yaml.Node) -> int:
     start = line_start(document.text, node.start_mark.index)
     before = document.text[start : node.start_mark.index].lstrip("\ufeff")
     if before.strip(" "):
-        raise document.fault(node, f"{before.strip()!r} stands before it on its line; it needs a line of its own")
+        raise document.fault(
+            node, f"{before.strip()!r} stands before it on its line; it needs a line of its own"
+        )
     return len(before)
 
 
@@ -32,7 +34,9 @@ def entry_span(document: Document, pair: Pair) -> tuple[int, int]:
     key, _ = pair
     indent = column(document, key)
     end = content_end(document, pair)
-    if document.text[end - 1] not in "\r\n":  # a block scalar that keeps its blank lines ends with their last one
+    if (
+        document.text[end - 1] not in "\r\n"
+    ):  # a block scalar that keeps its blank lines ends with their last one
         end = line_end(document.text, end)
     return line_start(document.text, key.start_mark.index), _past_comments(document.text, end, indent + 1)
 

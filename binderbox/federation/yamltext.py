@@ -179,4 +179,6 @@ def _no_yaml(path: str, error: yaml.YAMLError) -> DeployRepoError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     why = getattr(error, "problem", None) or getattr(error, "context", None) or str(error).splitlines()[0]
     line = mark.line + 1 if mark else 1
-    return DeployRepoError(f"{path}:{line}: not YAML: {why}; nothing was written", remedy=f"correct {path}:{line}")
+    return DeployRepoError(
+        f"{path}:{line}: not YAML: {why}; nothing was written", remedy=f"correct {path}:{line}"
+    )

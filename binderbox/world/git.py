@@ -124,12 +124,16 @@ class Checkout:
         split = (row.partition("\t") for row in rows if row)
         return {path: (head.split()[0], head.split()[2]) for head, _, path in split}
 
-    def _git(self, *args: str, what: str = "", stdin: bytes = b"", more: Mapping[str, str] | None = None) -> str:
+    def _git(
+        self, *args: str, what: str = "", stdin: bytes = b"", more: Mapping[str, str] | None = None
+    ) -> str:
         done = run(["-C", str(self.path), *args], stdin=stdin, more=more)
         if done.returncode:
             why = done.stderr.decode(errors="replace").strip().splitlines()
             raise self._fault(
-                f"is {what}" if what else f"refused `git {args[0]}`", f"git -C {self.shown} status", "\n".join(why[-5:])
+                f"is {what}" if what else f"refused `git {args[0]}`",
+                f"git -C {self.shown} status",
+                "\n".join(why[-5:]),
             )
         return done.stdout.decode("utf-8", "surrogateescape")
 
@@ -137,7 +141,9 @@ class Checkout:
         done = run(["-C", str(self.path), *args])
         if done.returncode:
             raise self._fault(
-                "lacks the contents of a file", f"git -C {self.shown} fetch", done.stderr.decode(errors="replace")
+                "lacks the contents of a file",
+                f"git -C {self.shown} fetch",
+                done.stderr.decode(errors="replace"),
             )
         return done.stdout
 
@@ -190,7 +196,9 @@ def cloned(url: str, parent: Path) -> Iterator[Path]:
     try:
         scratch = Path(tempfile.mkdtemp(prefix=".binderbox-clone-", dir=parent))
     except OSError as error:
-        raise DeployRepoError(f"no clone can be made in {parent}: {error.strerror}; nothing was written") from error
+        raise DeployRepoError(
+            f"no clone can be made in {parent}: {error.strerror}; nothing was written"
+        ) from error
     try:
         path = scratch / DEFAULT_DIR
         done = run(["clone", "--quiet", "--depth", "1", "--no-tags", "--", url, str(path)], timeout_s=CLONE_S)
@@ -211,17 +219,27 @@ def is_url(source: str) -> bool:
 
 
 def run(
-    args: Sequence[str], *, stdin: bytes = b"", more: Mapping[str, str] | None = None, timeout_s: float = COMMAND_S
+    args: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    more: Mapping[str, str] | None = None,
+    timeout_s: float = COMMAND_S,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git, without asking anybody anything and without the caller's own git variables."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in KEPT}
     fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     try:
         return subprocess.run(
-            ["git", *args], input=stdin, env=given | fixed | (more or {}), capture_output=True, timeout=timeout_s
+            ["git", *args],
+            input=stdin,
+            env={**given, **fixed, **(more or {})},
+            capture_output=True,
+            timeout=timeout_s,
         )
     except FileNotFoundError as error:
-        raise DeployRepoError("git is not installed here; nothing was written", remedy="install git") from error
+        raise DeployRepoError(
+            "git is not installed here; nothing was written", remedy="install git"
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise DeployRepoError(
             f"`git {args[0]}` did not end within {timeout_s:.0f} s; nothing was written"
