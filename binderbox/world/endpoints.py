@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
 import httpx
@@ -87,13 +87,14 @@ def _asked(client: httpx.Client, ask: Ask, way: Way, started: float) -> Reply:
     url = ask.url
     for _ in range(MOST_REDIRECTS + 1):
         response = client.send(_request(client, url, ask, way), stream=True)
+        days_left = _days_left(response)  # before the body: at its end the connection may be gone
         try:
             location = response.headers.get("location", "")
             if response.status_code not in REDIRECTS:
-                return _read(response, ask, started)
+                return replace(_read(response, ask, started), days_left=days_left)
             joined = urljoin(url, location)
             if why := next_place(url, location, joined):
-                return _reply(response, ask, started, error=why)
+                return _reply(response, ask, started, error=why, days_left=days_left)
             url = joined
         finally:
             response.close()
@@ -132,6 +133,7 @@ def _reply(
     text: str = "",
     body: object = None,
     error: str = "",
+    days_left: float | None = None,
 ) -> Reply:
     return Reply(
         url=ask.url,
@@ -141,7 +143,7 @@ def _reply(
         body=body,
         error=error,
         seconds=time.monotonic() - started,
-        days_left=_days_left(response),
+        days_left=days_left,
     )
 
 
