@@ -19,7 +19,7 @@ from binderbox.world import endpoints
 from binderbox.world.endpoints import PUBLIC, Way
 
 MYBINDER = "https://mybinder.org"
-REDIRECTOR_S = 10.0  # it asks the prime for some of it
+REDIRECTOR_S = 5.0  # as long as it gives its members itself
 
 
 @dataclass(frozen=True)
@@ -50,41 +50,62 @@ def observe(config: RedirectorConfig, way: Way = PUBLIC) -> dict[str, Observed]:
 
 
 def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:
-    """The members with what they answer.
+    """The members with what they answer. The redirector's list comes first only where there is no other.
 
     Raises EndpointFailed when the redirector gives no list and there is no deployment repository to take it from.
     """
-    paths = (("active_hosts", "json"), ("metrics", "text"), ("versions", "json"))
-    url = asked.url.rstrip("/")
-    questions = [Ask(f"{url}/{path}", REDIRECTOR_S, wants) for path, wants in paths]  # type: ignore[arg-type]
-    if asked.deploy is not None:
-        # the members are known, so that they and the redirector can be asked at the same time
-        timeout_s = asked.deploy.check.timeout_s
-        questions += [
-            Ask(one, timeout_s) for host in asked.deploy.hosts for one in (host.versions, host.health)
-        ]
-    hosts, metrics, prime, *rest = endpoints.ask_all(questions, way)
-    listed, notes = _listed(hosts, asked)
-    out = None if listed is None or metrics.fault else parse_out(metrics.text, frozenset(names_of(listed)))
+    url, notes = asked.url.rstrip("/"), tuple[str, ...]()
+    question = Ask(f"{url}/active_hosts", REDIRECTOR_S)
+    also = [Ask(f"{url}/metrics", REDIRECTOR_S, "text"), Ask(f"{url}/versions", REDIRECTOR_S)]
     if asked.deploy is None:
-        assert listed is not None
-        config, observed = listed, observe(listed, way)
-        notes = (
-            *notes,
-            *(
-                [f"{url}/metrics: {metrics.fault}; members that are out are not known"]
-                if metrics.fault
-                else []
-            ),
-        )
+        config = listed = _listed(*endpoints.ask_all([question], way))
+        metrics, prime, *answers = endpoints.ask_all([*also, *_of_members(config)], way)
+        if metrics.fault:
+            notes = (f"{metrics.url}: {metrics.fault}; members that are out are not known",)
     else:
-        config, answers = asked.deploy, iter(rest)
-        observed = {one.name: Observed(one.name, next(answers), next(answers)) for one in config.hosts}
-        notes = (*notes, *_undeployed(config, listed))
-    active = None if listed is None else frozenset(names_of(listed))
-    deployed = None if listed is None else {one.name: one.weight for one in listed.hosts}
-    source = asked.deploy_source if asked.deploy is not None else url
-    return Federation(source, config, observed, active, out, prime, deployed, notes)
+        config = asked.deploy
+        hosts, metrics, prime, *answers = endpoints.ask_all([question, *also, *_of_members(config)], way)
+        try:
+            listed = _listed(hosts)
+            notes = _undeployed(config, listed)
+        except EndpointFailed as error:
+            listed = None
+            notes = (f"{error.message}; who is in is by its rules alone",)
+    by_url = {one.url: one for one in answers}
+    observed = {
+        one.name: Observed(one.name, by_url[one.versions], by_url[one.health]) for one in config.hosts
+    }
+    active = None if listed is None else {one.name: one.weight for one in listed.hosts}
+    return Federation(
+        source=asked.deploy_source or url,
+        config=config,
+        observed=observed,
+        active=None if active is None else frozenset(active),
+        out=None if active is None or metrics.fault else parse_out(metrics.text, frozenset(active)),
+        prime=prime,
+        deployed=active,
+        notes=notes,
+    )
+
+
+def _of_members(config: RedirectorConfig) -> list[Ask]:
+    wanted = dict.fromkeys(url for one in config.hosts for url in (one.versions, one.health))
+    return [Ask(url, config.check.timeout_s) for url in wanted]
+
+
+def _listed(hosts: Reply) -> RedirectorConfig:
+    """What /active_hosts says. Raises EndpointFailed."""
+    fault = hosts.fault
+    if not fault:
+        try:
+            return parse_active_hosts(hosts.body)
+        except ValueError as error:
+            fault = str(error)
+    raise EndpointFailed(
+        f"the redirector gives no list of members: {hosts.url}: {fault}",
+        cause="needed: the JSON of its route /active_hosts",
+        remedy="name another with --federation URL, or a deployment repository with --deploy-repo PATH",
+    )
 
 
 def unknown_member(given: str, config: RedirectorConfig) -> UsageError:
@@ -96,29 +117,10 @@ def unknown_member(given: str, config: RedirectorConfig) -> UsageError:
     )
 
 
-def _listed(hosts: Reply, asked: Asked) -> tuple[RedirectorConfig | None, tuple[str, ...]]:
-    """What /active_hosts says; with a deployment repository it may say nothing."""
-    fault = hosts.fault
-    if not fault:
-        try:
-            return parse_active_hosts(hosts.body), ()
-        except ValueError as error:
-            fault = str(error)
-    if asked.deploy is not None:
-        return None, (
-            f"the redirector was not heard ({hosts.url}: {fault}): who is in is by its rules alone",
-        )
-    raise EndpointFailed(
-        f"the redirector gives no list of members: {hosts.url}: {fault}",
-        cause="needed: the JSON of its route /active_hosts",
-        remedy="name another with --federation URL, or a deployment repository with --deploy-repo PATH",
-    )
-
-
-def _undeployed(config: RedirectorConfig, listed: RedirectorConfig | None) -> tuple[str, ...]:
+def _undeployed(config: RedirectorConfig, listed: RedirectorConfig) -> tuple[str, ...]:
     """Where the redirector uses something else than the repository says."""
     told = []
-    for one in listed.hosts if listed else ():
+    for one in listed.hosts:
         mine = config.host(one.name)
         if mine is None:
             told.append(f"the redirector has {one.name}, the repository does not")

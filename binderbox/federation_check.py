@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from binderbox import checks
-from binderbox.checks.core import run_checks
 from binderbox.checks.federation import judge
-from binderbox.errors import BinderboxError, ConfigError, ConnectError, UsageError
+from binderbox.errors import ConfigError, ConnectError, UsageError
 from binderbox.federation.config import HostEntry, RedirectorConfig
 from binderbox.federation.look import (
     NO_SUCH_REF,
@@ -21,19 +19,16 @@ from binderbox.federation.look import (
     make_entry,
     twins_of,
 )
+from binderbox.federation.observed import Observed
 from binderbox.federation.rules import judge_member
 from binderbox.federation.status import Federation, reference_of
 from binderbox.federation_asked import Asked, ask_federation, unknown_member
 from binderbox.launch import build_path
 from binderbox.progress import Progress
-from binderbox.prove import prove
-from binderbox.results import CheckResult, Connection, Sources
-from binderbox.session import look, opened, planned, visiting
+from binderbox.results import Connection
 from binderbox.world import endpoints, visitor
 from binderbox.world.endpoints import PUBLIC, Way
-from binderbox.world.web import address_for
 
-PROOFS = ("BBX-L04", "BBX-L05")
 LAUNCH_AT_MOST_S = 900.0  # the repository of the check builds in a minute or two
 
 
@@ -70,9 +65,11 @@ def check_member(
     target = find_target(given, found.config, connection, way)
     progress.phase_done("Ask the federation", 0, 0, len(found.observed))
     entry = target.entry
-    observed = endpoints.observe([entry], found.config.check.timeout_s, target.way)[entry.name]
+    public = observed = _observe(entry, found.config, Way(target.way.addresses, way.ca_pem))
+    if target.way.ca_pem != way.ca_pem:
+        observed = _observe(entry, found.config, target.way)
     reference = reference_of(found)
-    standing = judge_member(entry, observed.seen, reference, found.config)
+    standing = judge_member(entry, public.seen, reference, found.config)
     seen = MemberLook(
         entry=entry,
         config=found.config,
@@ -82,6 +79,9 @@ def check_member(
         reference=reference,
         reference_error=_why_no_reference(found),
         twins=twins_of(found.config, entry),
+        certificate=next(
+            (one.error for one in (public.health, public.versions) if "certificate" in one.error), ""
+        ),
     )
     if observed.health.status or observed.versions.status:
         progress.phase_started("Launch on the member" if launch else "Knock at the member")
@@ -99,8 +99,14 @@ def check_member(
             "Launch on the member" if launch else "Knock at the member", build.ready_s or 0, 0, 1
         )
     if target.connection is not None and launch:
-        seen = replace(seen, firewall=_firewall(target.connection, progress))
+        from binderbox.federation_host import firewall_of
+
+        seen = replace(seen, firewall=firewall_of(target.connection, progress))
     return MemberCheck(given, entry.name, entry.url, standing, judge(seen))
+
+
+def _observe(entry: HostEntry, config: RedirectorConfig, way: Way) -> Observed:
+    return endpoints.observe([entry], config.check.timeout_s, way)[entry.name]
 
 
 def find_target(
@@ -119,8 +125,12 @@ def find_target(
         return _known(given, made, config, way)
     if connection is None:
         raise unknown_member(given, config)
+    from binderbox.federation_host import (
+        member_of,  # ssh and all that is a second of imports, for this case alone
+    )
+
     try:
-        return _of_host(given, config, connection, way)
+        entry, own_way = member_of(connection, way)
     except ConnectError as error:
         unknown = unknown_member(given, config)
         raise UsageError(
@@ -128,32 +138,7 @@ def find_target(
             cause=f"{unknown.cause}\n{error.message}",
             remedy=unknown.remedy,
         ) from error
-
-
-def _of_host(given: str, config: RedirectorConfig, connection: Connection, way: Way) -> Target:
-    with opened(connection) as host:
-        probe = look(host, Sources())
-        domain, address = probe.member.domain, probe.facts.address
-        there = address_for(domain, address)
-        names = (domain, probe.member.hub_domain)
-        own = Way(
-            {**way.addresses, **(dict.fromkeys(names, there) if there else {})}, probe.ca_pem() or way.ca_pem
-        )
-        target = _known(given, make_entry(domain, probe.member.binder_url), config, own)
-    return replace(target, connection=connection)
-
-
-def _firewall(connection: Connection, progress: Progress) -> tuple[CheckResult, ...]:
-    """The proof of an install once more: what a build step and a kernel can reach on that host."""
-    with opened(connection) as host:
-        probe, decided = planned(look(host, Sources()), Sources())
-        with visiting(host, probe, progress) as there:
-            try:
-                proof = prove(there, decided.sample_base)
-            except BinderboxError as error:
-                return (CheckResult("BBX-L04", "launch", "", "fail", error.message, "a proof", error.remedy),)
-        found = run_checks(checks.of("launch"), replace(probe, launch=proof))
-    return tuple(one for one in found if one.id in PROOFS)
+    return replace(_known(given, entry, config, own_way), connection=connection)
 
 
 def _known(given: str, made: HostEntry, config: RedirectorConfig, way: Way) -> Target:

@@ -61,9 +61,8 @@ def judge_certificate(look: MemberLook) -> Verdict:
     fix = "`tls: acme` in the member's config, and ports 80 and 443 open from everywhere"
     if not look.entry.url.startswith("https://"):
         return failed(look.entry.url, "https", fix)
-    for reply in (look.observed.health, look.observed.versions):
-        if "certificate" in reply.error:
-            return failed(reply.error, needed, fix)
+    if look.certificate:
+        return failed(look.certificate, needed, fix)
     days_left = look.observed.days_left
     if days_left is None:
         return skipped("no answer over TLS")

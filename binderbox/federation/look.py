@@ -51,7 +51,8 @@ class BuildSeen:
 class MemberLook:
     """`standing` is by the redirector's rules; `reference` the prime's versions, None with `reference_error` if unknown.
 
-    `twins` are members with the same address under another name; `firewall` the proofs on the host, None: not reached.
+    `twins` are members with the same address under another name; `certificate` is why those do not accept it who have not
+    the member's own authority; `firewall` are the proofs on the host, None: not reached.
     """
 
     entry: HostEntry
@@ -62,6 +63,7 @@ class MemberLook:
     reference: Any = None
     reference_error: str = ""
     twins: tuple[str, ...] = ()
+    certificate: str = ""
     build: BuildSeen | None = None
     firewall: tuple[CheckResult, ...] | None = None
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [startup] [install] [connector] [build]`: measure, print a line each, append to build/bench.jsonl.
+"""`python -m tests.bench [startup] [federation] [install] [connector] [build]`: measure, print a line each, append to build/bench.jsonl.
 
 Nothing is asserted: a missed goal is a line that says so. The exit code is 1 only when something could not be measured.
 """
@@ -17,7 +17,8 @@ from tests.rig.client import Client
 from tests.rig.host import RigHost
 
 RESULTS = Path("build/bench.jsonl")
-NAMES = ("startup", "install", "connector", "build")
+NAMES = ("startup", "federation", "install", "connector", "build")
+WITHOUT_HOST = {"startup", "federation"}
 ON_A_MEMBER = ("connector", "build")
 
 
@@ -32,7 +33,11 @@ def main(names: list[str]) -> int:
         from tests.bench import startup
 
         failed |= not _told("startup", startup.measure)
-    if set(wanted) - {"startup"}:
+    if "federation" in wanted:
+        from tests.bench import federation
+
+        failed |= not _told("federation", federation.measure)
+    if set(wanted) - WITHOUT_HOST:
         with _rig() as home:
             failed |= not _on_hosts(wanted, home)
     return int(failed)

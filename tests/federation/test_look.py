@@ -105,7 +105,7 @@ def test_what_the_redirector_does_otherwise_is_said(small: Small, tmp_path: Path
     found = status(Asked(small.url, deploy, "there"))
     assert [one.active for one in found.members] == [True, True, True]
     assert [one.redirector for one in found.members] == [None, None, None]
-    assert any("the redirector was not heard" in note for note in found.notes)
+    assert any("who is in is by its rules alone" in note for note in found.notes)
 
 
 def test_without_redirector_and_repository_there_is_no_list(small: Small) -> None:

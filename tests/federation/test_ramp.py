@@ -79,7 +79,9 @@ def test_all_reasons_are_told_at_once() -> None:
     assert len(found.why_not) == 3
 
 
-@pytest.mark.parametrize("text", ["", "5,", "a", "5,5", "15,5", "0,5", "-1", "5.5", "5;15", "1e3", "\N{ARABIC-INDIC DIGIT FIVE}"])
+@pytest.mark.parametrize(
+    "text", ["", "5,", "a", "5,5", "15,5", "0,5", "-1", "5.5", "5;15", "1e3", "\N{ARABIC-INDIC DIGIT FIVE}"]
+)
 def test_steps_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected|must be"):
         parse_steps(text)
