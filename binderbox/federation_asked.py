@@ -6,16 +6,14 @@ The list comes from the redirector, from a deployment repository, or from both. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
-
-from binderbox.errors import DeployRepoError, EndpointFailed, UsageError
-from binderbox.federation.config import RedirectorConfig, make_config
+from binderbox.errors import EndpointFailed, UsageError
+from binderbox.federation.config import RedirectorConfig
 from binderbox.federation.observed import Ask, Observed, Reply
 from binderbox.federation.public import parse_active_hosts, parse_out
 from binderbox.federation.status import Federation
-from binderbox.world import endpoints
+from binderbox.federation.tree import WANTED, make_tree, redirector_config
+from binderbox.world import endpoints, git
 from binderbox.world.endpoints import PUBLIC, Way
 
 MYBINDER = "https://mybinder.org"
@@ -32,16 +30,9 @@ class Asked:
 
 
 def deploy_config(source: str) -> RedirectorConfig:
-    """The redirector's configuration in a checkout of the deployment repository. Raises DeployRepoError."""
-    files = {}
-    for path in ("config/prod.yaml", "mybinder/values.yaml"):
-        try:
-            files[path] = yaml.safe_load((Path(source) / path).read_text()).get("federationRedirect") or {}
-        except (OSError, yaml.YAMLError, AttributeError) as error:
-            raise DeployRepoError(
-                f"{source}: {path}: {error}", remedy="give a checkout of mybinder.org-deploy"
-            ) from error
-    return make_config({**files["mybinder/values.yaml"], **files["config/prod.yaml"]})
+    """The redirector's configuration in the last commit of a checkout, or of a URL. Raises DeployRepoError."""
+    with git.looked_at(source) as checkout:
+        return redirector_config(make_tree(*checkout.read(checkout.head(), WANTED)))
 
 
 def observe(config: RedirectorConfig, way: Way = PUBLIC) -> dict[str, Observed]:

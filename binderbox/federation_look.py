@@ -13,12 +13,9 @@ from binderbox.federation.observed import Ask
 from binderbox.federation.ramp import Ramp, decide, parse_launches, parse_steps
 from binderbox.federation.rules import judge_member
 from binderbox.federation.status import FederationStatus, make_status, pods_and_quota, reference_of
-from binderbox.federation_asked import Asked, ask_federation, observe, unknown_member
-from binderbox.federation_check import check_member
+from binderbox.federation_asked import Asked, ask_federation, unknown_member
 from binderbox.world import endpoints
 from binderbox.world.endpoints import PUBLIC, Way
-
-__all__ = ["Asked", "check_member", "observe", "ramp", "status"]
 
 METRICS_S = 20.0
 METRICS_BYTES = 20_000_000  # BinderHub counts launches by repository too: a busy member has a line for each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Quiet:
 
 @dataclass
 class Small:
-    """`members` by name, the first is the prime; `repository` writes a deployment checkout that has them."""
+    """`members` by name, the first is the prime; `repository` makes a deployment checkout that has them."""
 
     redirector: Redirector
     members: Mapping[str, Member]
@@ -42,16 +43,28 @@ class Small:
         }
 
     def repository(self, directory: Path, **weights: float) -> Path:
-        section = {"federationRedirect": {"enabled": True, "hosts": self.hosts(**weights)}}
-        chart = {"federationRedirect": {"enabled": False, "pod_headroom": 10, "check": CHECK, "hosts": {}}}
-        for path, content in (
-            ("config/prod.yaml", section),
-            ("mybinder/values.yaml", chart),
-            ("mybinder/Chart.yaml", {"name": "mybinder"}),
-        ):
-            (directory / path).parent.mkdir(parents=True, exist_ok=True)
-            (directory / path).write_text(yaml.safe_dump(content, sort_keys=False))
-        return directory
+        return deploy_repository(directory, self.hosts(**weights), {"pod_headroom": 10, "check": CHECK})
+
+
+def deploy_repository(directory: Path, hosts: Any, chart: Mapping[str, Any]) -> Path:
+    """A git checkout with the files of mybinder.org-deploy that say who the members are."""
+    files = {
+        "config/prod.yaml": {"federationRedirect": {"enabled": True, "hosts": hosts}},
+        "mybinder/values.yaml": {"federationRedirect": {**chart, "hosts": {}}},
+        "mybinder/Chart.yaml": {"name": "mybinder"},
+    }
+    for path, content in files.items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_text(yaml.safe_dump(content, sort_keys=False))
+    for args in (
+        ["init", "-q"],
+        ["config", "user.name", "A test"],
+        ["config", "user.email", "test@example.org"],
+        ["add", "-A"],
+        ["commit", "-q", "-m", "members"],
+    ):
+        subprocess.run(["git", *args], cwd=directory, check=True)
+    return directory
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.look import MemberCheck
 from binderbox.federation.render import render_check, render_status
 from binderbox.federation_asked import Asked, deploy_config
-from binderbox.federation_look import check_member, status
+from binderbox.federation_check import check_member
+from binderbox.federation_look import status
 from tests.federation.looking import Quiet, Small, small_federation
 from tests.federation.member import Member
 from tests.federation.prime import VERSIONS, make_health

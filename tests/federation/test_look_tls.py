@@ -11,7 +11,7 @@ import pytest
 
 from binderbox.ca import make_ca, make_leaf
 from tests.cli.run import Done, binderbox
-from tests.federation.looking import CHECK
+from tests.federation.looking import CHECK, deploy_repository
 from tests.federation.member import Member
 from tests.federation.prime import make_health
 from tests.federation.redirector import Redirector
@@ -72,15 +72,8 @@ def test_the_token_of_the_page_is_nowhere_to_be_read(secured: Secured, tmp_path:
 
 
 def test_the_same_authority_unknown_is_a_certificate_that_fails(secured: Secured, tmp_path: Path) -> None:
-    deploy = tmp_path / "deploy"
-    (deploy / "config").mkdir(parents=True)
-    (deploy / "mybinder").mkdir()
-    entry = secured.prime.entry(50)
-    (deploy / "config/prod.yaml").write_text(
-        f"federationRedirect: {{hosts: {{a: {entry}}}}}".replace("True", "true").replace("'", '"')
-    )
-    (deploy / "mybinder/values.yaml").write_text("federationRedirect: {}\n")
-    (deploy / "mybinder/Chart.yaml").write_text("name: mybinder\n")
+    (tmp_path / "deploy").mkdir()
+    deploy = deploy_repository(tmp_path / "deploy", {"a": secured.prime.entry(50)}, {})
     secured.env.clear()
     done = secured.run(tmp_path, "check", "a", "--deploy-repo", str(deploy), "--json")
     told = validate_output(done.stdout, "federation-check")

@@ -70,7 +70,7 @@ def check(
 
     from binderbox.federation.look import REF, REPOSITORY
     from binderbox.federation.render import render_check
-    from binderbox.federation_look import check_member
+    from binderbox.federation_check import check_member
 
     result = check_member(
         member,
