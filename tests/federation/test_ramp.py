@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,10 @@ import pytest
 from binderbox.federation.config import make_config
 from binderbox.federation.ramp import Launches, Ramp, decide, parse_launches, parse_steps
 from binderbox.federation.rules import Standing
+from tests.cli.run import Done, binderbox
+from tests.federation.looking import Small, small_federation
+from tests.federation.prime import make_health
+from tests.schemas import validate_output
 
 STEPS = (5.0, 15.0, 30.0, 50.0)
 WELL = Standing("n", True)
@@ -102,3 +108,62 @@ def test_launches_are_read_from_binderhubs_own_counters() -> None:
     )
     assert parse_launches(text) == Launches(42, 1)
     assert parse_launches("# nothing\n") is None
+
+
+def ramp(small: Small, directory: Path, *args: str) -> Done:
+    command = ("federation", "ramp", *args, "--deploy-repo", "deploy", "--federation", small.url)
+    return binderbox(directory, *command)
+
+
+def git(directory: Path, *args: str) -> str:
+    done = subprocess.run(
+        ["git", *args], cwd=directory / "deploy", capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_the_step_that_is_due_becomes_a_commit_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    with small_federation(a=50, b=5) as small:
+        small.repository(tmp_path / "deploy")
+        small.members["b"].health = make_health(2, 60)
+        small.members["b"].counts = (99, 1)
+        done = ramp(small, tmp_path, "b", "5,15,30", "--json")
+        told = validate_output(done.stdout, "federation-ramp")
+        assert (done.returncode, told["due"], told["done"], told["why_not"]) == (0, 15, False, [])
+        assert told["measured"][1] == "99 launches worked, 1 failed, since BinderHub started"
+        changed = git(
+            tmp_path,
+            "diff",
+            "--numstat",
+            "main" if "main" in git(tmp_path, "branch") else "master",
+            told["branch"],
+        )
+        assert changed == "1\t1\tconfig/prod.yaml\n"
+        assert "99 launches worked" in git(tmp_path, "log", "-1", "--format=%B", told["branch"])
+        # the repository's own branch still says 5, and so does the redirector: the same step is due, and written
+        again = validate_output(ramp(small, tmp_path, "b", "5,15,30", "--json").stdout, "federation-ramp")
+        assert (again["due"], again["changed"], again["commit"]) == (15, False, told["commit"])
+
+
+def test_a_step_that_is_not_due_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    with small_federation(a=50, b=5) as small:
+        small.repository(tmp_path / "deploy", b=15)
+        small.members["b"].health = make_health(2, 60)
+        small.members["b"].counts = None
+        before = git(tmp_path, "for-each-ref")
+        done = ramp(small, tmp_path, "b", "5,15,30", "--json")
+        told = validate_output(done.stdout, "federation-ramp")
+        assert (done.returncode, told["due"], told["branch"], told["diff"]) == (0, None, "", "")
+        assert told["why_not"] == [
+            "the redirector still uses weight 5: the last change is not deployed",
+            "its /metrics tell nothing of launches",
+        ]
+        text = ramp(small, tmp_path, "b", "5,15,30").stdout
+        assert "b: not yet" in text
+        assert validate_output(ramp(small, tmp_path, "b", "5,15", "--json").stdout, "federation-ramp")["done"]
+        unknown = ramp(small, tmp_path, "z", "5,15")
+        assert (unknown.returncode, "z is no member" in unknown.stderr) == (2, True)
+        assert ramp(small, tmp_path, "b", "15,5").returncode == 2
+        assert git(tmp_path, "for-each-ref") == before

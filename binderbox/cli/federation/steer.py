@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -15,24 +16,58 @@ from binderbox.cli.session import Session
 @click.argument("name", metavar="NAME")
 @click.argument("steps", metavar="STEPS")
 @options.option(
-    "--deploy-repo", required=True, metavar="PATH|URL", help="The checkout of mybinder.org-deploy."
+    "--deploy-repo",
+    required=True,
+    metavar="PATH|URL",
+    help="The checkout of mybinder.org-deploy that gets a branch with one commit.",
 )
+@options.option(
+    "--checkout",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where a URL is cloned to.  [default: ./mybinder.org-deploy]",
+)
+@options.option("--dry-run", is_flag=True, help="Only say which step is due; write nothing.")
 @federation_option
 @options.common
 @click.pass_obj
-def ramp(session: Session, name: str, steps: str, deploy_repo: str, federation: str) -> int:
+def ramp(
+    session: Session,
+    /,
+    name: str,
+    steps: str,
+    deploy_repo: str,
+    checkout: Path | None,
+    dry_run: bool,
+    federation: str,
+) -> int:
     """Say which weight is due for a new member, and write it.
 
-    STEPS are rising weights. The next one is due when the member is healthy by the redirector's rules, enough of its
-    launches worked, and its places would hold the larger share. Then the commit is written as `federation weight` does.
+    STEPS are rising weights. The next one is due when the member is well by the redirector's rules, enough of its
+    launches worked, and its places would hold the larger share. Then the commit is written as by `federation weight`.
 
     \b
     binderbox federation ramp my-member 5,15,30,50 --deploy-repo ./mybinder.org-deploy
     """
     session.start("federation ramp")
 
+    from binderbox.federation.change_report import render_edited
     from binderbox.federation.render import render_ramp
+    from binderbox.federation_change import Place, weight
     from binderbox.federation_look import ramp as decide
 
+    place = Place(deploy_repo, checkout, federation, write=not dry_run)
     result = decide(name, steps, asked(federation, deploy_repo))
-    return session.answer(asdict(result), lambda style: render_ramp(result, style))
+    edited = (
+        None if result.due is None else weight(name, f"{result.due:g}", "; ".join(result.measured), place)
+    )
+    written = {
+        key: getattr(edited, key, empty)
+        for key, empty in (("changed", False), ("checkout", ""), ("branch", ""), ("commit", ""), ("diff", ""))
+    }
+    return session.answer(
+        asdict(result) | written,
+        lambda style: "\n\n".join(
+            [render_ramp(result, style), *([render_edited(edited, style)] if edited is not None else [])]
+        ),
+    )
