@@ -14,6 +14,7 @@ from binderbox.federation.look import (
     NO_SUCH_REF,
     REF,
     REPOSITORY,
+    BuildSeen,
     MemberCheck,
     MemberLook,
     make_entry,
@@ -49,7 +50,7 @@ def check_member(
     progress: Progress,
     *,
     connection: Connection | None = None,
-    repo_url: str = REPOSITORY,
+    repo_url: str = "",
     ref: str = REF,
     launch: bool = True,
     way: Way = PUBLIC,
@@ -57,6 +58,7 @@ def check_member(
     """Would a member get launches, and would these succeed: a name of the federation, an address, or a HOST of ours.
 
     + connection: how to reach a HOST; used only when `given` is neither a member's name nor an address
+    + repo_url: what to launch; "" is a small repository of binder-examples, or of a HOST the one that it can serve itself
     + launch: False only knocks at /build, with a branch that does not exist; then nothing says that launches work
     Raises UsageError for a member that nobody knows, EndpointFailed when the federation's list cannot be had.
     """
@@ -84,25 +86,46 @@ def check_member(
         ),
     )
     if observed.health.status or observed.versions.status:
-        progress.phase_started("Launch on the member" if launch else "Knock at the member")
-        build = visitor.visit(
-            entry.url,
-            _path(repo_url, ref if launch else NO_SUCH_REF),
+        title = "Launch on the member" if launch else "Knock at the member"
+        progress.phase_started(title)
+        seen = _launched(seen, target, asked, progress, _Launch(repo_url, ref, launch), way)
+        progress.phase_done(title, (seen.build and seen.build.ready_s) or 0, 0, 1)
+    return MemberCheck(given, entry.name, entry.url, standing, judge(seen))
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """What to launch; `whole` False: only knock."""
+
+    repo_url: str
+    ref: str
+    whole: bool
+
+
+def _launched(
+    seen: MemberLook, target: Target, asked: Asked, progress: Progress, what: _Launch, way: Way
+) -> MemberLook:
+    def visit(repo_url: str, ref: str) -> BuildSeen:
+        return visitor.visit(
+            target.entry.url,
+            _path(repo_url, ref),
             page=asked.url.rstrip("/"),
-            whole=launch,
+            whole=what.whole,
             at_most_s=LAUNCH_AT_MOST_S,
             way=target.way,
             page_way=way,
         )
-        seen = replace(seen, build=build)
-        progress.phase_done(
-            "Launch on the member" if launch else "Knock at the member", build.ready_s or 0, 0, 1
-        )
-    if target.connection is not None and launch:
-        from binderbox.federation_host import firewall_of
 
-        seen = replace(seen, firewall=firewall_of(target.connection, progress))
-    return MemberCheck(given, entry.name, entry.url, standing, judge(seen))
+    if target.connection is not None and what.whole:
+        from binderbox.federation_host import proofs_of
+
+        build, firewall = proofs_of(
+            target.connection,
+            progress,
+            lambda url, ref: visit(what.repo_url or url, what.ref if what.repo_url else ref),
+        )
+        return replace(seen, build=build, firewall=firewall)
+    return replace(seen, build=visit(what.repo_url or REPOSITORY, what.ref if what.whole else NO_SUCH_REF))
 
 
 def _observe(entry: HostEntry, config: RedirectorConfig, way: Way) -> Observed:

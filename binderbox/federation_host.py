@@ -5,18 +5,21 @@ Apart from the rest because ssh, hosts and the parts of a member are a second of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from binderbox import checks
 from binderbox.checks.core import run_checks
 from binderbox.errors import BinderboxError
 from binderbox.federation.config import HostEntry
-from binderbox.federation.look import make_entry
+from binderbox.federation.look import BuildSeen, make_entry
+from binderbox.launch import forbidden_targets
 from binderbox.progress import Progress
 from binderbox.prove import prove
 from binderbox.results import CheckResult, Connection, Sources
 from binderbox.session import look, opened, planned, visiting
 from binderbox.world.endpoints import Way
+from binderbox.world.sample import REF, served
 from binderbox.world.web import address_for
 
 PROOFS = ("BBX-L04", "BBX-L05")
@@ -36,14 +39,22 @@ def member_of(connection: Connection, way: Way) -> tuple[HostEntry, Way]:
     return make_entry(domain, probe.member.binder_url), Way({**way.addresses, **own}, ca_pem)
 
 
-def firewall_of(connection: Connection, progress: Progress) -> tuple[CheckResult, ...]:
-    """The proof of an install once more: what a build step and a kernel can reach on that host."""
+def proofs_of(
+    connection: Connection, progress: Progress, launch: Callable[[str, str], BuildSeen]
+) -> tuple[BuildSeen, tuple[CheckResult, ...]]:
+    """`launch` of the sample repository, which the host itself serves meanwhile, and what its pods can reach.
+
+    The second is the proof of an install once more, by a build of its own: from a build step and from a kernel.
+    """
     with opened(connection) as host:
         probe, decided = planned(look(host, Sources()), Sources())
+        with served(host, decided.sample_base, forbidden_targets(probe.facts)) as url:
+            build = launch(url, REF)
         with visiting(host, probe, progress) as there:
             try:
                 proof = prove(there, decided.sample_base)
             except BinderboxError as error:
-                return (CheckResult("BBX-L04", "launch", "", "fail", error.message, "a proof", error.remedy),)
+                told = CheckResult("BBX-L04", "launch", "", "fail", error.message, "a proof", error.remedy)
+                return build, (told,)
         found = run_checks(checks.of("launch"), replace(probe, launch=proof))
-    return tuple(one for one in found if one.id in PROOFS)
+    return build, tuple(one for one in found if one.id in PROOFS)

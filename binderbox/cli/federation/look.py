@@ -59,8 +59,8 @@ def check(
     """Would this member get launches, and would they succeed?
 
     NAME is a member's in the federation, URL any member's public address, HOST an ssh destination of a member made by
-    binderbox, whose firewall is then proved too. Launches a small repository with a token of the federation's page, and
-    stops it again. Nothing has to be registered.
+    binderbox, whose firewall is then proved too. Launches a small repository with a token of the federation's page, and stops it again.
+    Nothing has to be registered.
 
     \b
     binderbox federation check https://binder.example.org
@@ -68,7 +68,7 @@ def check(
     session.start("federation check")
     session.host = member
 
-    from binderbox.federation.look import REF, REPOSITORY
+    from binderbox.federation.look import REF
     from binderbox.federation.render import render_check
     from binderbox.federation_check import check_member
 
@@ -79,7 +79,7 @@ def check(
         connection=None
         if "://" in member and not member.startswith("ssh://")
         else session.connection(member),
-        repo_url=repo or REPOSITORY,
+        repo_url=repo or "",
         ref=ref or ("HEAD" if repo else REF),
         launch=launch,
     )
