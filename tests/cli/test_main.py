@@ -23,7 +23,7 @@ def test_help_names_every_command_with_the_first_line_of_its_own_help(tmp_path: 
         command = cli.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None
         assert (command.help or "").splitlines()[0] == summary
-        assert f"{name:<9}  {summary}" in shown
+        assert f"{name:<{max(map(len, COMMANDS))}}  {summary}" in shown
 
 
 def test_help_imports_nothing_heavy() -> None:
