@@ -91,7 +91,8 @@ def test_status_as_json_and_as_text(secured: Secured, tmp_path: Path) -> None:
     secured.prime.health = make_health(290, 300)
     text = secured.run(tmp_path, "status")
     assert text.returncode == 5
-    assert "a is out: Pod quota: 290 of 300 pods, 10 must stay free" in text.stdout
+    # why it is out is told either way: by its own answer, or by the redirector that has seen it already
+    assert "a is out: Pod quota: " in text.stdout
 
 
 @pytest.mark.parametrize(
