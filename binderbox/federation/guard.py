@@ -39,8 +39,7 @@ def guard(path: str, before: str, after: str, intent: Intent) -> None:
         raise _refused(path, f"it would take away {gone!r}, not {list(intent.removed)!r}")
     if tuple(sorted(new)) != tuple(sorted(intent.added)):
         raise _refused(path, f"it would add {new!r}, not {list(intent.added)!r}")
-    if _breaks(before) != _breaks(after) or before[-1:].isspace() != after[-1:].isspace():
-        raise _refused(path, "the file's line ends would change")
+    _same_line_ends(path, before, after)
     old, found = (load(path, text) for text in (before, after))
     wanted = _with(old, intent.keys, intent.value)
     view: Callable[[Any], Any] = (lambda data: _inner(path, data, intent.keys)) if intent.inner else _same
@@ -57,8 +56,7 @@ def guard_lines(path: str, before: str, after: str, removed: tuple[str, ...], ad
     gone, new = changed_lines(before, after)
     if (sorted(gone), sorted(new)) != (sorted(removed), sorted(added)):
         raise _refused(path, "other lines than intended would change")
-    if _breaks(before) != _breaks(after) or before[-1:].isspace() != after[-1:].isspace():
-        raise _refused(path, "the file's line ends would change")
+    _same_line_ends(path, before, after)
 
 
 def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
@@ -70,8 +68,10 @@ def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
     return old[head : len(old) - tail], new[head : len(new) - tail]
 
 
-def _breaks(text: str) -> set[str]:
-    return set(BREAK.findall(text))
+def _same_line_ends(path: str, before: str, after: str) -> None:
+    kinds = [set(BREAK.findall(text)) for text in (before, after)]
+    if (all(kinds) and kinds[0] != kinds[1]) or before.endswith(("\r", "\n")) != after.endswith(("\r", "\n")):
+        raise _refused(path, "the file's line ends would change")
 
 
 def _only_this(path: str, gone: list[str], key: str, value: Any) -> None:

@@ -74,18 +74,18 @@ def set_weight(document: Document, name: str, weight: int) -> str:
     ):
         raise inherited(document, mapping, name)
     own, keys = document.entry(pair[1], "weight"), (SECTION, "hosts", name, "weight")
-    if own is None and not is_block(pair[1]):
-        raise inherited(document, mapping, f"{name}.weight")
-    if own is None:
+    if own is None and is_block(pair[1]):
         after = append_entry(document, pair[1], [f"weight: {weight}"])
         indent = " " * int(pair[1].value[-1][0].start_mark.column)
         intent = Intent(keys, weight, (), (f"{indent}weight: {weight}",))
     else:
-        start, end = value_span(document, own)
-        after = document.text[:start] + str(weight) + document.text[end:]
-        lines = [_lines(text, start, start) for text in (document.text, after)]
-        same = document.text == after
-        intent = Intent(keys, weight, *((), ()) if same else (tuple(lines[0]), tuple(lines[1])))
+        if own is None:
+            after, gone, new = _add_in_braces(document, pair[1], f"weight: {weight}")
+        else:
+            start, end = value_span(document, own)
+            after = document.text[:start] + str(weight) + document.text[end:]
+            gone, new = (_lines(text, start, start) for text in (document.text, after))
+        intent = Intent(keys, weight, *((), ()) if document.text == after else (tuple(gone), tuple(new)))
     guard(document.path, document.text, after, intent)
     return after
 

@@ -46,8 +46,9 @@ def add(text: str, line: Line) -> str:
     """The page with this member in the list; as it is where the member has a line. Raises NoPlace."""
     rows, heading = _section(text)
     if heading is None:
-        new = [*HEAD[0 if text else 1 :], line.render()]
-        at = len(text)
+        if not text.strip():
+            raise NoPlace(f"{DOCS} is empty")
+        new, at = [*HEAD, line.render()], len(text)
     else:
         items = [row for row in rows if row[2].startswith("- [")]
         if not items:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ from binderbox.errors import DeployRepoError
 BREAK = re.compile(r"\r\n|\n|\r")
 ALIAS_VALUE = re.compile(r"[ \t]*:\s+(\*[^\s,\]}]+)")
 PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
+FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where pyyaml was built with libyaml
 Pair = tuple[yaml.ScalarNode, yaml.Node]
 
 
@@ -61,6 +63,7 @@ class Document:
         return load(self.path, self.text)
 
 
+@lru_cache(maxsize=32)  # one change reads the same file several times; nobody changes what comes back
 def read(path: str, content: bytes) -> Document:
     """Read one file; raises DeployRepoError with file and line for what is no UTF-8 or no YAML."""
     try:
@@ -76,10 +79,11 @@ def read(path: str, content: bytes) -> Document:
         raise _no_yaml(path, error) from error
 
 
+@lru_cache(maxsize=32)
 def load(path: str, text: str) -> Any:
     """The plain data of a YAML text; raises DeployRepoError with file and line."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=FAST)
     except yaml.YAMLError as error:
         raise _no_yaml(path, error) from error
 

@@ -30,6 +30,10 @@ UNFINISHED = {  # files in the git directory, and what was begun
 }
 
 
+class NoCheckout(DeployRepoError):
+    """A directory that no git knows."""
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A checkout at `path`; `shown` is what messages call it (a new clone is moved there when it is wanted)."""
@@ -180,14 +184,21 @@ def opened(source: str, checkout: Path | None = None) -> Iterator[Checkout]:
         path.rename(target)
 
 
-@contextmanager
-def looked_at(source: str) -> Iterator[Checkout]:
-    """The same for reading alone: a clone of a URL is gone afterwards."""
-    if not is_url(source):
-        yield _at(Path(source))
-        return
-    with cloned(source, Path(tempfile.gettempdir())) as path:
-        yield Checkout(path, Path(source))
+def look(source: str, wanted: Collection[str]) -> tuple[dict[str, bytes], frozenset[str]]:
+    """Contents and paths for reading alone, from the last commit; a directory that is no checkout is read as it is.
+
+    A URL is cloned to a temporary directory that is gone afterwards.
+    """
+    if is_url(source):
+        with cloned(source, Path(tempfile.gettempdir())) as path:
+            there = Checkout(path, Path(source))
+            return there.read(there.head(), wanted)
+    try:
+        there = _at(Path(source))
+    except NoCheckout:
+        found = {path: Path(source, path) for path in wanted}
+        return {path: file.read_bytes() for path, file in found.items() if file.is_file()}, frozenset()
+    return there.read(there.head(), wanted)
 
 
 @contextmanager
@@ -265,7 +276,7 @@ def _at(path: Path) -> Checkout:
     done = run(["-C", str(path), "rev-parse", "--show-toplevel"])
     top = done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
     if done.returncode or not top:
-        raise DeployRepoError(
+        raise NoCheckout(
             f"{path} is no git checkout; nothing was written",
             cause=done.stderr.decode(errors="replace").strip(),
             remedy="git clone https://github.com/jupyterhub/mybinder.org-deploy",
