@@ -31,8 +31,7 @@ class Asked:
 
 def deploy_config(source: str) -> RedirectorConfig:
     """The redirector's configuration in the last commit of a checkout, or of a URL. Raises DeployRepoError."""
-    with git.looked_at(source) as checkout:
-        return redirector_config(make_tree(*checkout.read(checkout.head(), WANTED)))
+    return redirector_config(make_tree(*git.look(source, WANTED)))
 
 
 def observe(config: RedirectorConfig, way: Way = PUBLIC) -> dict[str, Observed]:

@@ -72,7 +72,7 @@ class Checkout:
         if ident.returncode:
             raise self._fault(
                 "has no name and address to commit as",
-                f"git -C {self.shown} config user.name NAME; git -C {self.shown} config user.email ADDRESS",
+                "git config --global user.name NAME; git config --global user.email ADDRESS",
             )
         return branch, commit
 
@@ -107,6 +107,10 @@ class Checkout:
         commit = self._git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode()).strip()
         self._git("update-ref", "-m", "binderbox", f"refs/heads/{branch}", commit, "0" * len(commit))
         return commit, True
+
+    def written(self) -> bool:
+        """Whether a branch of ours is in it."""
+        return bool(self._git("for-each-ref", "refs/heads/binderbox"))
 
     def origin(self) -> str:
         return self._run("config", "--get", "remote.origin.url").stdout.strip()
@@ -164,7 +168,7 @@ class Checkout:
 def opened(source: str, checkout: Path | None = None) -> Iterator[Checkout]:
     """The checkout at a PATH, or a shallow clone of a URL in `checkout` (default ./mybinder.org-deploy).
 
-    A clone is there only after the block has ended well; one from before is used as it stands.
+    A new clone stays only when a commit was written into it; one from before is used as it stands.
     """
     if not is_url(source):
         yield _at(Path(source))
@@ -180,8 +184,9 @@ def opened(source: str, checkout: Path | None = None) -> Iterator[Checkout]:
         yield there
         return
     with cloned(source, target.absolute().parent) as path:
-        yield Checkout(path, target)
-        path.rename(target)
+        yield (there := Checkout(path, target))
+        if there.written():
+            path.rename(target)
 
 
 def look(source: str, wanted: Collection[str]) -> tuple[dict[str, bytes], frozenset[str]]:

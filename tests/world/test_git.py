@@ -185,9 +185,12 @@ def test_an_address_is_cloned_to_where_it_is_wanted(there: Path, tmp_path: Path)
     url, target = f"file://{there}", tmp_path / "clone"
     with world.opened(url, target) as checkout:
         assert not target.exists()
-        commit = checkout.head()
+        git(checkout.path, "config", "user.name", "Somebody")
+        git(checkout.path, "config", "user.email", "somebody@example.org")
+        _, commit = checkout.start()
+        checkout.write(commit, "binderbox/x", CHANGE, "T")
     assert git(target, "rev-parse", "HEAD") == commit
-    assert git(target, "rev-list", "--count", "HEAD") == "1"
+    assert git(target, "rev-list", "--count", "binderbox/x") == "2"
     with world.opened(url, target) as checkout:  # the second time it is there
         assert checkout.path == target
     with (
@@ -201,14 +204,16 @@ def test_an_address_is_cloned_to_where_it_is_wanted(there: Path, tmp_path: Path)
 def test_a_clone_that_was_for_nothing_is_taken_away(there: Path, tmp_path: Path) -> None:
     with pytest.raises(DeployRepoError, match="no"), world.opened(f"file://{there}", tmp_path / "clone"):
         raise DeployRepoError("no")
+    with world.opened(f"file://{there}", tmp_path / "clone"):
+        pass  # nothing was written
     with (
         pytest.raises(DeployRepoError, match="cannot be cloned"),
         world.opened("file:///none/such", tmp_path / "c"),
     ):
         pass
     with (
-        pytest.raises(DeployRepoError, match="cannot be cloned"),
-        world.opened("ext::sh -c 'touch x'", tmp_path / "c"),
+        pytest.raises(DeployRepoError, match="is no directory"),
+        world.opened("ext::sh -c true", tmp_path / "c"),
     ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["deploy"]
