@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from binderbox.drain import Drain, parse_record
+
 
 @dataclass(frozen=True)
 class Listener:
@@ -71,6 +73,7 @@ class HostFacts:
     ssh_ports: tuple[int, ...] = (22,)
     applied: Applied | None = None
     followed: str | None = None
+    drain: Drain | None = None  # None: in rotation, as far as the node is asked
     bundle_sha256: str | None = None  # the digest of the lock that an operator has accepted
     bundle_lock: str | None = None  # that lock, when the node was installed from a bundle
     secrets: tuple[str, ...] = ()
@@ -88,4 +91,5 @@ def make_facts(raw: Mapping[str, Any]) -> HostFacts:
     known["listeners"] = tuple(Listener(**one) for one in raw["listeners"])
     known["outbound"] = tuple(Reach(**one) for one in raw["outbound"])
     known["applied"] = Applied(**raw["applied"]) if raw.get("applied") else None
+    known["drain"] = None if raw.get("drain") is None else parse_record(raw["drain"])
     return HostFacts(**known)

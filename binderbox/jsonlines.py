@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from binderbox.drain import public
 from binderbox.errors import BinderboxError
 from binderbox.results import (
     CheckReport,
@@ -63,6 +64,8 @@ def result_fields(result: Result) -> dict[str, Any]:
     if isinstance(result, Mapping):
         return dict(result)
     fields = asdict(result)
+    if isinstance(result, StatusResult):
+        fields["drain"] = public(result.drain) if result.drain else None
     if isinstance(result, LaunchResult):
         fields["seconds"] = dict(result.seconds)
     if isinstance(result, InstallResult):

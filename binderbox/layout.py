@@ -10,6 +10,7 @@ MEMBER_FILE = f"{ETC}/member.yaml"
 APPLIED_FILE = f"{ETC}/applied.json"
 FOLLOWED_FILE = f"{ETC}/followed.toml"
 FIREWALL_FILE = f"{ETC}/firewall.nft"
+DRAIN_FILE = f"{ETC}/drain"  # there while the member is drained; says why, since when and by whom
 BUNDLE_FILE = f"{ETC}/bundle.sha256"
 BUNDLE_LOCK_FILE = f"{ETC}/bundle.lock.json"
 
@@ -17,6 +18,10 @@ DATA = "/var/lib/binderbox"
 AUDIT_FILE = f"{DATA}/audit.log"
 ARTIFACTS = f"{DATA}/artifacts"
 CHARTS = f"{DATA}/charts"
+INGRESS_ROUTES = (
+    f"{DATA}/ingress"  # what the ingress watches: files of routes that the node adds to the chart's own
+)
+DRAIN_ROUTES_FILE = f"{INGRESS_ROUTES}/drain.yml"
 
 LIB = "/usr/local/lib/binderbox"
 BIN = f"{LIB}/bin"

@@ -151,6 +151,7 @@ def status(request: StatusRequest, progress: Progress) -> StatusResult:
             parts=parts,
             gauges=gauges,
             checks=found,
+            drain=facts.drain,
         )
 
 

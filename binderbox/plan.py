@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from binderbox import builder, firewall, k3s, layout, values
 from binderbox.artifacts import Artifact
 from binderbox.builder import BuilderInputs
 from binderbox.disk import DiskPlan, DiskTooSmall, make_disk_plan
+from binderbox.drain import Drain, render_routes
 from binderbox.errors import PreflightError
 from binderbox.facts import HostFacts
 from binderbox.member import Member
@@ -27,7 +28,15 @@ SYSCTLS: Mapping[str, int] = {
     "net.bridge.bridge-nf-call-ip6tables": 1,
 }
 
+INGRESS_USER = 65532  # of the ingress's pod, in charts/ingress
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names to those of images
+
+
+@dataclass(frozen=True)
+class DrainInputs:
+    """The routes by which the ingress answers as drained; None: in rotation."""
+
+    routes: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class HostInputs:
     secrets: Mapping[str, str]
     certificate_names: tuple[str, ...]  # none when certificates come by ACME
     extra_ca: tuple[str, ...]
+    drain: DrainInputs
 
 
 @dataclass(frozen=True)
@@ -169,6 +179,8 @@ def _host(
             # The uids of the object store's and the hub's images; both run without root.
             (f"{member.data_dir}/objectstore", "700", 1000),
             (f"{member.data_dir}/hub", "700", 1000),
+            (layout.INGRESS_ROUTES, "700", INGRESS_USER),
+            *([(f"{member.data_dir}/traefik", "700", INGRESS_USER)] if member.tls == "acme" else []),
         ),
         journald=f"[Journal]\nSystemMaxUse={disk.logs_gb.value * 1000:.0f}M\n",
         firewall=rules,
@@ -180,7 +192,13 @@ def _host(
         secrets=MADE,
         certificate_names=(member.domain, f"*.{member.domain}") if member.tls == "own-ca" else (),
         extra_ca=member.extra_ca,
+        drain=drain_inputs(member, facts.drain),
     )
+
+
+def drain_inputs(member: Member, drain: Drain | None) -> DrainInputs:
+    """What the ingress's directory of routes shall hold while the node says this of itself."""
+    return DrainInputs(None if drain is None else render_routes(drain, member.domain))
 
 
 def _k3s(sizing: Sizing, disk: DiskPlan, artifacts: Mapping[str, Artifact], bundle: Path | None) -> K3sInputs:

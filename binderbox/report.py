@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from binderbox.drain import Drain, DrainResult
 from binderbox.jsonlines import error_line, event_line, result_line
 from binderbox.results import (
     CheckReport,
@@ -31,6 +32,7 @@ __all__ = [
     "error_line",
     "event_line",
     "render_checks",
+    "render_drain",
     "render_error",
     "render_install",
     "render_launch",
@@ -206,11 +208,31 @@ def render_status(status: StatusResult, style: Style = PLAIN) -> str:
         blocks.append("\n".join(_check_line(check, style) for check in bad))
     if status.applied:
         blocks.append(f"config applied {status.applied}")
+    if status.drain:
+        blocks.append(_drained(status.drain))
     kind = {"healthy": "pass", "degraded": "fail", "absent": "warn"}[status.verdict]
     words = {"absent": "nothing is installed"}.get(status.verdict, status.verdict)
     last = f"{status.host}: {style.paint(words, kind)}"
     blocks.append(f"{last} at {status.url}" if status.url else last)
     return "\n\n".join(blocks)
+
+
+def render_drain(result: DrainResult, style: Style = PLAIN) -> str:
+    """Whether it is in rotation, what /health answers, and who is on it still."""
+    left = result.left
+    there = f"  on it: {_number(left.sessions, 'session')}, {_number(left.builds, 'build')}"
+    ends = f"; the last session ends by {left.ends_by}" if left.ends_by else ""
+    lines = [f"  /health answers {result.status}", there + ends]
+    if result.drain:
+        lines.insert(0, f"  {_drained(result.drain)}")
+    word = "drained" if result.drained else "in rotation as soon as the redirector looks again"
+    already = "" if result.changed else ", as it was before"
+    return "\n".join([*lines, f"{result.host}: {style.paint(word, 'pass')}{already}"])
+
+
+def _drained(drain: Drain) -> str:
+    refused = "; launches are refused" if drain.closed else ""
+    return f"drained since {drain.since or 'some time'} by {drain.who or 'somebody'}: {drain.reason}{refused}"
 
 
 def render_uninstall(result: UninstallResult, style: Style = PLAIN) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from binderbox.drain import Drain
     from binderbox.sizing import AnyValue
 
 Confirm = Callable[[str], bool]
@@ -195,7 +196,10 @@ class Gauge:
 
 @dataclass(frozen=True)
 class StatusResult:
-    """One screen. `verdict`: healthy, degraded (a part or check says no) or absent (nothing is installed)."""
+    """One screen. `verdict`: healthy, degraded (a part or check says no) or absent (nothing is installed).
+
+    `drain`: None while the member is in rotation, as far as the node is asked.
+    """
 
     host: str
     verdict: Literal["healthy", "degraded", "absent"]
@@ -204,6 +208,7 @@ class StatusResult:
     parts: tuple[Part, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    drain: Drain | None = None
 
 
 @dataclass(frozen=True)

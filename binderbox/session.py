@@ -131,7 +131,7 @@ def config_diff(facts: HostFacts, text: str) -> str:
 @contextmanager
 def visiting(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit]:
     domain = probe.member.domain
-    web = Web(domain, address_for(domain, probe.facts.address), probe.ca_pem())
+    web = Web(domain, address_for(domain, probe.facts.address), probe.ca_pem(), probe.own_headers())
     try:
         yield Visit(host, probe.facts, probe.member.binder_url, web, progress)
     finally:

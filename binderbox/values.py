@@ -112,6 +112,7 @@ def ingress(member: Member, artifacts: Mapping[str, Artifact], *, acme_staging: 
             "httpPort": member.http_port,
             "httpsPort": member.https_port,
             "timeoutSeconds": followed["timeoutSeconds"],
+            "nodeRoutesPath": layout.INGRESS_ROUTES,
             "routes": [
                 _route("binder", member.domain, "binder", 8585, limits["0"]["maxBodyBytes"]),
                 _route("hub", member.hub_domain, "proxy-public", 8000, limits["1"]["maxBodyBytes"]),

@@ -6,6 +6,7 @@ from pyinfra.api import deploy
 from pyinfra.operations import apt, server, systemd
 
 from binderbox import firewall, layout
+from binderbox.deploys.drain import routes
 from binderbox.deploys.operations import certificates, files, host, secrets
 from binderbox.plan import HostInputs
 
@@ -40,6 +41,8 @@ def prepare_host(inputs: HostInputs) -> None:
     if inputs.bundle_lock:
         texts[layout.BUNDLE_LOCK_FILE] = files.Content(inputs.bundle_lock)
     written = dict(zip(texts, files.contents(texts), strict=True))
+
+    routes(inputs.drain)
 
     host.modules(name="load kernel modules", names=inputs.modules)
     host.sysctls(name="set kernel settings", values=inputs.sysctls)

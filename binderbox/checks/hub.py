@@ -22,7 +22,8 @@ PATHS_FOR_BUILDS = (layout.ENGINE, layout.DOOR_RUN, NODE_CA)
 
 
 def look_health(probe: Probe) -> Answer:
-    return probe.http(f"{probe.member.binder_url}/health")
+    """As the redirector asks it; behind the ingress while that answers for BinderHub."""
+    return probe.binder("/health") if probe.facts.drain else probe.http(f"{probe.member.binder_url}/health")
 
 
 def judge_health(answer: Answer) -> Verdict:
@@ -127,7 +128,7 @@ CHECKS = (
     Check("BBX-U01", "binderhub", "hub and binder are ready", look_deployments(layout.HUB_NAMESPACE, "hub", "binder", others=True), judge_ready,
           "The upstream chart, unmodified; what else it brings, such as the hub's proxy, must be ready as well."),
     Check("BBX-U02", "binderhub", "BinderHub says that it is well", look_health, judge_health,
-          "It asks the registry and the hub. The redirector asks the same before it sends users."),
+          "It asks the registry and the hub. The redirector asks the same before it sends users. Of a drained member it is asked behind the ingress."),
     Check("BBX-U03", "binderhub", "BinderHub builds with the pinned image", look_versions, judge_versions,
           "The redirector sends no users to a member whose versions differ from the prime's."),
     Check("BBX-U04", "binderhub", "builds go through the door", look_log, judge_log,

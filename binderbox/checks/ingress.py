@@ -9,6 +9,7 @@ from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
 from binderbox.checks.probe import Answer, Probe
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
+from binderbox.drain import Drain
 
 DAYS_LEFT = 14  # Let's Encrypt renews at 30 and mails nobody any more
 LOGS = f"kubectl -n {layout.NAMESPACE} logs deployment/ingress on the host"
@@ -92,6 +93,31 @@ def _names(pattern: str, name: str) -> bool:
     return pattern.lower() == name.lower()
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the node says of itself, and what /health answered."""
+
+    drain: Drain | None
+    answer: Answer
+
+
+def look_drain(probe: Probe) -> Told:
+    return Told(probe.facts.drain, probe.http(f"{probe.member.binder_url}/health"))
+
+
+def judge_drain(told: Told) -> Verdict:
+    """Only /health's own word of being drained counts here; whether BinderHub is well is another check's."""
+    drained = told.answer.status == 503 and '"drained"' in told.answer.body
+    if told.drain is None:
+        if not drained:
+            return passed("in rotation")
+        return failed("/health says drained", "in rotation, as the node has it", "binderbox resume HOST")
+    since = f"drained since {told.drain.since or 'some time'}: {told.drain.reason}"
+    if drained:
+        return passed(since)
+    return failed(f"{told.answer.status or told.answer.error}", f"503, because it is {since}", AGAIN)
+
+
 CHECKS = (
     Check("BBX-I01", "ingress", "the ingress is ready", look_deployments(layout.NAMESPACE, "ingress"), judge_ready,
           "traefik, on the host's own ports, so that the addresses of visitors stay visible."),
@@ -101,4 +127,6 @@ CHECKS = (
           "With `tls: own-ca` it is trusted by those who have the member's own authority."),
     Check("BBX-I04", "ingress", "the hub's name has a certificate", look_hub, judge_certificate,
           "The hub and the users' servers answer there."),
+    Check("BBX-I05", "ingress", "/health says whether the member is drained", look_drain, judge_drain,
+          "`binderbox drain` records it on the node, and the ingress answers by that record, also after a reboot."),
 )  # fmt: skip

@@ -133,6 +133,9 @@ class Probe(Protocol):
     def registry(self, path: str, *, credential: bool) -> Answer:
         """GET on the registry's address inside the node, with or without its credential."""
 
+    def binder(self, path: str) -> Answer:
+        """GET on BinderHub behind the ingress, asked from the node."""
+
     def bucket(self) -> Bucket: ...
     def builder_workers(self) -> tuple[Mapping[str, str], ...]:
         """The labels of each worker of buildkitd, e.g. `org.mobyproject.buildkit.worker.containerd.namespace`."""

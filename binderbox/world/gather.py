@@ -111,6 +111,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "installed_units": _units(found["units"]),
         "applied": applied,
         "followed": _decoded(found["followed"]),
+        "drain": (_decoded(found["drain"][1:]) or "") if found["drain"] else None,
         "bundle_sha256": _first(found["bundle"]) or None,
         "bundle_lock": _decoded(found["lock"]),
     }

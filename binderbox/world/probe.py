@@ -18,6 +18,7 @@ from binderbox import layout
 from binderbox.artifacts import Artifact
 from binderbox.checks.core import Skip
 from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, UnitState
+from binderbox.drain import KEY_HEADER
 from binderbox.errors import Unhealthy
 from binderbox.facts import HostFacts
 from binderbox.member import Member
@@ -118,12 +119,7 @@ class HostProbe:
     def registry(self, path: str, *, credential: bool) -> Answer:
         url = f"http://{layout.REGISTRY_IP}:5000{path}"
         headers = f'header = "Authorization: Basic {self._registry_basic()}"\n' if credential else ""
-        argv = ["curl", "-sS", "--max-time", "10", "-o", "-", "-w", "\\n%{http_code}", "-K", "-", url]
-        output = self.host.run(argv, stdin=headers.encode(), timeout_s=30)
-        if output.code:
-            return Answer(url, 0, error=output.stderr.decode().strip())
-        body, _, status = output.stdout.decode().rpartition("\n")
-        return Answer(url, int(status), body=body)
+        return self._curl(url, headers)
 
     def bucket(self) -> Bucket:
         return bucket.seen_by_its_key(self.host)
@@ -150,6 +146,18 @@ class HostProbe:
             return None
         pem = self.host.read(f"{layout.CA}/ca.crt")
         return pem.decode() if pem else None
+
+    def own_headers(self) -> dict[str, str]:
+        """What lets binderbox's own launches in where all others are refused: see `drain.render_routes`."""
+        drain = self.facts.drain
+        if drain is None or not drain.closed:
+            return {}
+        self.host.hide(drain.key)
+        return {KEY_HEADER: drain.key}
+
+    def binder(self, path: str) -> Answer:
+        address = cluster.service_address(self.host, layout.HUB_NAMESPACE, "binder")
+        return self._curl(f"http://{address}{path}", "")
 
     def why(self, category: str) -> str:
         """The last events and log lines of whatever belongs to a category and is not well."""
@@ -179,6 +187,15 @@ class HostProbe:
     @cached_property
     def _web(self) -> Web:
         return Web(self.member.domain, address_for(self.member.domain, self.facts.address), self.ca_pem())
+
+    def _curl(self, url: str, settings: str) -> Answer:
+        """Asked from the node; `settings` are lines of curl's own config, which no process list shows."""
+        argv = ["curl", "-sS", "--max-time", "10", "-o", "-", "-w", "\\n%{http_code}", "-K", "-", url]
+        output = self.host.run(argv, stdin=settings.encode(), timeout_s=30)
+        if output.code:
+            return Answer(url, 0, error=output.stderr.decode().strip())
+        body, _, status = output.stdout.decode().rpartition("\n")
+        return Answer(url, int(status), body=body)
 
     def _registry_basic(self) -> str:
         password = self.host.read(f"{layout.SECRETS}/registry-password")

@@ -36,13 +36,24 @@ class NoAnswer(Exception):
 
 
 class Web:
-    """A browser's view of one member: names below `domain` are looked for at `address` if that is given."""
+    """A browser's view of one member: names below `domain` are looked for at `address` if that is given.
 
-    def __init__(self, domain: str, address: str | None = None, ca_pem: str | None = None) -> None:
+    `headers` go with every request.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        address: str | None = None,
+        ca_pem: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.domain = domain
         self.address = address
         self.tls = ssl.create_default_context(cadata=ca_pem) if ca_pem else ssl.create_default_context()
-        self.client = httpx.Client(verify=self.tls, timeout=CONNECT_TIMEOUT_S, trust_env=False)
+        self.client = httpx.Client(
+            verify=self.tls, timeout=CONNECT_TIMEOUT_S, trust_env=False, headers=headers
+        )
 
     def close(self) -> None:
         self.client.close()

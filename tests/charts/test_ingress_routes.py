@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from binderbox.drain import KEY_HEADER, REFUSED, Drain, render_routes
 from tests.charts import rendering
 from tests.rig import binaries
 
@@ -69,9 +70,17 @@ class Ingress:
     https_port: int
     tls: ssl.SSLContext
     log: Path
+    routes: Path
 
     def ask(
-        self, method: str, host: str, path: str, body: bytes | None = None, *, announced: int | None = None
+        self,
+        method: str,
+        host: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        announced: int | None = None,
+        **more: str,
     ) -> http.client.HTTPResponse:
         """Ask by a public name; `announced` is the length of a body that is never sent."""
         raw = self.tls.wrap_socket(
@@ -80,6 +89,7 @@ class Ingress:
         connection = http.client.HTTPConnection(host)
         connection.sock = raw
         headers = {"Host": host, "X-Forwarded-For": "203.0.113.9"}
+        headers |= {name.replace("_", "-"): value for name, value in more.items()}
         if announced is not None:
             headers["Content-Length"] = str(announced)
         connection.request(method, path, body, headers)
@@ -112,13 +122,31 @@ def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
     (where / "routes").mkdir()
     (where / "routes" / "routes.yml").write_text(routes)
     (where / "traefik.yml").write_text(static)
+    (volumes,) = [each["spec"]["template"]["spec"] for each in rendered if each["kind"] == "Deployment"]
+    (container,) = volumes["containers"]
+    for mount in container[
+        "volumeMounts"
+    ]:  # the plugin's files, where the pod has them below its working directory
+        beside = (
+            Path(mount["mountPath"]).relative_to("/etc/traefik") if "plugins" in mount["mountPath"] else None
+        )
+        if beside:
+            (where / beside).parent.mkdir(parents=True, exist_ok=True)
+            (where / beside).write_text(config[mount["subPath"]])
+    assert container["workingDir"] == "/etc/traefik"
     log = where / "traefik.log"
     with log.open("w") as out:
         command = [str(binaries.traefik()), f"--configFile={where / 'traefik.yml'}"]
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=where, stdout=out, stderr=subprocess.STDOUT)
     try:
         wait_for_ping(ports["ping"], process, log)
-        yield Ingress(ports["web"], ports["websecure"], ssl.create_default_context(cafile=certificate), log)
+        yield Ingress(
+            ports["web"],
+            ports["websecure"],
+            ssl.create_default_context(cafile=certificate),
+            log,
+            where / "routes",
+        )
     finally:
         process.terminate()
         process.wait(15)
@@ -227,3 +255,77 @@ def test_the_log_knows_no_token(ingress: Ingress) -> None:
     assert "/user/x/lab" in text
     assert "hush-hush" not in text
     assert "203.0.113.9" not in text
+
+
+@pytest.fixture
+def drained(ingress: Ingress) -> Iterator[Callable[[Drain | None], None]]:
+    """Put the file that the node writes, as the node writes it: by rename. In rotation again afterwards."""
+    file = ingress.routes / "drain.yml"
+
+    def put(drain: Drain | None) -> None:
+        if drain is None:
+            file.unlink(missing_ok=True)
+        else:
+            new = ingress.routes / ".bbx-new"
+            new.write_text(render_routes(drain, BINDER))
+            new.rename(file)
+        wanted = 200 if drain is None else 503
+        deadline = time.monotonic() + 6
+        while ingress.ask("GET", BINDER, "/health").status != wanted:
+            assert time.monotonic() < deadline, ingress.log.read_text()
+            time.sleep(0.05)
+
+    yield put
+    put(None)
+
+
+AWKWARD = """{{ "a" }} {{{ it's <b>"so"</b>, \\ `x` $(reboot) \U0001f6e0 \u00fc"""
+
+
+def test_a_drained_member_says_so_on_health_alone_and_to_any_page(
+    ingress: Ingress, drained: Callable[[Drain | None], None]
+) -> None:
+    drained(Drain(AWKWARD, "me", "2026-01-01T00:00:00+00:00"))
+    answer = ingress.ask("GET", BINDER, "/health?x=1")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Content-Type"] == "application/json"
+    assert json.loads(answer.read()) == {
+        "ok": False, "drained": {"reason": AWKWARD, "since": "2026-01-01T00:00:00+00:00"},
+    }  # fmt: skip
+    assert ingress.ask("HEAD", BINDER, "/health").status == 503
+    for host, path in ((BINDER, "/versions"), (BINDER, "/healthy"), (HUB, "/health")):
+        assert ingress.ask("GET", host, path).status == 200
+    assert "collecting file configs" not in ingress.log.read_text()
+
+
+def test_what_runs_goes_on_while_the_member_is_drained_and_resumed(
+    ingress: Ingress, drained: Callable[[Drain | None], None]
+) -> None:
+    Backend.go_on.clear()
+    build = ingress.ask("GET", BINDER, "/build/gh/a/b/HEAD")
+    assert build.readline() == b"data: first\n"
+    drained(Drain("new disk"))
+    another = ingress.ask("GET", BINDER, "/build/gh/a/c/HEAD")
+    assert another.readline() == b"data: first\n"
+    drained(None)
+    Backend.go_on.set()
+    assert b"data: last" in build.read()
+    assert b"data: last" in another.read()
+
+
+def test_a_closed_member_refuses_launches_as_an_event_that_pages_understand(
+    ingress: Ingress, drained: Callable[[Drain | None], None]
+) -> None:
+    drained(Drain("new disk", closed=True, key="k3y"))
+    Backend.go_on.set()
+    answer = ingress.ask("GET", BINDER, "/build/gh/a/b/HEAD?build_token=t")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    line, empty = answer.readline(), answer.readline()
+    assert json.loads(line.removeprefix(b"data: ")) == {"phase": "failed", "message": REFUSED}
+    assert empty == b"\n"
+    ours = ingress.ask("GET", BINDER, "/build/gh/a/b/HEAD", **{KEY_HEADER: "k3y"})
+    assert ours.readline() == b"data: first\n"
+    theirs = ingress.ask("GET", BINDER, "/build/gh/a/b/HEAD", **{KEY_HEADER: "k3y2"})
+    assert b"failed" in theirs.readline()
+    assert "k3y" not in ingress.log.read_text()

@@ -106,6 +106,9 @@ class FakeProbe:
     def registry(self, path: str, *, credential: bool) -> Answer:
         return Answer(path, 200 if credential else 401)
 
+    def binder(self, path: str) -> Answer:
+        return self.answers.get(path, Answer(path, 0, error="connection refused"))
+
     def bucket(self) -> Bucket:
         return Bucket(True, 1, "denied")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from binderbox.drain import Drain
 from binderbox.facts import Listener, make_facts
 from binderbox.world.gather import gather, parse_sections, split_sections
 from binderbox.world.hosts import Host
@@ -79,6 +80,20 @@ def test_a_recorded_host_with_everything_on_it() -> None:
         5.0,
     )
     assert (facts.followed, facts.bundle_sha256) == ("[pins]\n", "ab" * 32)
+    assert facts.drain == Drain("new disk", since="2026-01-01T00:00:00+00:00")
+
+
+def test_a_drain_cut_off_by_a_power_cut_is_still_one() -> None:
+    head, _, rest = RECORDED.partition("== drain\nthere\n")
+    raw = {"name": "box", "sudo": True, "clock_offset_s": 0.0}
+    empty = make_facts(
+        {**raw, **parse_sections(split_sections(head + "== drain\nthere\n" + rest.partition("\n")[2]))}
+    )
+    assert empty.drain is not None
+    never = make_facts(
+        {**raw, **parse_sections(split_sections(head + "== drain\n" + rest.partition("\n")[2]))}
+    )
+    assert never.drain is None
 
 
 def test_a_disk_too_large_to_measure_in_time_counts_what_others_had_at_first() -> None:
