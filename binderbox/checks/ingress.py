@@ -127,6 +127,6 @@ CHECKS = (
           "With `tls: own-ca` it is trusted by those who have the member's own authority."),
     Check("BBX-I04", "ingress", "the hub's name has a certificate", look_hub, judge_certificate,
           "The hub and the users' servers answer there."),
-    Check("BBX-I05", "ingress", "/health says whether the member is drained", look_drain, judge_drain,
+    Check("BBX-I05", "ingress", "the ingress knows whether the member is drained", look_drain, judge_drain,
           "`binderbox drain` records it on the node, and the ingress answers by that record, also after a reboot."),
 )  # fmt: skip

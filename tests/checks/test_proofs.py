@@ -13,9 +13,10 @@ from binderbox.buildclass import PROOF
 from binderbox.checks import builder, hub, ingress, k3s, launch, of, prepared, registry, workloads
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Answer, Bucket, Certificate, FileInfo, UnitState
+from binderbox.drain import Drain
 from binderbox.results import LaunchResult, Word
 from binderbox.values import NODE_CA
-from tests.checks.fakes import FakeProbe, artifact
+from tests.checks.fakes import FakeProbe, artifact, facts
 
 CONTAINERD = {f"{builder.LABEL}.executor": "containerd", f"{builder.LABEL}.containerd.namespace": "k8s.io"}
 CERTIFICATE = Certificate(("b.example.org",), "binderbox", 80.0, True)
@@ -127,6 +128,12 @@ ROWS: list[tuple[Any, Any, Word, str]] = [
     (ingress.judge_certificate, ingress.Shown("b.example.org", Answer("u", 0, error="bad", certificate=Certificate(("TRAEFIK DEFAULT CERT",), "t", 300, False, "self-signed")), "acme"), "fail", "self-signed"),
     (ingress.judge_certificate, ingress.Shown("b.example.org", Answer("u", 200, certificate=Certificate(("b.example.org",), "x", 3, True)), "acme"), "warn", "3 days"),
     (ingress.judge_certificate, ingress.Shown("b.example.org", Answer("u", 0, error="refused"), "own-ca"), "fail", "refused"),
+    (ingress.judge_drain, ingress.Told(None, Answer("/health", 200, body='{"ok": true}')), "pass", "in rotation"),
+    (ingress.judge_drain, ingress.Told(None, Answer("/health", 503, body='{"ok": false}')), "pass", "in rotation"),
+    (ingress.judge_drain, ingress.Told(None, Answer("/health", 503, body='{"ok": false, "drained": {}}')), "fail", "says drained"),
+    (ingress.judge_drain, ingress.Told(Drain("new disk"), Answer("/health", 503, body='{"ok": false, "drained": {}}')), "pass", "new disk"),
+    (ingress.judge_drain, ingress.Told(Drain("new disk"), Answer("/health", 503, body='{"ok": false}')), "fail", "503"),
+    (ingress.judge_drain, ingress.Told(Drain("new disk"), Answer("/health", 0, error="refused")), "fail", "refused"),
     (hub.judge_health, health(ok=True), "pass", "Docker registry"),
     (hub.judge_health, health(ok=False, status=503), "fail", "503: Docker registry"),
     (hub.judge_health, Answer("/health", 404, body="404 page not found"), "fail", "404"),
@@ -266,3 +273,10 @@ def test_without_plan_or_launch_the_checks_that_compare_are_skipped() -> None:
 
 def test_a_cordoned_node_comes_with_the_command_that_frees_it() -> None:
     assert k3s.judge_nodes(k3s.Nodes([node(unschedulable=True)])).fix == "kubectl uncordon n1, on the host"
+
+
+def test_a_drained_member_is_asked_for_its_health_behind_the_ingress() -> None:
+    behind, front = Answer("/health", 200, body="{}"), Answer("https://binder.example.org/health", 503)
+    answers = {one.url: one for one in (behind, front)}
+    assert hub.look_health(FakeProbe(answers=answers)) is front
+    assert hub.look_health(FakeProbe(facts=facts(drain=Drain("new disk")), answers=answers)) is behind

@@ -1,0 +1,84 @@
+"""A rig host's member in a federation of two: a small prime beside it, and a small redirector in front of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from binderbox import layout
+from binderbox.world.sample import SERVE, UNIT
+from binderbox.world.web import Web
+from tests.federation.prime import Prime
+from tests.federation.redirector import Redirector
+from tests.federation.serving import Asker
+from tests.rig.client import DOMAIN
+from tests.rig.host import RigHost
+from tests.rig.images import SAMPLE_BASE
+
+URL = f"https://{DOMAIN}"
+OURS, THEIRS = "ours", "prime"
+CHECK = {
+    "period": 2,
+    "jitter": 0.1,
+    "retries": 5,
+    "timeout": 5,
+    "failed_period": 3,
+}  # tries and limit are the chart's
+
+SLOW = f"""\
+FROM {SAMPLE_BASE}
+COPY . .
+RUN sleep SECONDS
+"""
+
+
+def authority(host: RigHost) -> str:
+    """The member's own certificate authority, in PEM."""
+    return host.exec(["cat", f"{layout.CA}/ca.crt"])
+
+
+def browser(host: RigHost) -> Web:
+    return Web(DOMAIN, host.address, authority(host))
+
+
+@contextmanager
+def federation(
+    host: RigHost, *, ours_is_prime: bool = False, secret: bytes = b"0" * 32
+) -> Iterator[tuple[Redirector, Prime]]:
+    """Both run until the block ends; the prime says the versions that the member has."""
+    ca_pem, addresses = authority(host), {DOMAIN: host.address}
+    versions = Asker(ca_pem=ca_pem, addresses=addresses).get(f"{URL}/versions", 10).json()
+    with Prime(versions=versions, secret=secret) as prime:
+        ours = {"prime": ours_is_prime, "weight": 50, "url": URL}
+        ours |= {name: f"{URL}/{name}" for name in ("health", "versions")}
+        hosts = {THEIRS: prime.entry(prime=not ours_is_prime), OURS: ours}
+        section: dict[str, Any] = {"check": CHECK, "load_balancer": "random", "hosts": hosts}
+        with Redirector(section, ca_pem=ca_pem, addresses=addresses, seed=1) as redirector:
+            yield redirector, prime
+
+
+def kubectl(host: RigHost, *args: str) -> Any:
+    return json.loads(host.exec([layout.K3S, "kubectl", *args, "-o", "json"]))
+
+
+def pods(host: RigHost, component: str) -> list[dict[str, Any]]:
+    found = kubectl(host, "get", "pods", "-n", layout.HUB_NAMESPACE, "-l", f"component={component}")["items"]
+    return [one for one in found if one["status"]["phase"] in ("Pending", "Running")]
+
+
+def end_sessions(host: RigHost) -> None:
+    """End what other tests have left running; nobody waits for a culler."""
+    of = ["-n", layout.HUB_NAMESPACE, "-l", "component=singleuser-server"]
+    host.exec([layout.K3S, "kubectl", "delete", "pods", *of, "--wait=true", "--grace-period=1"])
+
+
+def serve_slow_repository(host: RigHost, name: str, build_s: int) -> str:
+    """The git URL, for pods of this host, of a repository whose build takes at least so long."""
+    directory = f"{layout.RUN}/samples/{name}"
+    for file, text in {"Dockerfile": SLOW.replace("SECONDS", str(build_s)), "name": name}.items():
+        host.exec(["install", "-D", "-m", "644", "/dev/stdin", f"{directory}/{file}"], stdin=text.encode())
+    where = [layout.POD_GATEWAY, str(layout.SAMPLE_PORT), "600"]
+    host.exec(["sh", "-c", SERVE, "sh", directory, UNIT, *where])
+    return f"git://{layout.POD_GATEWAY}/{name}"
