@@ -26,6 +26,7 @@ from websockets.sync.client import connect
 
 CONNECT_TIMEOUT_S = 10
 TICK_S = 1.0
+GRACE_S = 3.0  # for a websocket to end by itself after its time
 BUILD_TOKEN = re.compile(
     r'"buildToken": *"([^"]+)"'
 )  # in the settings that BinderHub's page gives its script
@@ -118,7 +119,10 @@ class Web:
         )
         try:
             sock = socket.create_connection((self.address_of(parts.hostname or ""), port), CONNECT_TIMEOUT_S)
-            with connect(url, sock=sock, open_timeout=timeout_s, max_size=None, **tls) as channel:
+            with (
+                _cut_after(sock, timeout_s + GRACE_S),
+                connect(url, sock=sock, open_timeout=timeout_s, max_size=None, **tls) as channel,
+            ):
                 request_id = uuid.uuid4().hex
                 channel.send(json.dumps(_execute_request(request_id, code)))
                 return _printed(channel, request_id, time.monotonic() + timeout_s)
@@ -173,6 +177,28 @@ def _next(
         return arrived.get(timeout=TICK_S)
     except queue.Empty:
         return {}
+
+
+@contextlib.contextmanager
+def _cut_after(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """End a connection that is still there after so long.
+
+    When its handshake gets no answer, websockets (17.4) waits without a limit for a thread that reads from TLS.
+    """
+    same = sock.dup()  # TLS takes the descriptor of `sock` over
+
+    def end() -> None:
+        with contextlib.suppress(OSError):
+            same.shutdown(socket.SHUT_RDWR)
+
+    cut = threading.Timer(seconds, end)
+    cut.daemon = True
+    cut.start()
+    try:
+        yield
+    finally:
+        cut.cancel()
+        same.close()
 
 
 def _hang_up(response: httpx.Response) -> None:

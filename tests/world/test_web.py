@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from binderbox import ca
 from binderbox.world.web import NoAnswer, Web
 
 BOUND_S = 20
@@ -103,3 +107,32 @@ def test_a_page_without_a_token_is_no_launch_page(member: Member, web: Web) -> N
     member.pages["/v2/gh/a/b/main"] = "<p>an error page"
     with pytest.raises(NoAnswer, match="no build token"):
         web.build_token(f"{member.url}/v2/gh/a/b/main")
+
+
+def test_a_kernel_that_never_answers_its_websocket_is_given_up_in_time(tmp_path: Path) -> None:
+    """Over TLS, where its library would wait without a limit."""
+    authority = ca.make_ca("localhost")
+    leaf = ca.make_leaf(authority, ["localhost"])
+    (tmp_path / "both.pem").write_text(leaf.certificate_pem + leaf.key_pem)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "both.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with tls.wrap_socket(listener.accept()[0], server_side=True) as first:
+                first.recv(65536)
+                first.sendall(
+                    b'HTTP/1.1 201 Created\r\nContent-Length: 11\r\nConnection: close\r\n\r\n{"id": "k"}'
+                )
+            with tls.wrap_socket(listener.accept()[0], server_side=True) as second:
+                while second.recv(65536):
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        web = Web("localhost", "127.0.0.1", authority.certificate_pem)
+        started = time.monotonic()
+        with pytest.raises(NoAnswer, match="kernel at"):
+            web.evaluate(f"https://localhost:{listener.getsockname()[1]}/user/x/", "t", "1", timeout_s=1)
+        assert time.monotonic() - started < BOUND_S
+        thread.join(5)
