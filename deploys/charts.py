@@ -7,7 +7,7 @@ import hashlib
 import yaml
 from pyinfra.api import deploy
 
-from binderbox import chartfile, layout
+from binderbox import chartfile, layout, release
 from binderbox.deploys.operations import artifacts, files, helm
 from binderbox.values import ChartInputs
 
@@ -29,11 +29,20 @@ def install_chart(inputs: ChartInputs) -> None:
         artifacts.place(
             name=f"Bring the chart {inputs.chart}", artifact=inputs.artifact, bundle=inputs.bundle
         )
-    files.content(
-        name=f"Write the values of {inputs.release}",
-        dest=helm.values_path(inputs.release),
-        text=values,
-        mode=VALUES_MODE,
+    made_from = release.ReleaseInputs(
+        inputs.release,
+        inputs.namespace,
+        chart,
+        sha256,
+        hashlib.sha256(values.encode()).hexdigest(),
+        inputs.secret_values,
+        inputs.timeout_s,
+    )
+    files.contents(
+        {
+            release.values_path(inputs.release): files.Content(values, VALUES_MODE),
+            release.inputs_path(inputs.release): files.Content(release.render_inputs(made_from)),
+        }
     )
     helm.release(
         name=f"Bring release {inputs.release} up to date",
@@ -41,7 +50,7 @@ def install_chart(inputs: ChartInputs) -> None:
         namespace=inputs.namespace,
         chart=chart,
         chart_sha256=sha256,
-        values_sha256=hashlib.sha256(values.encode()).hexdigest(),
+        values_sha256=made_from.values_sha256,
         chart_bytes=packed,
         secret_values=inputs.secret_values,
         timeout_s=inputs.timeout_s,

@@ -13,8 +13,9 @@ from pyinfra.api import FileUploadCommand, StringCommand
 from pyinfra.context import ctx_host
 
 from binderbox import chartfile
-from binderbox.deploys.facts.helm import HelmRelease, parse_release
+from binderbox.deploys.facts.helm import HelmRelease
 from binderbox.deploys.operations import helm
+from binderbox.release import ReleaseInputs, parse_inputs, parse_release, render_inputs
 
 CASES = yaml.safe_load((Path(__file__).parent / "helm_cases.yaml").read_text())
 SECRETS = {"s3.accessKey": "s3-registry-access-key", "tls.key": "tls/tls.key", "keys[0]": "hub-crypt-key"}
@@ -54,7 +55,12 @@ def short(command: Any) -> str:
 
 
 def inputs() -> str:
-    return helm.inputs_hash("registry", "binderbox", "c" * 64, "d" * 64, SECRETS)
+    return made_from().digest
+
+
+def made_from(**changes: Any) -> ReleaseInputs:
+    given = {"release": "registry", "namespace": "binderbox", "chart": CHART["chart"], **HASHES, "secrets": SECRETS}
+    return ReleaseInputs(**{**given, **changes})
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -104,9 +110,18 @@ def test_hostile_names_stay_one_word() -> None:
     ],
 )
 def test_every_input_counts(changed: dict[str, Any]) -> None:
-    given = {"release": "registry", "namespace": "binderbox", **HASHES, "secrets": SECRETS}
-    assert helm.inputs_hash(**{**given, **changed}) != helm.inputs_hash(**given)
-    assert re.fullmatch(r"[0-9a-f]{40}", helm.inputs_hash(**given))
+    assert made_from(**changed).digest != made_from().digest
+    assert re.fullmatch(r"[0-9a-f]{40}", made_from().digest)
+
+
+def test_where_the_chart_lies_and_how_long_helm_may_take_do_not_count() -> None:
+    assert made_from(chart="/elsewhere.tgz", timeout_s=1).digest == made_from().digest
+
+
+def test_the_record_of_a_release_is_read_as_it_was_written() -> None:
+    assert parse_inputs(render_inputs(made_from())) == made_from()
+    with pytest.raises(ValueError, match="no record"):
+        parse_inputs('{"release": "registry"}')
 
 
 def test_a_line_that_is_none_of_ours_is_passed_over() -> None:

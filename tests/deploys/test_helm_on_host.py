@@ -12,8 +12,8 @@ import yaml
 from pyinfra.api import deploy
 
 from binderbox import layout
-from binderbox.deploys.facts.helm import KUBECTL
 from binderbox.deploys.operations import files, helm
+from binderbox.release import KUBECTL, values_path
 from binderbox.world.hosts import DeployResult, Host, connect
 from tests.charts import rendering
 
@@ -52,7 +52,7 @@ def packed() -> bytes:
 @deploy("Install the trial release")
 def install_trial(values: dict[str, Any]) -> None:
     text = yaml.safe_dump(values)
-    files.content(name="Write the values", dest=helm.values_path(RELEASE), text=text, mode=0o640)
+    files.content(name="Write the values", dest=values_path(RELEASE), text=text, mode=0o640)
     helm.release(
         name="Bring the trial release up to date",
         release=RELEASE,
