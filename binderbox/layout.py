@@ -28,7 +28,16 @@ BIN = f"{LIB}/bin"
 ENGINE = f"{LIB}/engine"
 DOOR = f"{LIB}/door"
 
+AGENT = f"{LIB}/agent"
+AGENT_CONFIG = f"{ETC}/agent.json"
+AGENT_DATA = f"{DATA}/agent"
+FOLLOW_HOLD = f"{ETC}/follow.hold"
+FOLLOW_STATE = f"{AGENT_DATA}/follow.json"
+FOLLOW_SWITCH = f"{AGENT_DATA}/switch.json"
+FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
+
 RUN = "/run/binderbox"
+FOLLOW_NOW = f"{RUN}/follow.now"
 DOOR_RUN = f"{RUN}/door"
 DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
 BUILDKIT_SOCKET = f"{RUN}/buildkit/buildkitd.sock"
@@ -38,6 +47,7 @@ K3S_DATA = "/var/lib/rancher/k3s"
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 K3S_IMAGES = f"{K3S_DATA}/agent/images"
+FOLLOWED_IMAGES = f"{K3S_IMAGES}/binderbox-followed.txt"
 KUBELET_CONFIG = f"{K3S_DATA}/agent/etc/kubelet.conf.d/50-binderbox.conf"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
@@ -45,6 +55,7 @@ RUNC = f"{K3S_DATA}/data/current/bin/runc"
 
 SYSTEMD = "/etc/systemd/system"
 UNITS = (
+    "binderbox-follow.timer",
     "binderbox-systempods.service",
     "binderbox-door.service",
     "binderbox-buildkitd.service",
@@ -85,6 +96,7 @@ PACKAGES = (
     "kmod",
     "nftables",
     "python3",
+    "python3-yaml",
     "socat",
     "xz-utils",
     "zstd",

@@ -48,6 +48,30 @@ class DiskOverrides(_Model):
     logs_gb: GB | None = Field(default=None, description="a size in GB")
 
 
+class Follow(_Model):
+    """How the node follows the prime; what is None is as versions.toml says."""
+
+    enabled: bool = Field(default=True, description="true or false")
+    federation: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+        default=None, description="an address whose /versions is the prime's"
+    )
+    deploy_repo: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+        default=None, description="the address of a git repository"
+    )
+    branch: Annotated[str, AfterValidator(member_rules.branch)] | None = Field(
+        default=None, description="a branch"
+    )
+    chart_index: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+        default=None, description="the address of a chart index"
+    )
+    image_sources: tuple[Annotated[str, AfterValidator(member_rules.image_source)], ...] = Field(
+        default=(), description="a list of image repositories, beside those of versions.toml"
+    )
+    window: Annotated[str, AfterValidator(member_rules.window)] | None = Field(
+        default=None, description="a time of day, HH:MM-HH:MM in UTC"
+    )
+
+
 class Member(_Model):
     """One member of the federation, as its operator describes it."""
 
@@ -85,6 +109,7 @@ class Member(_Model):
     build_step_memory_gb: GB | None = Field(default=None, description="a size in GB")
     user_memory_gb: GB | None = Field(default=None, description="a size in GB")
     disk: DiskOverrides = Field(default=DiskOverrides(), description="a mapping of sizes in GB")
+    follow: Follow = Field(default=Follow(), description="a mapping, see below")
 
     @property
     def hub_domain(self) -> str:

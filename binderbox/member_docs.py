@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from binderbox.member import DiskOverrides, Member
+from binderbox.member import DiskOverrides, Follow, Member
 
 _HEAD = """\
 # The config of a member
@@ -21,6 +21,12 @@ def render_manual() -> str:
     """Render the page."""
     rows = ["| key | expected | default |", "|---|---|---|"]
     for name, field in Member.model_fields.items():
+        if name == "follow":
+            rows += [
+                f"| `follow.{inner}` | {described.description} | {_follow_default(inner)} |"
+                for inner, described in Follow.model_fields.items()
+            ]
+            continue
         if name == "disk":
             rows += [
                 f"| `disk.{inner}` | {described.description} | computed |"
@@ -30,6 +36,13 @@ def render_manual() -> str:
         rows.append(f"| `{name}` | {field.description} | {_default(name)} |")
     example = resources.files("binderbox").joinpath("member.example.yaml").read_text("utf-8")
     return "\n".join([_HEAD, *rows, "", "## Every key explained", "", "```yaml", example.rstrip(), "```", ""])
+
+
+def _follow_default(name: str) -> str:
+    default = Follow.model_fields[name].default
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return "none" if default == () or name == "window" else "mybinder.org's"
 
 
 def _default(name: str) -> str:

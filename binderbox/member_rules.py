@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 from cryptography import x509
+
+from binderbox.federation.follow import in_window
 
 # ssh; etcd; the API server and what k3s puts beside it; kubelet, kube-proxy and their health ports
 RESERVED_PORTS = frozenset({22, 2379, 2380, 6443, 6444, 10248, 10249, 10250, 10256, 10257, 10258, 10259})
@@ -111,3 +114,39 @@ def certificate(pem: str) -> str:
     except ValueError as error:
         raise ValueError("as PEM text, from -----BEGIN CERTIFICATE----- on") from error
     return pem
+
+
+def source_url(text: str) -> str:
+    """Where software comes from: https, or in plain from a private address, which is a mirror of the site."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http", "git") or not parts.hostname or parts.username or parts.query:
+        raise ValueError("https://..., without a user and a query")
+    if parts.scheme != "https":
+        try:
+            private = ip_address(parts.hostname).is_private
+        except ValueError:
+            private = False
+        if not private:
+            raise ValueError(f"https://; {parts.scheme}:// is for a private address only")
+    return text.rstrip("/")
+
+
+def branch(text: str) -> str:
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", text)
+        or ".." in text
+        or text.endswith(("/", ".lock"))
+    ):
+        raise ValueError("letters, digits, and . _ / - between them")
+    return text
+
+
+def image_source(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)+", text):
+        raise ValueError("host and path without a tag, such as quay.io/jupyterhub/repo2docker")
+    return text
+
+
+def window(text: str) -> str:
+    in_window(text, 0)
+    return text

@@ -13,6 +13,7 @@ from typing import Any
 
 from binderbox import checks
 from binderbox.checks.core import failures, prove
+from binderbox.deploys.agent import install_agent
 from binderbox.deploys.builder import install_builder
 from binderbox.deploys.charts import install_chart
 from binderbox.deploys.k3s import install_k3s
@@ -62,6 +63,7 @@ INSTALL = (
         proof="binderhub",
         within_s=300,
     ),
+    Phase("Install the agent", install_agent, inputs=lambda plan: plan.agent, proof="agent"),
 )
 
 # Its inputs are not a plan but whether data goes too: a half-made install may not even have a config.

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from binderbox import builder, firewall, k3s, layout, values
+from binderbox import agentfiles, builder, firewall, k3s, layout, values, versions
+from binderbox.agentfiles import AgentInputs
 from binderbox.artifacts import Artifact
 from binderbox.builder import BuilderInputs
 from binderbox.disk import DiskPlan, DiskTooSmall, make_disk_plan
 from binderbox.drain import Drain, render_routes
 from binderbox.errors import PreflightError
 from binderbox.facts import HostFacts
+from binderbox.federation.followed import BUILD_IMAGE, CHART, CHART_IMAGES
 from binderbox.member import Member
 from binderbox.secrets import MADE
 from binderbox.sizing import Sizing, Value, make_sizing
@@ -29,6 +31,7 @@ SYSCTLS: Mapping[str, int] = {
 }
 
 INGRESS_USER = 65532  # of the ingress's pod, in charts/ingress
+FOLLOWED = (CHART, CHART_IMAGES, BUILD_IMAGE)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names to those of images
 
 
@@ -90,10 +93,12 @@ class Plan:
     builder: BuilderInputs
     ingress: ChartInputs
     binderhub: ChartInputs
+    agent: AgentInputs
+    followed: tuple[Value[Any], ...] = ()
 
     @property
     def values(self) -> tuple[Value[Any], ...]:
-        return (*self.sizing.values, *self.disk.values)
+        return (*self.sizing.values, *self.disk.values, *self.followed)
 
 
 def make(
@@ -137,10 +142,27 @@ def make(
             resolvers=facts.resolvers,
             egress_networks=[allow.network for allow in member.egress_allow],
             node_addresses=facts.addresses,
-            reserved_images=sorted({name for one in artifacts.values() for name in one.images}),
+            # what is followed changes between installs, and its names are none that a build may have anyway
+            reserved_images=sorted(
+                {name for one in artifacts.values() if one.name not in FOLLOWED for name in one.images}
+            ),
         ),
         ingress=values.ingress(member, artifacts),
         binderhub=values.binderhub(member, sizing, artifacts, secrets=facts.secrets, bundle=bundle),
+        agent=agentfiles.make_inputs(
+            member, facts, versions.load_follow(), artifacts["sample-base"].images[0]
+        ),
+        followed=_followed(artifacts),
+    )
+
+
+def _followed(artifacts: Mapping[str, Artifact]) -> tuple[Value[Any], ...]:
+    """The versions that are the follower's, as figures of the plan."""
+    why = "proved on this node by its follower; it wins over versions.toml and a bundle"
+    return tuple(
+        Value(key, artifacts[name].version, "", why, "followed")
+        for name, key in ((CHART, "binderhub_chart"), (BUILD_IMAGE, "build_image"))
+        if artifacts[name].followed
     )
 
 

@@ -118,7 +118,14 @@ def upgrade_words(inputs: ReleaseInputs, secrets_hash: str) -> tuple[str, ...]:
 def leaving_words(inputs: ReleaseInputs, way: Way, revision: int) -> tuple[str, ...]:
     """helm's arguments that leave a state in which it refuses to upgrade; none where it does not."""
     if way == "uninstall":
-        return ("uninstall", inputs.release, *place_words(inputs), "--no-hooks", "--ignore-not-found", "--wait")
+        return (
+            "uninstall",
+            inputs.release,
+            *place_words(inputs),
+            "--no-hooks",
+            "--ignore-not-found",
+            "--wait",
+        )
     if way == "rollback":
         return ("rollback", inputs.release, str(revision), *place_words(inputs), "--no-hooks")
     return ()

@@ -16,6 +16,8 @@ from binderbox import artifacts, layout, member, plan, versions
 from binderbox.artifacts import Artifact
 from binderbox.errors import BinderboxError, ConfigError, Interrupted, UsageError
 from binderbox.facts import HostFacts, make_facts
+from binderbox.federation import followed
+from binderbox.federation.followed import Followed
 from binderbox.plan import Plan
 from binderbox.progress import Progress
 from binderbox.prove import Visit
@@ -116,9 +118,23 @@ def _artifacts(facts: HostFacts, sources: Sources) -> dict[str, Artifact]:
     pinned = versions.load()
     text, accepted = _lock(facts, sources)
     if text is None:
-        return artifacts.resolve(pinned, None, None, None)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return artifacts.resolve(pinned, artifacts.parse_lock(text), digest, accepted)
+        found = artifacts.resolve(pinned, None, None, None)
+    else:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        found = artifacts.resolve(pinned, artifacts.parse_lock(text), digest, accepted)
+    return artifacts.overlay(found, _followed(facts))
+
+
+def _followed(facts: HostFacts) -> Followed | None:
+    """What the node's own follower proved wins over what this machine knows."""
+    try:
+        return followed.parse(facts.followed).followed
+    except ValueError as error:
+        raise ConfigError(
+            f"{facts.name}: {error}",
+            cause=f"{layout.FOLLOWED_FILE} is written by the node's follower alone",
+            remedy=f"remove it on the host; the follower writes it anew: binderbox federation follow {facts.name} --now",
+        ) from error
 
 
 def config_diff(facts: HostFacts, text: str) -> str:

@@ -30,6 +30,31 @@ POD_CA = "/opt/binderbox-ca/ca-certificates.crt"
 NODE_CA = "/etc/ssl/certs/ca-certificates.crt"
 
 
+# A browser does not take up a build's stream again once it is cut (binderhub b9fad995 js/packages/binderhub-client
+# lib/client.js), and BinderHub ends at once when told to. So a pod that is replaced stays until its streams have ended;
+# Kubernetes sends it no new ones meanwhile.
+STREAMS_END_S = 3600  # no longer than the longest build
+UNROUTED_S = 3  # for the endpoints to be taken out everywhere
+BINDER_PORT = 8585
+
+
+def drain_streams() -> str:
+    """Python for BinderHub's pod: wait until nobody is connected to its port any more.
+
+    Established connections are state 01 in /proc/net/tcp, addresses and ports in hex.
+    """
+    return f"""\
+import time
+end = time.monotonic() + {STREAMS_END_S}
+def busy():
+    rows = [line.split() for name in ("tcp", "tcp6") for line in open("/proc/net/" + name)]
+    return any(row[1].endswith(":{BINDER_PORT:04X}") and row[3] == "01" for row in rows)
+time.sleep({UNROUTED_S})
+while busy() and time.monotonic() < end:
+    time.sleep(0.5)
+"""
+
+
 @dataclass(frozen=True)
 class ChartInputs:
     """One helm release: a chart of ours (`chart` names its directory) or, when `artifact` is given, an upstream one."""
@@ -143,6 +168,8 @@ def binderhub(
         "imageCleaner.enabled": False,
         "resources": _resources(cpu="100m", memory="128Mi", cpu_limit="2", memory_limit="1Gi"),
         "extraPodSpec.priorityClassName": PRIORITY_CLASS,
+        "extraPodSpec.terminationGracePeriodSeconds": STREAMS_END_S + 30,
+        "lifecycle": {"preStop": {"exec": {"command": ["python3", "-c", drain_streams()]}}},
         "registry.url": f"http://{layout.REGISTRY}",
         "config.BinderHub.image_prefix": layout.IMAGE_PREFIX,
         "config.BinderHub.hub_url": member.hub_url,

@@ -23,6 +23,22 @@ _SWITCHES = ("by_tag", "bundle_only")
 
 
 @dataclass(frozen=True)
+class Follow:
+    """Where the follower may take new versions from, and which: `[follow]` of versions.toml.
+
+    A range is (at least, below); an image source is a repository without a tag.
+    """
+
+    federation: str
+    deploy_repo: str
+    branch: str
+    chart_index: str
+    chart_range: tuple[str, str]
+    build_image_range: tuple[str, str]
+    image_sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Pin:
     """One artifact as pinned. `sha256` is None until verified: of the file, or of an image's manifest."""
 
@@ -41,6 +57,32 @@ def load() -> dict[str, Pin]:
     return parse(resources.files("binderbox").joinpath("versions.toml").read_text("utf-8"))
 
 
+def load_follow() -> Follow:
+    """Read `[follow]` of the versions that this binderbox was released with."""
+    return parse_follow(resources.files("binderbox").joinpath("versions.toml").read_text("utf-8"))
+
+
+def parse_follow(text: str) -> Follow:
+    """Read it from TOML text; a broken one raises BundleError with all its faults."""
+    table = tomllib.loads(text).get("follow", {})
+    faults = [f"follow.{key}: is missing" for key in Follow.__dataclass_fields__ if key not in table]
+    faults += [f"follow.{key}: unknown key" for key in table if key not in Follow.__dataclass_fields__]
+    faults += [
+        f"follow.{key}: expected https://"
+        for key in ("federation", "deploy_repo", "chart_index")
+        if not str(table.get(key, "https://")).startswith("https://")
+    ]
+    for key in ("chart_range", "build_image_range"):
+        if len(table.get(key, ("", ""))) != 2:
+            faults.append(f"follow.{key}: expected [at least, below]")
+    if faults:
+        raise _broken(faults)
+    found: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+    }
+    return Follow(**found)
+
+
 def parse(text: str) -> dict[str, Pin]:
     """Read pins from TOML text, in the order of the file."""
     try:
@@ -50,6 +92,7 @@ def parse(text: str) -> dict[str, Pin]:
     faults: list[str] = []
     if tables.pop("schema", None) != 1:
         faults.append("schema: expected 1")
+    tables.pop("follow", None)  # parse_follow
     pins: dict[str, Pin] = {}
     for name, table in tables.items():
         found = _table_faults(name, table)

@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "binderbox"
-DOORS_OUTSIDE = ("world", "engine", "door")
+DOORS_OUTSIDE = ("world", "engine", "door", "agent")
 WORLDLY = {"pyinfra", "httpx", "kubernetes", "minio", "subprocess", "socket"}
 CONTENT = ("sample",)  # a repository that is built and launched, not a part of the program
 

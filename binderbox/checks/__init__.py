@@ -21,6 +21,7 @@ CATEGORIES = {
     "builder": ("binderbox.checks.builder", "BuildKit and the build door."),
     "ingress": ("binderbox.checks.ingress", "What visitors meet first: ports, redirect, certificates."),
     "binderhub": ("binderbox.checks.hub", "BinderHub, and that builds go through the door."),
+    "agent": ("binderbox.checks.agent", "What the node does by itself."),
     "launch": ("binderbox.checks.launch", "What the proof of an install must have seen."),
     "federation": (
         "binderbox.checks.federation",

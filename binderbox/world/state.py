@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from binderbox import layout
@@ -17,6 +18,7 @@ def state_of(probe: HostProbe) -> tuple[tuple[Part, ...], tuple[Gauge, ...]]:
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
     if units[layout.UNITS.index("k3s.service")].active != "active":
         return tuple(parts), ()
+    parts += _follower(probe)
     deployments = probe.kubectl_json(["get", "deployments", "-A"])["items"]
     parts += [_part(one) for one in deployments]
     pods = probe.kubectl_json(["get", "pods", "-n", layout.HUB_NAMESPACE])["items"]
@@ -26,6 +28,17 @@ def state_of(probe: HostProbe) -> tuple[tuple[Part, ...], tuple[Gauge, ...]]:
     facts = probe.facts
     gauges.append(Gauge("disk", round(facts.disk_gb - facts.disk_free_gb, 1), round(facts.disk_gb, 1), "GB"))
     return tuple(parts), tuple(gauges)
+
+
+def _follower(probe: HostProbe) -> list[Part]:
+    """What the follower last said; it is not well when somebody must do something."""
+    said = probe.host.read(layout.FOLLOW_STATE)
+    if said is None:
+        return []
+    found = json.loads(said)
+    drift = f"; {len(found['drift'])} settings of the federation have moved" if found.get("drift") else ""
+    well = found["verdict"] not in ("unmatched", "refused", "failed", "rolled-back")
+    return [Part("follower", well, found["verdict"], f"{found['why']}{drift}")]
 
 
 def _part(deployment: dict[str, Any]) -> Part:

@@ -20,8 +20,11 @@ def archive_path(artifact: Artifact) -> str:
 def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:
     """One operation for each archive; images without one (from sources) are named in a list that k3s pulls from."""
     listed: list[str] = []
+    followed: list[str] = []
     for artifact in wanted:
-        if artifact.file or artifact.url:
+        if artifact.followed:
+            followed += artifact.images
+        elif artifact.file or artifact.url:
             artifacts.place(
                 name=f"bring images {artifact.name}",
                 artifact=artifact,
@@ -30,6 +33,12 @@ def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:
             )
         else:
             listed += artifact.images
+    if followed:  # the same file, with the same text, as the follower writes
+        files.content(
+            name="list followed images to pull",
+            dest=layout.FOLLOWED_IMAGES,
+            text="".join(f"{one}\n" for one in followed),
+        )
     if listed:
         files.content(
             name="list images to pull",

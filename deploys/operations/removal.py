@@ -27,7 +27,11 @@ def units(*, keep: tuple[str, ...] = ()) -> Generator[StringCommand, None, None]
         return
     order = {name: at for at, name in enumerate(layout.UNITS)}
     services = sorted(
-        (name for name in left if name.endswith(".service")), key=lambda name: order.get(name, -1)
+        (name for name in left if name.endswith((".service", ".timer"))),
+        key=lambda name: (
+            not name.endswith(".timer"),
+            order.get(name, -1),
+        ),  # a timer would start its service again
     )
     for name in services:
         yield StringCommand(

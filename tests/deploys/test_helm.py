@@ -59,7 +59,13 @@ def inputs() -> str:
 
 
 def made_from(**changes: Any) -> ReleaseInputs:
-    given = {"release": "registry", "namespace": "binderbox", "chart": CHART["chart"], **HASHES, "secrets": SECRETS}
+    given = {
+        "release": "registry",
+        "namespace": "binderbox",
+        "chart": CHART["chart"],
+        **HASHES,
+        "secrets": SECRETS,
+    }
     return ReleaseInputs(**{**given, **changes})
 
 

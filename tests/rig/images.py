@@ -74,13 +74,17 @@ def traefik() -> Path:
 
 def repo2docker() -> Path:
     """repo2docker from PyPI; like the stock image it runs as root and executes its arguments."""
+    return _archive("repo2docker", [repo2docker_image(REPO2DOCKER)])
+
+
+def repo2docker_image(name: str) -> Image:
     layer = venv_layer("repo2docker", 60)
     settings = {
         "Env": [f"PATH={PATH}", "LANG=C.UTF-8"],
         "Entrypoint": ["/usr/bin/env", "--"],
         "WorkingDir": "/",
     }
-    return _archive("repo2docker", [Image(REPO2DOCKER, (base_layer(), layer), settings)])
+    return Image(name, (base_layer(), layer), settings)
 
 
 def sample_base() -> Path:
@@ -98,12 +102,17 @@ def sample_base() -> Path:
 
 def binder_double() -> Path:
     """The double of BinderHub and its hub: root for the one, uid 1000 for the other, as in their charts."""
-    layers = (base_layer(), venv_layer("binder-double", 80), _double_layer())
+    return _archive("binderhub-images", [binder_double_image(binder_double_name())])
+
+
+def binder_double_image(name: str, *more: Layer) -> Image:
+    """The double under a name; `more` are layers over it, for another version of it."""
+    layers = (base_layer(), venv_layer("binder-double", 80), _double_layer(), *more)
     settings = {
         "Env": [f"PATH={PATH}", "LANG=C.UTF-8", "PYTHONPATH=/srv/double", "PYTHONUNBUFFERED=1"],
         "WorkingDir": "/srv",
     }
-    return _archive("binderhub-images", [Image(binder_double_name(), layers, settings)])
+    return Image(name, layers, settings)
 
 
 def _double_sources() -> dict[str, Path]:

@@ -1,0 +1,30 @@
+"""Whether now is a good moment to replace BinderHub: no launch under way, and room to spare.
+
+A change goes on after a bounded wait all the same: BinderHub's old pod stays until its streams have ended (values.py).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from binderbox import layout
+from binderbox.agent.running import kubectl
+from binderbox.federation.follow import launches_under_way
+
+WAIT_S = 600
+POLL_S = 5.0
+
+
+def wait(tell: Callable[[str], None], wait_s: float = WAIT_S) -> None:
+    """Come back when it is quiet, or after `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while (under_way := _under_way()) and time.monotonic() < deadline:
+        tell(f"waiting for a quiet moment: {', '.join(under_way)}")
+        time.sleep(POLL_S)
+
+
+def _under_way() -> tuple[str, ...]:
+    found = kubectl("get", "pods", "--namespace", layout.HUB_NAMESPACE, "-o", "json")
+    return launches_under_way(json.loads(found)["items"])

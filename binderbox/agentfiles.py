@@ -1,0 +1,104 @@
+"""The agent's files on the node as text from plain data: its config, its service and its timer. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from binderbox import layout
+from binderbox.facts import HostFacts
+from binderbox.member import Member
+from binderbox.versions import Follow
+
+SERVICE, TIMER = "binderbox-follow.service", "binderbox-follow.timer"
+EVERY_S = 120  # the federation sends nothing to a node that differs, so it looks often; it asks for one small answer
+SPREAD_S = 90  # members that follow the same prime do not pull at the same moment
+LONGEST_S = 3 * 3600  # an image may take half an hour, and a launch a quarter
+
+
+@dataclass(frozen=True)
+class AgentInputs:
+    """Everything the agent's deploy needs: the text of agent.json."""
+
+    config: str
+
+
+def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: str) -> AgentInputs:
+    """The follower's config: what the member's config says, else versions.toml. Its keys are those of agent/config.py."""
+    asked = member.follow
+    config = {
+        "enabled": asked.enabled,
+        "federation": asked.federation or allowed.federation,
+        "deploy_repo": asked.deploy_repo or allowed.deploy_repo,
+        "branch": asked.branch or allowed.branch,
+        "chart_index": asked.chart_index or allowed.chart_index,
+        "image_sources": sorted({*allowed.image_sources, *asked.image_sources}),
+        "chart_range": list(allowed.chart_range),
+        "build_image_range": list(allowed.build_image_range),
+        "window": asked.window or "",
+        "binder_url": member.binder_url,
+        "address": facts.address,
+        "ca_file": f"{layout.CA}/ca.crt" if member.tls == "own-ca" else "",
+        "sample_base": sample_base,
+    }
+    return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def render_service() -> str:
+    """It runs as root, because helm, containerd and the node's secrets are root's; it keeps little of it."""
+    return f"""\
+[Unit]
+Description=Follow the prime of the federation
+After=k3s.service network-online.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+Environment=PYTHONPATH={layout.AGENT} HOME={layout.AGENT_DATA} PYTHONUNBUFFERED=1
+ExecStart=/usr/bin/python3 -B -m binderbox.agent follow
+TimeoutStartSec={LONGEST_S}
+# a helm or a pull that is under way ends with it; the next run goes on from there
+KillMode=control-group
+MemoryMax=1G
+TasksMax=512
+CPUWeight=50
+IOWeight=50
+SuccessExitStatus=1
+
+CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_SETUID CAP_SETGID
+NoNewPrivileges=yes
+ProtectSystem=full
+ReadWritePaths={layout.ETC}
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+"""
+
+
+def render_timer() -> str:
+    return f"""\
+[Unit]
+Description=Look often whether the prime of the federation has changed
+
+[Timer]
+OnBootSec={EVERY_S}
+OnUnitInactiveSec={EVERY_S}
+OnActiveSec={EVERY_S}
+RandomizedDelaySec={SPREAD_S}
+AccuracySec=1
+
+[Install]
+WantedBy=timers.target
+"""

@@ -1,0 +1,83 @@
+"""People who open the same link one after the other, each as a browser does, while something happens to the member.
+
+A stream that is cut before it said `ready` is a failed launch, because BinderHub's page does not take it up again
+(binderhub b9fad995 js/packages/binderhub-client/lib/client.js: onclose and onerror end it; only an answer of 429 or
+5xx at its start is tried again, after a second).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlencode
+
+import httpx
+
+from binderbox.launch import Launch, build_path, follow, over, page_path
+from binderbox.world.web import NoAnswer, Web
+
+RETRIES = 5
+LAUNCH_S = 120
+
+
+@dataclass
+class Visitors:
+    """Starts with `with`; `launched` counts, `failed` has a reason for each launch that did not end well."""
+
+    binder_url: str
+    address: str
+    ca_pem: str
+    repository: str
+    ref: str = "main"
+    launched: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._visit, daemon=True)
+        self.web = Web(httpx.URL(self.binder_url).host, self.address, self.ca_pem)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(LAUNCH_S)
+        self.web.close()
+
+    def once(self) -> Launch:
+        """One launch, and its server stopped; raises NoAnswer."""
+        path, started = build_path(self.repository, self.ref), time.monotonic()
+        token = self.web.build_token(self.binder_url + page_path(path))
+        state = Launch()
+        for tried in range(RETRIES):
+            try:
+                for event in self.web.events(
+                    f"{self.binder_url}{path}?{urlencode({'build_token': token})}", silence_s=60
+                ):
+                    state = follow(state, event, time.monotonic() - started) if event else state
+                    if over(state, time.monotonic() - started):
+                        break
+                break
+            except NoAnswer as error:
+                status = getattr(getattr(error.__cause__, "response", None), "status_code", 0)
+                if state.phase or tried == RETRIES - 1 or not (status == 429 or status >= 500):
+                    raise
+                time.sleep(1)
+        if not state.ready:
+            raise NoAnswer(state.failure or f"the stream ended in phase {state.phase or 'none'}")
+        self.web.request("POST", f"{state.url}api/shutdown?token={state.token}", json={})
+        return state
+
+    def _visit(self) -> None:
+        while not self._over.is_set():
+            started = time.monotonic()
+            try:
+                self.once()
+                self.launched += 1
+            except Exception as error:  # whatever a visitor meets is a failed launch
+                self.failed.append(f"after {time.monotonic() - started:.1f} s: {error}")
+            self._over.wait(0.2)

@@ -1,0 +1,251 @@
+"""What a node follows, small and real: a deployment repository, a chart index and an image registry, with a prime.
+
+`Deployment.release` makes a new version of the double (an image with one more layer, a chart that runs it), commits
+its pins as mybinder.org-deploy does, and `prime` says it runs them. All of it is served at one address: git by
+`git daemon`, charts and images by HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from tests.federation.prime import Prime
+from tests.federation.serving import Handler, Served
+from tests.rig import images
+from tests.rig.bundle import chart_archive
+from tests.rig.images import DOUBLE
+from tests.rig.ociarchive import MANIFEST, Image, Layer, compress, load_layer, write_archive
+
+CHART_FILE, VALUES_FILE = "mybinder/Chart.yaml", "mybinder/values.yaml"
+AUTHOR = ("-c", "user.name=The federation", "-c", "user.email=federation@example.org")
+VERSION_LINE = '__version__ = "{}"\n'
+BROKEN = {
+    "": "",
+    # the pod never comes up
+    "crash": 'raise SystemExit("broken on purpose")\n',
+}
+BROKEN_LAUNCH = """
+
+async def _broken(self, provider):
+    raise RuntimeError("broken on purpose")
+
+LaunchHandler.launch = _broken
+"""
+
+
+class Store(Served):
+    """Charts below /charts, and images as a registry serves them (read only), from one directory of files."""
+
+    def __init__(self, bind: str, directory: Path) -> None:
+        self.handler = _Store
+        super().__init__(bind=bind)
+        self.directory = directory
+        self.manifests: dict[str, str] = {}  # name:tag to digest
+        self.pulled: list[str] = []
+
+    @property
+    def registry(self) -> str:
+        return self.url.removeprefix("http://")
+
+    def add(self, image: Image) -> None:
+        """Take an image in, under the name it has."""
+        with tempfile.TemporaryDirectory(dir=self.directory) as scratch:
+            write_archive(Path(scratch, "image.tar"), [image])
+            with tarfile.open(Path(scratch, "image.tar")) as tar:
+                tar.extractall(scratch, filter="data")
+            index = json.loads(Path(scratch, "index.json").read_text())
+            for blob in Path(scratch, "blobs/sha256").iterdir():
+                blob.rename(self.directory / blob.name)
+        self.manifests[image.reference.partition("/")[2]] = index["manifests"][0]["digest"]
+
+
+class _Store(Handler):
+    @property
+    def owner(self) -> Store:
+        return cast(Any, self.server).owner  # type: ignore[no-any-return]
+
+    def answer(self) -> None:
+        parts = self.path.strip("/").split("/")
+        if parts[0] == "charts":
+            file = self.owner.directory / "charts" / parts[-1]
+            self.send(200, file.read_bytes()) if file.is_file() else self.send(404)
+        elif parts == ["v2"]:
+            self.send(200)
+        elif parts[-2:-1] == ["manifests"]:
+            name = "/".join(parts[1:-2])
+            digest = parts[-1] if ":" in parts[-1] else self.owner.manifests.get(f"{name}:{parts[-1]}", "")
+            self.owner.pulled.append(f"{name}:{parts[-1]}")
+            self._blob(digest, MANIFEST)
+        else:
+            self._blob(parts[-1], "application/octet-stream")
+
+    def _blob(self, digest: str, kind: str) -> None:
+        file = self.owner.directory / digest.removeprefix("sha256:")
+        if not digest or not file.is_file():
+            self.send(404, b'{"errors": []}')
+            return
+        self.send(200, file.read_bytes(), {"Content-Type": kind, "Docker-Content-Digest": digest})
+
+
+class Deployment:
+    """The federation's side. `base` are the pins with which nodes of the rig are installed."""
+
+    def __init__(self, address: str, directory: Path) -> None:
+        self.address, self.directory = address, directory
+        (directory / "store" / "charts").mkdir(parents=True)
+        self.store = Store(address, directory / "store")
+        self.work = directory / "git" / "deploy"
+        self.prime = Prime(bind=address, versions={})
+        self.index: list[dict[str, Any]] = []
+        self.daemon: subprocess.Popen[bytes] | None = None
+        self.git_port = 0
+
+    def __enter__(self) -> Deployment:
+        self.store.start()
+        self.prime.start()
+        (self.work / "mybinder").mkdir(parents=True)
+        self._git("init", "-q", "-b", "main", ".")
+        self.git_port = self.store.port + 1
+        serve = ["git", "daemon", "--export-all", "--reuseaddr", f"--listen={self.address}"]
+        serve += [f"--port={self.git_port}", f"--base-path={self.work.parent}", str(self.work.parent)]
+        self.daemon = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.daemon:
+            self.daemon.terminate()
+            self.daemon.wait(10)
+        self.prime.close()
+        self.store.close()
+
+    @property
+    def follow(self) -> dict[str, Any]:
+        """The key `follow` of a member's config."""
+        return {
+            "federation": self.prime.url,
+            "deploy_repo": f"git://{self.address}:{self.git_port}/deploy",
+            "chart_index": f"{self.store.url}/charts",
+            "image_sources": [
+                f"{self.store.registry}/binder-double",
+                f"{self.store.registry}/repo2docker",
+                images.REPO2DOCKER.rpartition(":")[0],
+                images.binder_double_name().rpartition(":")[0],
+            ],
+        }
+
+    def pins(self, chart: str, build_image: str, repository: str = "") -> str:
+        """Commit these pins to main, among what else stands in such files, and return the commit."""
+        dependencies = [
+            {"name": "binderhub", "version": chart, "repository": repository or f"{self.store.url}/charts"},
+            {"name": "traefik", "version": "41.1.1", "repository": "oci://registry.example.org/helm"},
+        ]
+        values = {"binderhub": {"config": {"KubernetesBuildExecutor": {"build_image": build_image}}}}
+        (self.work / CHART_FILE).write_text(yaml.safe_dump({"apiVersion": "v2", "dependencies": dependencies}))
+        (self.work / VALUES_FILE).write_text(yaml.safe_dump(values))
+        self._git("add", "-A")
+        self._git(*AUTHOR, "commit", "-q", "--allow-empty", "-m", f"Updates binderhub to {chart}")
+        return self._git("rev-parse", "HEAD").strip()
+
+    def release(self, number: int, *, broken: str = "", runs: bool = True) -> dict[str, Any]:
+        """Publish a new BinderHub and a new build image, pin both, and let the prime run them.
+
+        + broken: "crash" or "launch"
+        + runs: whether the prime's /versions says so at once
+        """
+        version = f"0.0.{number}.dev0+binderbox.double"
+        double = f"{self.store.registry}/binder-double:{number}"
+        build_image = f"{self.store.registry}/repo2docker:2026.4.{number}"
+        self.store.add(images.binder_double_image(double, _patch(version, broken)))
+        self.store.add(images.repo2docker_image(build_image))
+        chart = f"1.0.{number}-0.dev.git.{number}.h{hashlib.sha256(version.encode()).hexdigest()[:8]}"
+        self.publish(chart, double)
+        self.pins(chart, build_image)
+        versions = versions_of(version, build_image)
+        if runs:
+            self.prime.versions = versions
+        return versions
+
+    def publish(self, version: str, image: str) -> None:
+        """Put the double's chart into the index, under another version and with another image."""
+        name, _, tag = image.rpartition(":")
+        packed = _repacked(version, name, tag)
+        file = f"binderhub-{version}.tgz"
+        (self.directory / "store" / "charts" / file).write_bytes(packed)
+        digest = hashlib.sha256(packed).hexdigest()
+        self.index.append({"name": "binderhub", "version": version, "urls": [file], "digest": digest})
+        index = yaml.safe_dump({"apiVersion": "v1", "entries": {"binderhub": self.index}})
+        (self.directory / "store" / "charts" / "index.yaml").write_text(index)
+
+    def _git(self, *words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=self.work, check=True, capture_output=True, text=True
+        ).stdout
+
+
+def versions_of(version: str, build_image: str) -> dict[str, Any]:
+    """A /versions as BinderHub b9fad995 answers it."""
+    return {"builder_info": {"build_image": build_image}, "binderhub": version, "builder": build_image}
+
+
+def _patch(version: str, broken: str) -> Layer:
+    """A layer with the double's version, and with what is wrong with it."""
+    texts = {"__init__.py": VERSION_LINE.format(version) + BROKEN.get(broken, "")}
+    if broken == "crash":  # asked for its version it still answers: only as a service does it fall over
+        texts = {"__init__.py": VERSION_LINE.format(version), "app.py": BROKEN["crash"]}
+    if broken == "launch":
+        texts["launching.py"] = (DOUBLE / "binderhub" / "launching.py").read_text() + BROKEN_LAUNCH
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, text in texts.items():
+            info = tarfile.TarInfo(f"srv/double/binderhub/{name}")
+            info.size, info.mode = len(text), 0o755
+            tar.addfile(info, io.BytesIO(text.encode()))
+    out.seek(0)
+    into = Path(tempfile.mkdtemp(prefix="double-patch-"))
+    compress(out, into)
+    return load_layer(into)
+
+
+def _repacked(version: str, image: str, tag: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(chart_archive()) as given, tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for info in given.getmembers():
+            file = given.extractfile(info)
+            data = file.read() if file else b""
+            if info.name == "binderhub/Chart.yaml":
+                data = yaml.safe_dump({**yaml.safe_load(data), "version": version}).encode()
+            elif info.name == "binderhub/values.yaml":
+                known = images.binder_double_name().rpartition(":")
+                data = data.replace(known[0].encode(), image.encode()).replace(
+                    f'tag: "{known[2]}"'.encode(), f'tag: "{tag}"'.encode()
+                )
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def trust_store(host: Any, store: Store) -> None:
+    """Let the node's containerd pull from the store in plain: what a site's registries.yaml says of its mirror."""
+    text = f'server = "{store.url}"\n[host."{store.url}"]\n  capabilities = ["pull", "resolve"]\n'
+    directory = f"/var/lib/rancher/k3s/agent/etc/containerd/certs.d/{store.registry}"
+    host.exec(["mkdir", "-p", directory])
+    host.exec(["sh", "-c", f"cat > {directory}/hosts.toml"], stdin=text.encode())
+
+
+def wait_until(holds: Any, within_s: float, what: str) -> float:
+    """Wait for something and return the seconds it took; fails the test when it does not come."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < within_s, f"{what}: not within {within_s:.0f} s"
+        time.sleep(0.3)
+    return time.monotonic() - started
