@@ -143,5 +143,3 @@ def _look(host: Host) -> Mapping[str, Any]:
         )
     found: Mapping[str, Any] = json.loads(done.stdout)
     return found
-
-

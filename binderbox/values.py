@@ -139,7 +139,10 @@ def ingress(member: Member, artifacts: Mapping[str, Artifact], *, acme_staging: 
             "timeoutSeconds": followed["timeoutSeconds"],
             "nodeRoutesPath": layout.INGRESS_ROUTES,
             "routes": [
-                _route("binder", member.domain, "binder", 8585, limits["0"]["maxBodyBytes"]),
+                {
+                    **_route("binder", member.domain, "binder", BINDER_PORT, limits["0"]["maxBodyBytes"]),
+                    "freshConnections": True,  # drain_streams waits for the last one
+                },
                 _route("hub", member.hub_domain, "proxy-public", 8000, limits["1"]["maxBodyBytes"]),
             ],
             "tls": tls,

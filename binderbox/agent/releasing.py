@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import time
 from dataclasses import dataclass, replace
 
 from binderbox import layout
 from binderbox.agent import files
 from binderbox.agent.running import CommandFailed, helm, kubectl, run
-from binderbox.federation.follow import with_build_image
+from binderbox.federation.follow import judge_pods, with_build_image
 from binderbox.release import (
     ENVIRONMENT,
     HELM,
@@ -31,6 +32,7 @@ from binderbox.release import (
 RELEASE = "binderhub"
 HELM_EXTRA_S = 120
 ROLLOUT_S = 300
+LOOK_AGAIN_S = 10
 VALUES_MODE = 0o640
 
 
@@ -81,14 +83,18 @@ def bring(side: Side) -> None:
 def wait_rolled_out() -> None:
     """Wait until every deployment of the release runs its new pods; raises CommandFailed with what the pods say."""
     namespace = ("--namespace", layout.HUB_NAMESPACE)
-    names = kubectl("get", "deployments", *namespace, "-o", "name").split()
-    for name in names:
-        try:
-            kubectl(
-                "rollout", "status", name, *namespace, f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30
-            )
-        except CommandFailed as error:
-            raise CommandFailed(f"{name} did not come up: {_why(namespace) or error}") from error
+    deadline = time.monotonic() + ROLLOUT_S
+    for name in kubectl("get", "deployments", *namespace, "-o", "name").split():
+        while True:
+            try:
+                kubectl("rollout", "status", name, *namespace, f"--timeout={LOOK_AGAIN_S}s", timeout_s=60)
+                break
+            except CommandFailed as error:
+                told, hopeless = judge_pods(
+                    json.loads(kubectl("get", "pods", *namespace, "-o", "json"))["items"]
+                )
+                if hopeless or time.monotonic() > deadline:
+                    raise CommandFailed(f"{name} did not come up: {'; '.join(told) or error}") from error
 
 
 def render_side(side: Side) -> dict[str, str]:
@@ -97,19 +103,6 @@ def render_side(side: Side) -> dict[str, str]:
 
 def parse_side(found: dict[str, str]) -> Side:
     return Side(parse_inputs(found["inputs"]), found["values"])
-
-
-def _why(namespace: tuple[str, ...]) -> str:
-    pods = json.loads(kubectl("get", "pods", *namespace, "-o", "json"))["items"]
-    told = []
-    for pod in pods:
-        for state in pod["status"].get("containerStatuses", []):
-            waiting = state["state"].get("waiting") or state["state"].get("terminated") or {}
-            if not state["ready"] and waiting:
-                told.append(
-                    f"{pod['metadata']['name']}: {waiting.get('reason')} {waiting.get('message', '')[:200]}"
-                )
-    return "; ".join(told)
 
 
 def _list_objects(namespace: str, objects: str) -> None:

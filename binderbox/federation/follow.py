@@ -18,6 +18,8 @@ from binderbox.federation.followed import Record
 
 CHART_FILE, VALUES_FILE = "mybinder/Chart.yaml", "mybinder/values.yaml"
 DEPENDENCY = "binderhub"
+CRASHES = 3
+NO_IMAGE = ("ErrImageNeverPull", "InvalidImageName")
 MAX_CHARTS = 6  # as many charts are asked for their version before it is said that none matches
 
 IMAGE = re.compile(r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -231,3 +233,22 @@ def launches_under_way(pods: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         if building or starting:
             found.append(str(pod["metadata"]["name"]))
     return tuple(found)
+
+
+def judge_pods(pods: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, ...], bool]:
+    """What keeps containers of the member's own pods from being ready, and whether waiting is of no use.
+
+    A container that has ended `CRASHES` times, or whose image cannot be had, does not come up by waiting.
+    """
+    told, hopeless = [], False
+    for pod in pods:
+        if pod["metadata"].get("labels", {}).get("component") in ("binderhub-build", "singleuser-server"):
+            continue
+        for state in pod["status"].get("containerStatuses", []):
+            waiting = state["state"].get("waiting") or state["state"].get("terminated")
+            if state["ready"] or not waiting:
+                continue
+            reason = str(waiting.get("reason", ""))
+            told.append(f"{pod['metadata']['name']}: {reason} {waiting.get('message', '')[:200]}".rstrip())
+            hopeless = hopeless or state.get("restartCount", 0) >= CRASHES or reason in NO_IMAGE
+    return tuple(told), hopeless

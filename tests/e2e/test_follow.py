@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from binderbox.session import opened
 from binderbox.world.sample import served
 from tests.conftest import Installed
 from tests.e2e.visitors import Visitors
-from tests.federation.deployment import Deployment, trust_store
+from tests.federation.deployment import Deployment, trust_store, versions_of, wait_until
 from tests.rig.client import DOMAIN, Client
 from tests.rig.host import RigHost
 from tests.rig.images import SAMPLE_BASE
+from tests.schemas import validate_output
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1500)]
 TARGETS = {"cluster resolver": "dns:kubernetes.default.svc.cluster.local"}
@@ -42,7 +44,9 @@ def following(host: RigHost, client: Client, directory: Path) -> Iterator[Deploy
             client.install(host, "--json", follow=deployment.follow).must()
             yield deployment
         finally:
-            host.exec(["systemctl", "stop", "binderbox-follow.timer", "binderbox-follow.service"], timeout_s=300)
+            host.exec(
+                ["systemctl", "stop", "binderbox-follow.timer", "binderbox-follow.service"], timeout_s=300
+            )
             host.exec(["rm", "-rf", *OURS])
             client.install(host, "--json").must()
 
@@ -59,7 +63,9 @@ def visited(host: RigHost) -> Iterator[Visitors]:
 
 
 def versions(host: RigHost) -> Any:
-    return json.loads(host.exec(["curl", "-ksS", "--resolve", f"{DOMAIN}:443:{host.address}", f"{URL}/versions"]))
+    return json.loads(
+        host.exec(["curl", "-ksS", "--resolve", f"{DOMAIN}:443:{host.address}", f"{URL}/versions"])
+    )
 
 
 def run_follower(host: RigHost) -> dict[str, Any]:
@@ -69,26 +75,127 @@ def run_follower(host: RigHost) -> dict[str, Any]:
     return told
 
 
-@pytest.fixture
-def deployment(installed_host: Installed, tmp_path: Path) -> Iterator[Deployment]:
-    with following(installed_host.host, installed_host.client, tmp_path) as deployment:
-        yield deployment
+@dataclass
+class Scene:
+    """A member, the federation that it follows, and the numbers of the versions released so far."""
+
+    host: RigHost
+    client: Client
+    deployment: Deployment
+    number: int = 1
+
+    def release(self, **how: Any) -> dict[str, Any]:
+        self.number += 1
+        return self.deployment.release(self.number, **how)
 
 
-def test_a_change_of_the_prime_is_followed_while_people_launch(
-    installed_host: Installed, deployment: Deployment
-) -> None:
+@pytest.fixture(scope="module")
+def scene(installed_host: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     host, client = installed_host.host, installed_host.client
-    wanted = deployment.release(2)
+    with following(host, client, tmp_path_factory.mktemp("federation")) as deployment:
+        yield Scene(host, client, deployment)
+
+
+def revisions(host: RigHost) -> str:
+    return host.exec([layout.K3S, "kubectl", "get", "secrets", "-A", "-l", "owner=helm", "-o", "name"])
+
+
+def step(host: RigHost) -> str:
+    """What the follower says that it does, while it holds the lock."""
+    return host.exec(["sh", "-c", f"cat {layout.RUN}/lock.json 2>/dev/null || true"])
+
+
+def test_a_change_of_the_prime_is_followed_while_people_launch(scene: Scene) -> None:
+    host = scene.host
+    wanted = scene.release()
     with visited(host) as visitors:
         told = run_follower(host)
     assert (told["verdict"], told["own"]) == ("equal", wanted), told
     assert versions(host) == wanted
+    assert told["drift"] == []
     assert visitors.failed == []
     assert visitors.launched >= 3
     kept = parse(host.exec(["cat", layout.FOLLOWED_FILE])).followed
     assert kept is not None
     assert kept.build_image == wanted["builder"]
     assert all(digest.startswith("sha256:") for digest in kept.images.values())
-    plan = client.binderbox(host, "plan", "--exit-code", "--json").must()
+    plan = scene.client.binderbox(host, "plan", "--exit-code", "--json").must()
     assert plan.result["changed"] == []
+
+
+@pytest.mark.long
+def test_an_install_from_an_older_laptop_undoes_nothing(scene: Scene, second_client: Client) -> None:
+    wanted = scene.release()
+    assert run_follower(scene.host)["verdict"] == "equal"
+    before, bytes_before = revisions(scene.host), scene.deployment.store.pulled[:]
+    done = second_client.install(scene.host, "--json", follow=scene.deployment.follow).must()
+    assert done.result["changed"] == []
+    assert (versions(scene.host), revisions(scene.host)) == (wanted, before)
+    assert scene.deployment.store.pulled == bytes_before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("at", ["pulling", "BinderHub to chart", "waiting for", "proving"])
+def test_killed_at_any_step_the_next_run_ends_it(scene: Scene, at: str) -> None:
+    host, pulled = scene.host, len(scene.deployment.store.pulled)
+    wanted = scene.release()
+    host.exec(["systemctl", "start", "--no-block", "binderbox-follow.service"])
+    wait_until(
+        lambda: len(scene.deployment.store.pulled) > pulled if at == "pulling" else at in step(host), 180, at
+    )
+    host.exec(["systemctl", "kill", "--signal=KILL", "binderbox-follow.service"])
+    told = run_follower(host)
+    assert (told["verdict"], told["own"]) == ("equal", wanted), told
+    assert scene.client.binderbox(host, "plan", "--exit-code", "--json").must().result["changed"] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("broken", ["crash", "launch"])
+def test_a_broken_version_is_taken_back_and_not_tried_again(scene: Scene, broken: str) -> None:
+    host = scene.host
+    good = versions(host)
+    scene.release(broken=broken)
+    with visited(host) as visitors:
+        told = run_follower(host)
+        assert told["verdict"] == "rolled-back", told
+    assert versions(host) == good
+    if broken == "crash":  # one that never comes up never gets a visitor
+        assert visitors.failed == []
+    before = revisions(host)
+    assert run_follower(host)["verdict"] == "failed"
+    assert revisions(host) == before
+    assert "rolled-back" in host.exec(["cat", layout.AUDIT_FILE])
+    assert scene.client.binderbox(host, "plan", "--exit-code", "--json").must().result["changed"] == []
+    shown = scene.client.binderbox(host, "federation follow", "--json").must(5)
+    assert validate_output(shown.stdout, "federation-follow")["failed"]
+
+
+@pytest.mark.long
+def test_held_it_stays_and_released_it_follows(scene: Scene) -> None:
+    host, client = scene.host, scene.client
+    before = versions(host)
+    wanted = scene.release()
+    shown = client.binderbox(host, "federation follow", "--hold", "--why", "a course", "--json").must()
+    result = validate_output(shown.stdout, "federation-follow")
+    assert (result["verdict"], result["held"]) == ("held", "a course")
+    assert result["diff"]
+    assert run_follower(host)["verdict"] == "held"
+    assert versions(host) == before
+    shown = client.binderbox(host, "federation follow", "--release", "--now", "--json").must()
+    assert validate_output(shown.stdout, "federation-follow")["verdict"] == "equal"
+    assert versions(host) == wanted
+
+
+@pytest.mark.long
+def test_what_no_commit_pins_is_never_guessed(scene: Scene) -> None:
+    before, known = versions(scene.host), dict(scene.deployment.prime.versions)
+    revision = revisions(scene.host)
+    for unknown in (
+        {**known, "binderhub": "9.9.9"},
+        versions_of(known["binderhub"], "10.9.9.9:5000/elsewhere:2026.9"),
+    ):
+        scene.deployment.prime.versions = unknown
+        told = run_follower(scene.host)
+        assert told["verdict"] == "unmatched", told
+    scene.deployment.prime.versions = known
+    assert (versions(scene.host), revisions(scene.host)) == (before, revision)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -19,6 +20,7 @@ from typing import Any, cast
 
 import yaml
 
+from binderbox.profile import SETTINGS
 from tests.federation.prime import Prime
 from tests.federation.serving import Handler, Served
 from tests.rig import images
@@ -113,8 +115,7 @@ class Deployment:
     def __enter__(self) -> Deployment:
         self.store.start()
         self.prime.start()
-        (self.work / "mybinder").mkdir(parents=True)
-        self._git("init", "-q", "-b", "main", ".")
+        self.begin_repository()
         self.git_port = self.store.port + 1
         serve = ["git", "daemon", "--export-all", "--reuseaddr", f"--listen={self.address}"]
         serve += [f"--port={self.git_port}", f"--base-path={self.work.parent}", str(self.work.parent)]
@@ -127,6 +128,10 @@ class Deployment:
             self.daemon.wait(10)
         self.prime.close()
         self.store.close()
+
+    def begin_repository(self) -> None:
+        (self.work / "mybinder").mkdir(parents=True)
+        self._git("init", "-q", "-b", "main", ".")
 
     @property
     def follow(self) -> dict[str, Any]:
@@ -149,8 +154,11 @@ class Deployment:
             {"name": "binderhub", "version": chart, "repository": repository or f"{self.store.url}/charts"},
             {"name": "traefik", "version": "41.1.1", "repository": "oci://registry.example.org/helm"},
         ]
-        values = {"binderhub": {"config": {"KubernetesBuildExecutor": {"build_image": build_image}}}}
-        (self.work / CHART_FILE).write_text(yaml.safe_dump({"apiVersion": "v2", "dependencies": dependencies}))
+        values = federation_values()
+        values["binderhub"]["config"]["KubernetesBuildExecutor"]["build_image"] = build_image
+        (self.work / CHART_FILE).write_text(
+            yaml.safe_dump({"apiVersion": "v2", "dependencies": dependencies})
+        )
         (self.work / VALUES_FILE).write_text(yaml.safe_dump(values))
         self._git("add", "-A")
         self._git(*AUTHOR, "commit", "-q", "--allow-empty", "-m", f"Updates binderhub to {chart}")
@@ -190,6 +198,19 @@ class Deployment:
         return subprocess.run(
             ["git", *words], cwd=self.work, check=True, capture_output=True, text=True
         ).stdout
+
+
+def federation_values() -> dict[str, Any]:
+    """mybinder's values as far as a member shares them, as they were when this binderbox was released."""
+    tree: dict[str, Any] = {}
+    for setting in SETTINGS:
+        if not setting.deviation:
+            *parents, last = [key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", setting.upstream)]
+            place = tree
+            for key in parents:
+                place = place.setdefault(key, {})
+            place[last] = setting.says or setting.value
+    return tree
 
 
 def versions_of(version: str, build_image: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import yaml
 from binderbox.federation.drift import drift
 from binderbox.profile import Setting
 
-UPSTREAM = Path(__file__).parents[3] / "shared" / "upstream" / "mybinder.org-deploy" / "mybinder" / "values.yaml"
+UPSTREAM = (
+    Path(__file__).parents[3] / "shared" / "upstream" / "mybinder.org-deploy" / "mybinder" / "values.yaml"
+)
 SETTINGS = (
     Setting("a", 600, "binderhub.jupyterhub.cull.timeout"),
     Setting("b", {"x": 1}, r"etcJupyter.jupyter_server_config\.json"),

@@ -87,7 +87,9 @@ def test_outside_of_its_window_a_change_waits_unless_somebody_asks() -> None:
     rules = Rules(INDEX, (), window="02:00-06:00")
     waiting = Seen(says("0.2.0+2228"), says(), minute_of_day=720)
     assert follow.decide(waiting, rules).verdict == "waiting"
-    assert follow.decide(Seen(says("0.2.0+2228"), says(), minute_of_day=720, now=True), rules).action == "follow"
+    assert (
+        follow.decide(Seen(says("0.2.0+2228"), says(), minute_of_day=720, now=True), rules).action == "follow"
+    )
 
 
 def test_candidates_have_the_primes_build_image_and_each_chart_once_newest_first() -> None:
@@ -145,7 +147,12 @@ def test_what_failed_here_is_not_tried_again_by_itself() -> None:
 
 
 def test_pins_are_read_from_the_two_files() -> None:
-    chart = {"dependencies": [{"name": "traefik"}, {"name": "binderhub", "version": CHART, "repository": INDEX + "/"}]}
+    chart = {
+        "dependencies": [
+            {"name": "traefik"},
+            {"name": "binderhub", "version": CHART, "repository": INDEX + "/"},
+        ]
+    }
     values = {"binderhub": {"config": {"KubernetesBuildExecutor": {"build_image": IMAGE}}}}
     assert follow.read_pins("c" * 40, chart, values) == Pins("c" * 40, CHART, INDEX, IMAGE)
 
@@ -158,7 +165,11 @@ def test_pins_are_read_from_the_two_files() -> None:
         ({"dependencies": [{"name": "binderhub"}]}, {}, "Chart.yaml"),
         ({"dependencies": [{"name": "binderhub", "version": "1", "repository": "r"}] * 2}, {}, "Chart.yaml"),
         ({"dependencies": [{"name": "binderhub", "version": "1", "repository": "r"}]}, None, "values.yaml"),
-        ({"dependencies": [{"name": "binderhub", "version": "1", "repository": "r"}]}, {"binderhub": None}, "values.yaml"),
+        (
+            {"dependencies": [{"name": "binderhub", "version": "1", "repository": "r"}]},
+            {"binderhub": None},
+            "values.yaml",
+        ),
     ],
 )
 def test_another_layout_of_the_repository_is_named(chart: Any, values: Any, named: str) -> None:
@@ -169,7 +180,10 @@ def test_another_layout_of_the_repository_is_named(chart: Any, values: Any, name
 def test_the_pins_that_this_release_brings_may_be_followed_by_its_own_rules() -> None:
     allowed, pinned = versions.load_follow(), versions.load()
     rules = Rules(
-        allowed.chart_index, allowed.image_sources, Range(*allowed.chart_range), Range(*allowed.build_image_range)
+        allowed.chart_index,
+        allowed.image_sources,
+        Range(*allowed.chart_range),
+        Range(*allowed.build_image_range),
     )
     chart = pinned["binderhub-chart"]
     mine = Pins("c" * 40, chart.version, chart.source.rpartition("/")[0], pinned["repo2docker"].source)
@@ -182,7 +196,10 @@ NAMES = st.from_regex(follow.IMAGE, fullmatch=True)
 @given(old=NAMES, new=NAMES)
 def test_the_follower_writes_the_values_that_an_install_would_write(old: str, new: str) -> None:
     def written(image: str) -> str:
-        tree = {"config": {"KubernetesBuildExecutor": {"build_image": image, "docker_host": None}}, "replicas": 1}
+        tree = {
+            "config": {"KubernetesBuildExecutor": {"build_image": image, "docker_host": None}},
+            "replicas": 1,
+        }
         return yaml.safe_dump(tree, sort_keys=True, allow_unicode=True)
 
     assert follow.with_build_image(written(old), new) == written(new)
@@ -203,7 +220,10 @@ def test_values_without_their_one_line_are_refused() -> None:
 def test_launches_under_way_are_builds_and_servers_that_are_not_ready() -> None:
     def pod(name: str, component: str, phase: str, *ready: bool) -> dict[str, Any]:
         states = [{"ready": one} for one in ready]
-        return {"metadata": {"name": name, "labels": {"component": component}}, "status": {"phase": phase, "containerStatuses": states}}
+        return {
+            "metadata": {"name": name, "labels": {"component": component}},
+            "status": {"phase": phase, "containerStatuses": states},
+        }
 
     found = follow.launches_under_way(
         [
@@ -218,3 +238,40 @@ def test_launches_under_way_are_builds_and_servers_that_are_not_ready() -> None:
         ]
     )
     assert found == ("building", "waiting", "starting", "unready")
+
+
+def crashing(
+    name: str, reason: str, restarts: int, *, component: str = "binder", ready: bool = False
+) -> dict[str, Any]:
+    state = {
+        "ready": ready,
+        "restartCount": restarts,
+        "state": {"waiting": {"reason": reason, "message": "m"}},
+    }
+    return {
+        "metadata": {"name": name, "labels": {"component": component}},
+        "status": {"containerStatuses": [state]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pod", "hopeless"),
+    [
+        (crashing("a", "CrashLoopBackOff", 1), False),
+        (crashing("a", "CrashLoopBackOff", 3), True),
+        (crashing("a", "ErrImageNeverPull", 0), True),
+        (crashing("a", "ContainerCreating", 0), False),
+    ],
+)
+def test_waiting_ends_where_it_is_of_no_use(pod: dict[str, Any], hopeless: bool) -> None:
+    told, found = follow.judge_pods([pod])
+    assert (len(told), found) == (1, hopeless)
+
+
+def test_pods_of_users_and_builds_say_nothing_about_the_member() -> None:
+    theirs = [
+        crashing("a", "CrashLoopBackOff", 9, component=name)
+        for name in ("binderhub-build", "singleuser-server")
+    ]
+    assert follow.judge_pods(theirs) == ((), False)
+    assert follow.judge_pods([{"metadata": {"name": "new"}, "status": {}}]) == ((), False)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from binderbox.federation.followed import KEPT_FAILURES, Failed, Followed, Record, parse, render
 
 WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
-FOLLOWED = st.builds(Followed, WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.dictionaries(WORDS, WORDS, max_size=4))
+FOLLOWED = st.builds(
+    Followed, WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.dictionaries(WORDS, WORDS, max_size=4)
+)
 FAILED = st.builds(Failed, WORDS, WORDS, WORDS, WORDS, WORDS)
 
 
@@ -33,7 +35,9 @@ def test_no_file_is_nothing_followed() -> None:
 
 def test_only_the_last_failures_are_kept() -> None:
     failed = tuple(Failed("c", f"1.0.{number}", "i", "t", "w") for number in range(20))
-    assert [one.chart for one in parse(render(Record(None, failed))).failed] == [f"1.0.{n}" for n in range(12, 20)]
+    assert [one.chart for one in parse(render(Record(None, failed))).failed] == [
+        f"1.0.{n}" for n in range(12, 20)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.rig.host import RigHost
 
 PROGRAM = str(Path(sys.executable).with_name("binderbox"))
 DOMAIN = "binder.test"  # RFC 6761: never in public DNS, so the program looks for it at the host itself
+NOBODY = {"enabled": False}  # a host of the rig asks no prime but the one that a test gives it
 COMMAND_TIMEOUT_S = 1200
 
 
@@ -102,4 +103,4 @@ def bundle_options() -> list[str]:
 def render_member(keys: dict[str, object]) -> str:
     from binderbox import member
 
-    return member.render({"domain": DOMAIN, "tls": "own-ca", **site_settings(), **keys})
+    return member.render({"domain": DOMAIN, "tls": "own-ca", "follow": NOBODY, **site_settings(), **keys})

@@ -13,7 +13,9 @@ from binderbox.cli.session import Session
 @options.option("--now", is_flag=True, help="Let the node's follower run now, whatever its window.")
 @options.option("--again", is_flag=True, help="With --now: try versions again that failed their proof here.")
 @options.option("--hold", is_flag=True, help="Keep the node as it is until --release.")
-@options.option("--why", default="", metavar="TEXT", help="With --hold: the reason, for whoever finds it held.")
+@options.option(
+    "--why", default="", metavar="TEXT", help="With --hold: the reason, for whoever finds it held."
+)
 @options.option("--release", is_flag=True, help="Let the node follow again.")
 @options.common
 @click.pass_obj
@@ -33,9 +35,7 @@ def follow(session: Session, host: str, now: bool, again: bool, hold: bool, why:
     if hold and release:
         raise UsageError("--hold and --release contradict each other", remedy="say one of them")
     if again and not now:
-        raise UsageError(
-            "--again needs --now", remedy=f"binderbox federation follow {host} --now --again"
-        )
+        raise UsageError("--again needs --now", remedy=f"binderbox federation follow {host} --now --again")
 
     from binderbox.following import UNWELL, FollowRequest, follow_host, render_follow
 
