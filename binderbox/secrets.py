@@ -35,6 +35,8 @@ KINDS = (
     SecretKind("hub-crypt-key", "encrypts JupyterHub's stored state", "hex32"),
     SecretKind("proxy-token", "JupyterHub to its proxy", "hex32"),
     SecretKind("binder-service-token", "BinderHub to JupyterHub", "hex32"),
+    # without any, each BinderHub makes up its own at its start, and refuses the pages that the one before it gave out
+    SecretKind("own-build-token", "signs this member's launch pages until build-token is given", "hex32"),
     SecretKind("build-token", "the federation's: launches from mybinder.org carry a token signed with it"),
     SecretKind("github-client-id", "GitHub OAuth application, for more than 60 calls an hour"),
     SecretKind("github-client-secret", "its secret"),

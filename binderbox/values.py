@@ -216,7 +216,6 @@ def binderhub(
         values["extraVolumes"] = [_host_path("site-ca", NODE_CA, "File")]
         values["extraVolumeMounts"] = [{"name": "site-ca", "mountPath": POD_CA, "readOnly": True}]
     given = {
-        "config.BinderHub.build_token_secret": "build-token",
         "config.GitHubRepoProvider.client_id": "github-client-id",
         "config.GitHubRepoProvider.client_secret": "github-client-secret",
     }
@@ -232,6 +231,7 @@ def binderhub(
             "jupyterhub.hub.config.CryptKeeper.keys[0]": "hub-crypt-key",
             "jupyterhub.hub.services.binder.apiToken": "binder-service-token",
             "jupyterhub.proxy.secretToken": "proxy-token",
+            "config.BinderHub.build_token_secret": "build-token" if "build-token" in secrets else "own-build-token",
             **{path: name for path, name in given.items() if name in secrets},
         },
         timeout_s=600,
