@@ -231,7 +231,9 @@ def binderhub(
             "jupyterhub.hub.config.CryptKeeper.keys[0]": "hub-crypt-key",
             "jupyterhub.hub.services.binder.apiToken": "binder-service-token",
             "jupyterhub.proxy.secretToken": "proxy-token",
-            "config.BinderHub.build_token_secret": "build-token" if "build-token" in secrets else "own-build-token",
+            "config.BinderHub.build_token_secret": "build-token"
+            if "build-token" in secrets
+            else "own-build-token",
             **{path: name for path, name in given.items() if name in secrets},
         },
         timeout_s=600,

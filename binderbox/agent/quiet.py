@@ -9,9 +9,12 @@ import json
 import time
 from collections.abc import Callable
 
+import yaml
+
 from binderbox import layout
+from binderbox.agent import releasing
 from binderbox.agent.running import kubectl
-from binderbox.federation.follow import launches_under_way
+from binderbox.federation.follow import launches_under_way, too_full
 
 WAIT_S = 600
 POLL_S = 5.0
@@ -26,5 +29,7 @@ def wait(tell: Callable[[str], None], wait_s: float = WAIT_S) -> None:
 
 
 def _under_way() -> tuple[str, ...]:
-    found = kubectl("get", "pods", "--namespace", layout.HUB_NAMESPACE, "-o", "json")
-    return launches_under_way(json.loads(found)["items"])
+    pods = json.loads(kubectl("get", "pods", "--namespace", layout.HUB_NAMESPACE, "-o", "json"))["items"]
+    values = yaml.safe_load(releasing.installed().values)
+    quota = values.get("config", {}).get("LaunchQuota", {}).get("total_quota")
+    return (*launches_under_way(pods), *too_full(pods, quota))

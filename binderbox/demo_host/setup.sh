@@ -8,7 +8,7 @@ chmod 755 /usr/sbin/policy-rc.d
 apt-get -qq update
 apt-get -qq install --yes --no-install-recommends \
     ca-certificates conntrack curl dbus e2fsprogs ethtool git iproute2 ipset iptables kmod libpam-systemd nftables \
-    openssh-server openssl procps python3 python3-venv socat sudo systemd systemd-sysv udev xz-utils zstd
+    openssh-server openssl procps python3 python3-venv python3-yaml socat sudo systemd systemd-sysv udev xz-utils zstd
 rm /usr/sbin/policy-rc.d
 
 # Units that would reach past the container into the kernel and the disk it shares, or that wait for a screen.

@@ -18,6 +18,7 @@ from binderbox.federation.followed import Record
 
 CHART_FILE, VALUES_FILE = "mybinder/Chart.yaml", "mybinder/values.yaml"
 DEPENDENCY = "binderhub"
+FULL_SHARE = 0.7  # deploying at high load made things worse: operations.md row 74
 CRASHES = 3
 NO_IMAGE = ("ErrImageNeverPull", "InvalidImageName")
 MAX_CHARTS = 6  # as many charts are asked for their version before it is said that none matches
@@ -233,6 +234,14 @@ def launches_under_way(pods: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         if building or starting:
             found.append(str(pod["metadata"]["name"]))
     return tuple(found)
+
+
+def too_full(pods: Iterable[Mapping[str, Any]], quota: Any) -> tuple[str, ...]:
+    """Says so when so many users are there that a change would hurt; `quota` is LaunchQuota.total_quota, None for none."""
+    users = sum(pod["metadata"].get("labels", {}).get("component") == "singleuser-server" for pod in pods)
+    if not isinstance(quota, int) or not quota or users < FULL_SHARE * quota:
+        return ()
+    return (f"{users} users of {quota}",)
 
 
 def judge_pods(pods: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, ...], bool]:

@@ -275,3 +275,12 @@ def test_pods_of_users_and_builds_say_nothing_about_the_member() -> None:
     ]
     assert follow.judge_pods(theirs) == ((), False)
     assert follow.judge_pods([{"metadata": {"name": "new"}, "status": {}}]) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("users", "quota", "full"), [(6, 10, False), (7, 10, True), (9, None, False), (9, 0, False)]
+)
+def test_a_full_member_is_not_changed_if_it_can_wait(users: int, quota: int | None, full: bool) -> None:
+    pods = [{"metadata": {"labels": {"component": "singleuser-server"}}} for _ in range(users)]
+    pods.append({"metadata": {"labels": {"component": "hub"}}})
+    assert bool(follow.too_full(pods, quota)) is full
