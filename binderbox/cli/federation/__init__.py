@@ -22,7 +22,7 @@ COMMANDS = {
     "drain": ("binderbox.cli.federation.change", "Write the commit that sets a member's weight to 0."),
     "ramp": ("binderbox.cli.federation.steer", "Say which weight is due for a new member, and write it."),
     "follow": (
-        "binderbox.cli.federation.steer",
+        "binderbox.cli.federation.follow",
         "Show what the prime runs, what the node runs, and the change.",
     ),
 }
