@@ -25,6 +25,7 @@ from binderbox.federation.follow import Decision, Pins, Seen
 from binderbox.federation.followed import Failed, Followed, Record
 
 LOCK_WAIT_S = 300
+IN_A_ROW = 10  # equal answers: while the old pod still gets requests too, a launch would prove that one
 SETTLE_S = 60  # how long /versions may still be the old pod's after the new one is ready
 TROUBLE = (CommandFailed, NoAnswer, ValueError, OSError)
 
@@ -150,7 +151,12 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decis
     except Busy as error:
         decision = Decision("wait", "busy", str(error))
     except TROUBLE as error:
-        decision = Decision("alert", "unmatched", f"nothing was changed: {error}")
+        if files.read(layout.FOLLOW_SWITCH) is None:
+            decision = Decision("alert", "unmatched", f"nothing was changed: {error}")
+        else:  # not even going back worked
+            decision = Decision(
+                "alert", "failed", f"a change is half made, the next run goes on with it: {error}"
+            )
     _tell(decision, seen, moved)
     return decision
 
@@ -170,10 +176,13 @@ def _go_back(change: Switch, why: str, tell: Any) -> Decision:
 
 def _prove(config: AgentConfig, prime: Any) -> None:
     member, deadline = _member(config), time.monotonic() + SETTLE_S
-    while (own := launching.versions(member)) != prime:
+    in_a_row = 0
+    while in_a_row < IN_A_ROW:
+        own = launching.versions(member)
+        in_a_row = in_a_row + 1 if own == prime else 0
         if time.monotonic() > deadline:
             raise ValueError(f"/versions says {follow.told(own)}, the prime {follow.told(prime)}")
-        time.sleep(1)
+        time.sleep(0.5)
     launching.prove(member, config.sample_base)
 
 
