@@ -44,6 +44,12 @@ def test_lines_that_go_must_be_the_entrys_own() -> None:
         guard("f", "b:\n  c: 2\nz: 1\nz: 2\n", "z: 2\n", intent)
 
 
+def test_a_file_without_a_last_newline_may_end_with_the_blank_line_before_what_went() -> None:
+    guard("f", "a: 1\n\nb: 2", "a: 1\n", Intent(("b",), ABSENT, None, ()))
+    with pytest.raises(DeployRepoError, match="line ends"):
+        guard("f", "a: 1\nb: 2\n", "a: 1", Intent(("b",), ABSENT, None, ()))
+
+
 SHARED = """\
 base: &base
   prime: false
