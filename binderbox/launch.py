@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from binderbox import layout
-from binderbox.facts import HostFacts
+
+if TYPE_CHECKING:
+    from binderbox.facts import HostFacts
 
 BARE_FAILED_GRACE_S = 5  # a bare `failed` can come before the one with the text, never long before
 KEPT_LINES = 30

@@ -12,7 +12,7 @@ from binderbox.agentfiles import AgentInputs
 from binderbox.deploys.operations import files
 
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
-SHARED = ("facts", "launch", "layout", "profile", "release", "samples")
+SHARED = ("launch", "layout", "profile", "release", "samples")
 SHARED_FEDERATION = ("drift", "follow", "followed")
 
 

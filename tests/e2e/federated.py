@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from binderbox import layout
-from binderbox.world.sample import SERVE, UNIT
+from binderbox.samples import SERVE, UNIT
 from binderbox.world.web import Web
 from tests.federation.prime import Prime
 from tests.federation.redirector import Redirector

@@ -13,7 +13,7 @@ from binderbox.federation.rules import start_faults
 from binderbox.federation.tree import CONFIG, DeployTree, redirector_config
 from tests.federation.trees import Drawn, trees
 
-FAST, ALL, SHARDS = 160, 2000, 4
+FAST, ALL, SHARDS = 48, 2000, 4
 SPONSOR = "https://d.example.org"
 NEW = make_newcomer(
     "newcomer",

@@ -31,7 +31,9 @@ COMMANDS = {
 @click.group(cls=Lazy, table=COMMANDS, no_args_is_help=True)
 @common
 def federation() -> None:
-    """Look at the federation, join it, and steer its traffic. Nothing is ever pushed.
+    """Look at the federation, join it, and steer its traffic.
+
+    Nothing is ever pushed.
 
     \b
     binderbox federation status

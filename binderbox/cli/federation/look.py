@@ -44,7 +44,7 @@ def status(session: Session, federation: str, deploy_repo: str | None) -> int:
 @deploy_repo_option
 @options.option("--repo", metavar="URL", help="Launch this repository, not a small one of binder-examples.")
 @options.option("--ref", metavar="REF", help="Its branch, tag or commit.  [default: HEAD]")
-@options.option("--launch/--no-launch", default=True, help="Without a launch only the door is knocked at.")
+@options.option("--no-launch", is_flag=True, help="Make no launch: only the door is knocked at.")
 @options.common
 @click.pass_obj
 def check(
@@ -54,7 +54,7 @@ def check(
     deploy_repo: str | None,
     repo: str | None,
     ref: str | None,
-    launch: bool,
+    no_launch: bool,
 ) -> int:
     """Would this member get launches, and would they succeed?
 
@@ -81,7 +81,7 @@ def check(
         else session.connection(member),
         repo_url=repo or "",
         ref=ref or ("HEAD" if repo else REF),
-        launch=launch,
+        launch=not no_launch,
     )
     fields = {
         "host": result.target,
