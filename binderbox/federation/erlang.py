@@ -8,6 +8,7 @@ in timing.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from binderbox.federation.config import CheckTiming
 
@@ -25,22 +26,27 @@ def all_taken(offered: float, places: int) -> float:
 
 
 def late_errors_per_hour(
-    launches_per_hour: float, session_h: float, places: int, headroom: int, timing: CheckTiming
+    taken: float,
+    places: int,
+    session_h: float,
+    rates: Sequence[tuple[float, float]],
+    headroom: int,
+    timing: CheckTiming,
 ) -> float:
     """Launches an hour that fail because the redirector hears late that the last usable place is gone.
 
-    That place is taken as often as it is freed, and a member leaves at most once in `failed_period_s`. From then
-    launches still come until the pods are counted anew and a check asks: any time up to 60 s and a period, all
-    equally likely. Those that come beyond the headroom, while others end, fail.
+    `taken` is the part of the time in which all `places` are; `rates` are the launches an hour that come, each with
+    its chance: fewer while others are in rotation too, and the rare high ones do the harm.
+    The last place is taken as often as it is freed, and a member leaves at most once in `failed_period_s`. From then
+    launches still come until the pods are counted anew and a check asks: any time up to 60 s and half a period (there
+    are two replicas that ask), all equally likely. Those that come beyond the headroom, while others end, fail.
     """
-    if places <= 0:
-        return 0.0
-    taken = all_taken(launches_per_hour * session_h, places)
     times_per_hour = min(taken * places / session_h, 3600 / timing.failed_period_s)
     excess = 0.0
     for step in range(STEPS):
-        hours = (PODS_CACHED_S + timing.period_s) * (step + 0.5) / STEPS / 3600
-        excess += _excess(launches_per_hour * hours, places / session_h * hours, headroom) / STEPS
+        hours = (PODS_CACHED_S + timing.period_s / 2) * (step + 0.5) / STEPS / 3600
+        left = places / session_h * hours
+        excess += math.fsum(chance * _excess(rate * hours, left, headroom) for chance, rate in rates) / STEPS
     return times_per_hour * excess
 
 

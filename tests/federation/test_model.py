@@ -37,13 +37,13 @@ def at(sessions: float, session_h: float = 0.5) -> Demand:
 
 
 def assert_alike(members: list[Capacity], demand: Demand, found: Outcome) -> None:
-    """Shares and time in rotation to a percentage point, or two at the brink where a little load moves it much."""
+    """Shares to a percentage point; while errors are rare, time in rotation to three and sessions to 3 %."""
     told = outlook(members, demand)
     for one in told.members:
         assert one.share == pytest.approx(found.went[one.name] / found.launches, abs=0.01), one
     if told.errors_per_launch < 0.001:
         for one in told.members:
-            assert one.in_rotation == pytest.approx(found.in_rotation[one.name], abs=0.02), one
+            assert one.in_rotation == pytest.approx(found.in_rotation[one.name], abs=0.03), one
             assert one.sessions == pytest.approx(found.pods[one.name], rel=0.03, abs=1), one
 
 
@@ -95,6 +95,17 @@ def test_errors_as_simulated_where_they_begin(sessions: int, session_h: float) -
     assert_errors_alike(today(50, 50, 50), at(sessions, session_h), found)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("load", [0.9, 1.0, 1.1])
+def test_twelve_members_as_simulated(load: float) -> None:
+    members = [Capacity(str(i), 50, 60 + 20 * i) for i in range(12)]
+    demand = at(load * sum((one.quota or 0) - 10 for one in members))
+    found = simulate(members, demand, 60_000, warm_up_sessions=4)
+    assert_alike(members, demand, found)
+    assert_errors_alike(members, demand, found)
+
+
 @pytest.mark.parametrize(("offered", "places"), [(1.0, 1), (20.0, 25), (300.0, 290), (0.0, 5)])
 def test_erlangs_formula(offered: float, places: int) -> None:
     terms = [
@@ -138,17 +149,17 @@ def test_when_a_member_leaves_is_when_its_pods_grow_to_its_places() -> None:
 
 
 def test_late_news_costs_launches_only_beyond_the_headroom() -> None:
-    """As often as the last place is taken, a Poisson number of launches in up to 75 s, drawn one by one."""
+    """As often as the last place is taken, a Poisson number of launches in up to 67.5 s, drawn one by one."""
     draw, rate, places = Random(1), 900.0, 170
     beyond = 0.0
     for _ in range(40_000):
-        hours = draw.uniform(0, 75) / HOUR_S
+        hours = draw.uniform(0, 67.5) / HOUR_S
         beyond += max(0, _poisson(draw, rate * hours) - _poisson(draw, places / 0.5 * hours) - 10) / 40_000
-    told = late_errors_per_hour(rate, 0.5, places, 10, CheckTiming())
+    told = late_errors_per_hour(1.0, places, 0.5, [(1.0, rate)], 10, CheckTiming())
     assert told == pytest.approx(
         beyond * 40, rel=0.05
     )  # it leaves 40 times an hour at most: out for 90 s each time
-    assert late_errors_per_hour(20, 0.5, places, 10, CheckTiming()) < 1e-12
+    assert late_errors_per_hour(1.0, places, 0.5, [(1.0, 20)], 10, CheckTiming()) < 1e-12
 
 
 def test_spread_of_shares_with_rendezvous_is_the_luck_of_names() -> None:
