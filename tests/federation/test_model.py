@@ -101,7 +101,7 @@ def test_errors_as_simulated_where_they_begin(sessions: int, session_h: float) -
 def test_twelve_members_as_simulated(load: float) -> None:
     members = [Capacity(str(i), 50, 60 + 20 * i) for i in range(12)]
     demand = at(load * sum((one.quota or 0) - 10 for one in members))
-    found = simulate(members, demand, 60_000, warm_up_sessions=4)
+    found = simulate(members, demand, 240_000, warm_up_sessions=8)
     assert_alike(members, demand, found)
     assert_errors_alike(members, demand, found)
 
