@@ -8,8 +8,7 @@ from binderbox.errors import DeployRepoError, RuleBroken
 from binderbox.federation import hosts
 from binderbox.federation.change import Change, changed, checked_weight
 from binderbox.federation.config import HostEntry, RedirectorConfig
-from binderbox.federation.tree import CONFIG, SECTION, DeployTree, held_to_rules, redirector_config
-from binderbox.federation.yamltext import Document
+from binderbox.federation.tree import CONFIG, DeployTree, held_to_rules, redirector_config
 
 
 def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Change:
@@ -23,11 +22,8 @@ def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Chan
     if wanted == 0 and member.prime:
         refuse_prime(name, leaving=False)
     text = tree.document(CONFIG)
-    after = (
-        text.text
-        if member.weight == wanted and _written(text, name)
-        else hosts.set_weight(text, name, wanted)
-    )
+    # one without a weight is dropped like one with 0, so that there is nothing to write
+    after = text.text if member.weight == wanted else hosts.set_weight(text, name, wanted)
     files = changed(tree, {CONFIG: after})
     held_to_rules(tree.with_files(files))
     return Change(
@@ -57,10 +53,6 @@ def known(config: RedirectorConfig, name: str) -> HostEntry:
             remedy="binderbox federation status",
         )
     return found
-
-
-def _written(document: Document, name: str) -> bool:
-    return document.find(SECTION, "hosts", name, "weight") is not None
 
 
 def _body(config: RedirectorConfig, member: HostEntry, wanted: int, why: str) -> str:
