@@ -20,7 +20,7 @@ NOT_READY = 5
 
 
 def place_options(function: F) -> F:
-    """--deploy-repo, --checkout, --dry-run, --federation and --ask."""
+    """--deploy-repo, --checkout, --dry-run, --federation and --no-ask."""
     for decorate in reversed(
         (
             options.option(
@@ -38,9 +38,9 @@ def place_options(function: F) -> F:
             ),
             options.option("--dry-run", is_flag=True, help="Show the change and its effect; write nothing."),
             options.option(
-                "--ask/--no-ask",
-                default=True,
-                help="Ask the members for their health and quotas, or ask nobody.",
+                "--no-ask",
+                is_flag=True,
+                help="Ask no member for its health and quota; capacities are unknown then.",
             ),
             federation_option,
         )
@@ -49,12 +49,12 @@ def place_options(function: F) -> F:
     return function
 
 
-def _place(deploy_repo: str, checkout: Path | None, dry_run: bool, ask: bool, federation: str) -> Place:
+def _place(deploy_repo: str, checkout: Path | None, dry_run: bool, no_ask: bool, federation: str) -> Place:
     from binderbox.cli.federation.asked import asked
     from binderbox.federation_change import Place
 
     asked(federation, None)
-    return Place(deploy_repo, checkout, federation, write=not dry_run, ask=ask)
+    return Place(deploy_repo, checkout, federation, write=not dry_run, ask=not no_ask)
 
 
 def _answer(session: Session, edited: Edited) -> int:
