@@ -127,7 +127,10 @@ class Door:
             context.mkdir()
             home.mkdir()
             size = self._receive(pod, context)
-            with self._slots.turn(lambda n: self._tell_place(pod, key, n), lambda: _still_there(pod)):
+            line = self._slots.turn(
+                permit.repository, lambda n: self._tell_place(pod, key, n), lambda: _still_there(pod)
+            )
+            with line:
                 waited_s = time.monotonic() - started
                 self.status.moved(key, "building")
                 who = {

@@ -18,7 +18,7 @@ def test_builds_get_their_slot_in_the_order_in_which_they_came() -> None:
     slots, order, hold = Slots(1), [], threading.Event()
 
     def build(name: str) -> None:
-        with slots.turn(lambda place: None, _nothing):
+        with slots.turn(f"https://example.org/{name}", lambda place: None, _nothing):
             order.append(name)
             hold.wait(5)
 
@@ -34,11 +34,39 @@ def test_builds_get_their_slot_in_the_order_in_which_they_came() -> None:
     assert order == list("abcde")
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_repository_with_many_builds_does_not_keep_another_out(count: int) -> None:
+    slots, started, ends = Slots(count), [], threading.Semaphore(0)
+
+    def build(repository: str) -> None:
+        with slots.turn(repository, lambda place: None, _nothing):
+            started.append(repository)
+            assert ends.acquire(timeout=10)
+
+    threads = [threading.Thread(target=build, args=("popular",)) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(started) == count and slots.waiting == 50 - count)
+    threads += [threading.Thread(target=build, args=("other",)) for _ in range(2)]
+    for thread in threads[-2:]:
+        thread.start()
+    eventually(lambda: slots.waiting == 52 - count)
+    ends.release()
+    eventually(lambda: len(started) == count + 1)
+    assert started[-1] == "other"
+    for _ in range(51):
+        ends.release()
+    for thread in threads:
+        thread.join(10)
+    assert started.index("other", count + 1) <= 2 * count + 2
+    assert len(started) == 52
+
+
 def test_never_more_builds_than_slots() -> None:
     slots, running, most = Slots(3), [], []
 
     def build() -> None:
-        with slots.turn(lambda place: None, _nothing):
+        with slots.turn("r", lambda place: None, _nothing):
             running.append(1)
             most.append(len(running))
             time.sleep(0.01)
@@ -57,7 +85,7 @@ def test_a_place_in_line_is_told_when_it_changes_and_only_to_those_who_wait() ->
     slots, told, hold = Slots(1), {"a": [], "b": [], "c": []}, {name: threading.Event() for name in "abc"}
 
     def build(name: str) -> None:
-        with slots.turn(told[name].append, _nothing):
+        with slots.turn(name, told[name].append, _nothing):
             hold[name].wait(5)
 
     threads = {}
@@ -77,7 +105,7 @@ def test_one_that_gives_up_leaves_the_line() -> None:
     slots, hold = Slots(1), threading.Event()
 
     def first() -> None:
-        with slots.turn(lambda place: None, _nothing):
+        with slots.turn("r", lambda place: None, _nothing):
             hold.wait(5)
 
     thread = threading.Thread(target=first)
@@ -87,10 +115,10 @@ def test_one_that_gives_up_leaves_the_line() -> None:
     def left() -> None:
         raise ConnectionError("gone")
 
-    with pytest.raises(ConnectionError), slots.turn(lambda place: None, left):
+    with pytest.raises(ConnectionError), slots.turn("r", lambda place: None, left):
         pytest.fail("got a slot that was not free")
     assert slots.waiting == 0
     hold.set()
     thread.join(5)
-    with slots.turn(lambda place: pytest.fail("had to wait"), _nothing):
+    with slots.turn("r", lambda place: pytest.fail("had to wait"), _nothing):
         pass
