@@ -48,7 +48,7 @@ def guard(path: str, before: str, after: str, intent: Intent) -> None:
             path, f"the file would say something else than intended at or outside {'.'.join(intent.keys)}"
         )
     if intent.removed is None:
-        _only_this(path, gone, intent.keys[-1], _at(old, intent.keys))
+        _only_this(path, gone, intent, _at(old, intent.keys))
 
 
 def guard_lines(path: str, before: str, after: str, removed: tuple[str, ...], added: tuple[str, ...]) -> None:
@@ -76,12 +76,16 @@ def _same_line_ends(path: str, before: str, after: str) -> None:
         raise _refused(path, "the file's line ends would change")
 
 
-def _only_this(path: str, gone: list[str], key: str, value: Any) -> None:
-    alone = [
-        "\n".join(gone) + end for end in ("\n", "")
-    ]  # a text may end with the file, without a last newline
-    if all(load(path, text) != {key: value} for text in alone):
-        raise _refused(path, f"the lines of {key} cannot be told from their neighbours")
+def _only_this(path: str, gone: list[str], intent: Intent, value: Any) -> None:
+    """The lines that go say on their own what stood there; a text may end with the file, without a last newline."""
+    key = intent.keys[-1]
+    for ending in ("\n", ""):
+        alone = load(path, "\n".join(gone) + ending)
+        if intent.inner:
+            alone, value = _inner(path, alone, (key,)), load(path, value) if isinstance(value, str) else value
+        if alone == {key: value}:
+            return
+    raise _refused(path, f"the lines of {key} cannot be told from their neighbours")
 
 
 def _with(data: Any, keys: Keys, value: Any) -> Any:

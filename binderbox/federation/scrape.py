@@ -79,7 +79,8 @@ def remove(document: Document, target: str) -> str:
     rows = _outer_rows(document, found)
     if len(job.target_rows) == 1 and job.alone:
         after, _ = cut_entry(document, found, OWN)
-        return _guarded(document, after, Intent(KEYS, ABSENT, None, ()))
+        # as YAML: a line of spaces below the text is a part of it, and stays
+        return _guarded(document, after, Intent(KEYS, ABSENT, None, (), inner=True))
     if len(job.target_rows) == 1:
         first, last = job.first_row, job.first_row + job.rows - 1
         wanted = [one for one in jobs if one.get("job_name") != JOB]

@@ -111,6 +111,15 @@ def test_join_then_leave_gives_the_files_back_byte_for_byte(tree: DeployTree, me
     assert joined.with_files(leave(joined, member.name).files).files == tree.files
 
 
+def test_a_line_of_spaces_below_the_monitoring_target_does_no_harm(
+    tree: DeployTree, member: Newcomer
+) -> None:
+    text = tree.files[CONFIG].replace(b"tls-prometheus\n\n", b"tls-prometheus\n         \n")
+    odd = tree.with_files({CONFIG: text})
+    joined = odd.with_files(join(odd, member).files)
+    assert joined.with_files(leave(joined, member.name).files).files == odd.files
+
+
 def test_a_weight_that_was_raised_since_is_left_alone(tree: DeployTree, member: Newcomer) -> None:
     joined = tree.with_files(join(tree, member).files)
     ramped = joined.with_files(weight(joined, member.name, 30).files)
