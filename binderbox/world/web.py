@@ -64,7 +64,7 @@ class Web:
         try:
             return self.client.send(self._prepared(method, url, timeout_s, **options))
         except httpx.HTTPError as error:
-            raise NoAnswer(f"{url}: {_reason(error)}") from error
+            raise NoAnswer(f"{_shown(url)}: {_reason(error)}") from error
 
     def build_token(self, page_url: str) -> str:
         """The token that BinderHub's launch page carries for its own script; builds with it are not counted.
@@ -88,14 +88,14 @@ class Web:
         try:
             response = self.client.send(request, stream=True)
         except httpx.HTTPError as error:
-            raise NoAnswer(f"{url}: {_reason(error)}") from error
+            raise NoAnswer(f"{_shown(url)}: {_reason(error)}") from error
         arrived: queue.SimpleQueue[Mapping[str, Any] | Exception | None] = queue.SimpleQueue()
         reader = threading.Thread(target=_read_events, args=(response, arrived), daemon=True)
         reader.start()
         try:
             while (event := _next(arrived)) is not None:
                 if isinstance(event, Exception):
-                    raise NoAnswer(f"{url}: {_reason(event)}") from event
+                    raise NoAnswer(f"{_shown(url)}: {_reason(event)}") from event
                 yield event
         finally:
             _hang_up(response)
@@ -206,6 +206,11 @@ def _hang_up(response: httpx.Response) -> None:
     sock = response.extensions["network_stream"].get_extra_info("socket")
     with contextlib.suppress(OSError, AttributeError):
         sock.shutdown(socket.SHUT_RDWR)
+
+
+def _shown(url: str) -> str:
+    """An address as errors tell it: without its query, where a server's token may stand."""
+    return url.partition("?")[0]
 
 
 def _reason(error: Exception) -> str:

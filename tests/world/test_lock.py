@@ -26,7 +26,7 @@ with host.lock("install: packages"):
     print("holding", flush=True)
     {then}
 """
-RUN_NOISILY = "for i in $(seq 20); do echo noise; echo noise >&2; sleep 0.1; done; echo done >{}/done"
+RUN_NOISILY = "for i in $(seq 40); do echo noise; echo noise >&2; sleep 0.1; done; echo done >{}/done"
 Client = Callable[[str], subprocess.Popen[bytes]]
 
 

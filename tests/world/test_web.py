@@ -91,6 +91,12 @@ def test_a_stream_that_is_silent_ends_with_an_error(member: Member, web: Web) ->
         list(web.events(f"{member.url}/build/x", silence_s=0.1))
 
 
+def test_no_token_is_told_in_an_error(web: Web) -> None:
+    with pytest.raises(NoAnswer, match="refused") as told:
+        web.request("GET", "http://127.0.0.1:9/user/x/api?token=secret")
+    assert "secret" not in str(told.value)
+
+
 def test_a_server_that_is_not_there_gives_no_answer(web: Web) -> None:
     with pytest.raises(NoAnswer, match="refused"):
         list(web.events("http://127.0.0.1:9/build/x", silence_s=1))
