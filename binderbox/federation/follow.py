@@ -18,7 +18,7 @@ from binderbox.federation.followed import Record
 
 CHART_FILE, VALUES_FILE = "mybinder/Chart.yaml", "mybinder/values.yaml"
 DEPENDENCY = "binderhub"
-FULL_SHARE = 0.7  # deploying at high load made things worse: operations.md row 74
+FULL_SHARE = 0.7  # deploying at high load made things worse: docs/federation.md row 74
 CRASHES = 3
 NO_IMAGE = ("ErrImageNeverPull", "InvalidImageName")
 MAX_CHARTS = 6  # as many charts are asked for their version before it is said that none matches
