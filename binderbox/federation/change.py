@@ -10,7 +10,7 @@ from difflib import unified_diff
 from binderbox.errors import UsageError
 from binderbox.federation.tree import DeployTree
 
-FIRST_WEIGHT = 5  # operations.md row 66 and section 2, step 16: members start at 5 to 10
+FIRST_WEIGHT = 5  # new members started at 5 to 10: mybinder.org-deploy 206011cb, #3267
 FIRST_QUOTA = 20  # pods; with the redirector's headroom of 10 a member takes launches up to 9
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
