@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from binderbox import layout
-from binderbox.samples import SERVE, UNIT
+from binderbox.samples import serve_words
 from binderbox.world.web import Web
 from tests.federation.prime import Prime
 from tests.federation.redirector import Redirector
@@ -79,6 +79,5 @@ def serve_slow_repository(host: RigHost, name: str, build_s: int) -> str:
     directory = f"{layout.RUN}/samples/{name}"
     for file, text in {"Dockerfile": SLOW.replace("SECONDS", str(build_s)), "name": name}.items():
         host.exec(["install", "-D", "-m", "644", "/dev/stdin", f"{directory}/{file}"], stdin=text.encode())
-    where = [layout.POD_GATEWAY, str(layout.SAMPLE_PORT), "600"]
-    host.exec(["sh", "-c", SERVE, "sh", directory, UNIT, *where])
+    host.exec(serve_words(directory))  # for as long as an install's own: they share the server
     return f"git://{layout.POD_GATEWAY}/{name}"
