@@ -24,7 +24,8 @@ from binderbox.world.hosts import Host
 LOOK_S = 60
 RUN_S = 3 * 3600
 LOOK = ["env", f"PYTHONPATH={layout.AGENT}", "/usr/bin/python3", "-B", "-m", "binderbox.agent", "look"]
-UNWELL = ("unmatched", "refused", "failed", "rolled-back", "unreachable")
+STUCK = ("unmatched", "refused", "failed", "rolled-back")  # the next run will say it again
+UNWELL = (*STUCK, "unreachable")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ def follow_host(request: FollowRequest, progress: Progress) -> dict[str, Any]:
 def make_answer(host: str, found: Mapping[str, Any], *, ran: bool = False) -> dict[str, Any]:
     """The command's result from what the node's follower said."""
     seen, last = found["seen"], found.get("last") or {}
-    # what came of a run says more than what a mere look sees
-    decision = last if ran and last.get("verdict") else found["decision"]
+    decision = found["decision"]
+    # what came of a run says more than what a mere look sees, as long as the prime still says the same
+    tried = last.get("verdict") in STUCK and last.get("prime") == seen["prime"]
+    if (ran and last.get("verdict")) or (decision["verdict"] == "following" and tried):
+        decision = last
     return {
         "host": host,
         "verdict": decision["verdict"],

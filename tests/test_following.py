@@ -45,7 +45,9 @@ def test_its_json_holds_to_the_schema() -> None:
 def test_what_came_of_a_run_is_the_answer_of_a_run() -> None:
     last = {"verdict": "rolled-back", "why": "no launch", "drift": ["x"], "at": "2026-11-22T02:00:00Z"}
     assert make_answer("h", found(last=last), ran=True)["verdict"] == "rolled-back"
-    assert make_answer("h", found(last=last))["verdict"] == "following"
+    assert make_answer("h", found(last=last))["verdict"] == "following"  # of another prime's versions
+    same = {**last, "prime": found()["seen"]["prime"]}
+    assert make_answer("h", found(last=same))["verdict"] == "rolled-back"
 
 
 def test_the_text_ends_with_the_verdict_and_has_failures_and_drift() -> None:

@@ -41,7 +41,14 @@ def play(scenario: Mapping[str, Any], start: Start) -> list[str]:
             section["check"] = {**section["check"], "timeout": 10}
         with (
             start(section) as running,
-            httpx.Client(base_url=running.url, trust_env=False, timeout=PATIENCE_S) as client,
+            httpx.Client(
+                base_url=running.url,
+                trust_env=False,
+                timeout=PATIENCE_S,
+                limits=httpx.Limits(
+                    max_keepalive_connections=0
+                ),  # one kept may be closed as it is used again
+            ) as client,
         ):
             wrong = _let_b_come_back(scenario, members, client) or _settle(scenario, client)
             if not wrong:
@@ -56,7 +63,11 @@ def members_of(scenario: Mapping[str, Any]) -> Iterator[dict[str, Prime | str]]:
         members: dict[str, Prime | str] = {}
         for name in URLS:
             if name in scenario["stopped"]:
-                members[name] = f"http://127.0.0.1:{free_port()}"
+                closed = stack.enter_context(
+                    socket.socket()
+                )  # held, so that nobody else gets the port meanwhile
+                closed.bind(("127.0.0.1", 0))
+                members[name] = f"http://127.0.0.1:{closed.getsockname()[1]}"
                 continue
             told = scenario["members"].get(name, {})
             one = stack.enter_context(
