@@ -13,11 +13,11 @@ from tests.schemas import validate_output
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
 
-def verdicts(installed: Installed, secret: bytes) -> dict[str, tuple[str, str]]:
+def verdicts(installed: Installed, secret: bytes, *args: str) -> dict[str, tuple[str, str]]:
     """Each check's verdict and what was measured, with a prime of that secret."""
     with federation(installed.host, secret=secret) as (redirector, _):
         done = installed.client.binderbox(
-            installed.host, "federation check", "--federation", redirector.url, "--json"
+            installed.host, "federation check", "--federation", redirector.url, "--json", *args
         )
     result = validate_output(done.stdout, "federation-check")
     assert (done.code, result["exit"]) == (5, 5)  # nobody but the member itself trusts its own authority
@@ -39,7 +39,6 @@ def test_a_member_with_the_secret_launches_what_the_prime_s_page_asks_for(instal
 
 
 def test_one_with_another_secret_is_told_which_is_missing(installed_host: Installed) -> None:
-    told = verdicts(installed_host, b"0" * 32)
+    told = verdicts(installed_host, b"0" * 32, "--no-launch")
     assert told["BBX-F11"] == ("fail", "403 for a token of the prime's page")
-    assert told["BBX-F12"][0] == "fail"
     assert (told["BBX-F06"][0], told["BBX-F07"][0]) == ("pass", "pass")  # its health shows nothing of it

@@ -25,7 +25,8 @@ def test_data_stays_and_a_new_install_finds_it(installed_host: Installed) -> Non
     assert host.exec(["cat", f"{layout.SECRETS}/registry-password"]) == password
 
 
-@pytest.mark.parametrize("title", ["Start the builder", pytest.param("Start k3s", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("title", ["Start the builder", "Start k3s"])
 def test_a_half_made_install_goes_too(fresh_host: RigHost, client: Client, title: str) -> None:
     run_into(client, fresh_host, title, linger_s=2).kill()
     gone = (
