@@ -26,6 +26,7 @@ from websockets.sync.client import connect
 
 CONNECT_TIMEOUT_S = 10
 TICK_S = 1.0
+HANDSHAKE_S = 20.0
 GRACE_S = 3.0  # for a websocket to end by itself after its time
 BUILD_TOKEN = re.compile(
     r'"buildToken": *"([^"]+)"'
@@ -117,17 +118,30 @@ class Web:
         tls: dict[str, Any] = (
             {"ssl": self.tls, "server_hostname": parts.hostname} if parts.scheme == "wss" else {}
         )
-        try:
-            sock = socket.create_connection((self.address_of(parts.hostname or ""), port), CONNECT_TIMEOUT_S)
-            with (
-                _cut_after(sock, timeout_s + GRACE_S),
-                connect(url, sock=sock, open_timeout=timeout_s, max_size=None, **tls) as channel,
-            ):
-                request_id = uuid.uuid4().hex
-                channel.send(json.dumps(_execute_request(request_id, code)))
-                return _printed(channel, request_id, time.monotonic() + timeout_s)
-        except (OSError, WebSocketException) as error:
-            raise NoAnswer(f"kernel at {server_url}: {_reason(error)}") from error
+        deadline = time.monotonic() + timeout_s
+        while True:
+            open_s = max(0.1, min(HANDSHAKE_S, deadline - time.monotonic()))
+            try:
+                sock = socket.create_connection(
+                    (self.address_of(parts.hostname or ""), port), CONNECT_TIMEOUT_S
+                )
+                with (
+                    sock.dup() as same,
+                    contextlib.ExitStack() as stack,
+                ):  # TLS takes the descriptor of `sock` over
+                    stack.enter_context(_cut_after(same, deadline - time.monotonic() + GRACE_S))
+                    with _cut_after(same, open_s + GRACE_S):
+                        channel = stack.enter_context(
+                            connect(url, sock=sock, open_timeout=open_s, max_size=None, **tls)
+                        )
+                    request_id = uuid.uuid4().hex
+                    channel.send(json.dumps(_execute_request(request_id, code)))
+                    return _printed(channel, request_id, deadline)
+            except (OSError, WebSocketException) as error:
+                # A kernel that is still starting may leave the first handshake without an answer; pages try again.
+                if isinstance(error, TimeoutError) and time.monotonic() < deadline:
+                    continue
+                raise NoAnswer(f"kernel at {server_url}: {_reason(error)}") from error
 
     def _prepared(self, method: str, url: str, timeout_s: float, **options: Any) -> httpx.Request:
         wanted = httpx.URL(url)
@@ -185,11 +199,10 @@ def _cut_after(sock: socket.socket, seconds: float) -> Iterator[None]:
 
     When its handshake gets no answer, websockets (17.4) waits without a limit for a thread that reads from TLS.
     """
-    same = sock.dup()  # TLS takes the descriptor of `sock` over
 
     def end() -> None:
         with contextlib.suppress(OSError):
-            same.shutdown(socket.SHUT_RDWR)
+            sock.shutdown(socket.SHUT_RDWR)
 
     cut = threading.Timer(seconds, end)
     cut.daemon = True
@@ -198,7 +211,6 @@ def _cut_after(sock: socket.socket, seconds: float) -> Iterator[None]:
         yield
     finally:
         cut.cancel()
-        same.close()
 
 
 def _hang_up(response: httpx.Response) -> None:
