@@ -20,9 +20,6 @@ KEY_HEADER = "X-Binderbox-Key"
 UNREADABLE = "unknown: the node's record cannot be read"
 REASON_MOST = 500  # characters; it stands in every answer of /health
 
-BUILD_AT_MOST_S = (
-    3600  # `config.KubernetesCleaner.max_age` in profile.py; such a build can still become a session
-)
 OVER = ("Succeeded", "Failed")
 KINDS = {"singleuser-server": "sessions", "binderhub-build": "builds"}
 
@@ -128,9 +125,7 @@ def make_in_flight(pods: Iterable[Mapping[str, Any]]) -> InFlight:
     The hub's culler looks every `cull.every` seconds and ends what is older than `cull.maxAge`, idle or not; a build
     may run for an hour and become a session then. All three from profile.py.
     """
-    cull = profile.settings("binderhub")["jupyterhub"]["cull"]
-    lives_s = {"sessions": cull["maxAge"] + cull["every"]}
-    lives_s["builds"] = BUILD_AT_MOST_S + lives_s["sessions"]
+    lives_s = _lives_s()
     counts = dict.fromkeys(lives_s, 0)
     ends = []
     for pod in pods:
@@ -145,8 +140,14 @@ def make_in_flight(pods: Iterable[Mapping[str, Any]]) -> InFlight:
 
 def longest_s() -> float:
     """Seconds after which nobody who was there at the start can still be there."""
-    cull = profile.settings("binderhub")["jupyterhub"]["cull"]
-    return float(BUILD_AT_MOST_S + cull["maxAge"] + cull["every"])
+    return float(_lives_s()["builds"])
+
+
+def _lives_s() -> dict[str, int]:
+    """The longest that each kind can be on the member; a build can still become a session."""
+    settings = profile.settings("binderhub")
+    session = settings["jupyterhub"]["cull"]["maxAge"] + settings["jupyterhub"]["cull"]["every"]
+    return {"sessions": session, "builds": settings["config"]["KubernetesCleaner"]["max_age"] + session}
 
 
 def is_prime(active_hosts: Any, binder_url: str) -> bool:

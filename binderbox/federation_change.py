@@ -17,13 +17,12 @@ from binderbox.federation.config import RedirectorConfig
 from binderbox.federation.effect import Effect, effect
 from binderbox.federation.join import Newcomer
 from binderbox.federation.observed import Observed
-from binderbox.federation.status import pods_and_quota
 from binderbox.federation.tree import WANTED, DeployTree, make_tree, redirector_config
 from binderbox.federation_asked import Asked, ask_federation, observe, unknown_member
 from binderbox.federation_check import check_member, find_target
 from binderbox.progress import Progress
 from binderbox.results import CheckResult, Connection
-from binderbox.world import endpoints, git
+from binderbox.world import git
 from binderbox.world.endpoints import PUBLIC, Way
 
 
@@ -164,9 +163,7 @@ def _joined(
     if place.ask:
         asked = Asked(place.federation, config, place.source)
         told = check_member(request.given, asked, progress, connection=request.connection, way=place.way)
-        ready, checks = told.ready, told.checks
-        (seen,) = endpoints.observe([member.entry], 5, way).values()
-        quota = pods_and_quota(seen.health)[1]
+        ready, checks, quota = told.ready, told.checks, told.quota
     host = request.given if request.connection is not None else "HOST"
     return Joined(
         member,

@@ -22,7 +22,7 @@ from binderbox.federation.look import (
 )
 from binderbox.federation.observed import Observed
 from binderbox.federation.rules import judge_member
-from binderbox.federation.status import Federation, reference_of
+from binderbox.federation.status import Federation, pods_and_quota, reference_of
 from binderbox.federation_asked import Asked, ask_federation, unknown_member
 from binderbox.launch import build_path
 from binderbox.progress import Progress
@@ -90,7 +90,8 @@ def check_member(
         progress.phase_started(title)
         seen = _launched(seen, target, asked, progress, _Launch(repo_url, ref, launch), way)
         progress.phase_done(title, (seen.build and seen.build.ready_s) or 0, 0, 1)
-    return MemberCheck(given, entry.name, entry.url, standing, judge(seen))
+    quota = pods_and_quota(observed.health)[1]
+    return MemberCheck(given, entry.name, entry.url, standing, judge(seen), quota)
 
 
 @dataclass(frozen=True)

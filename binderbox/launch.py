@@ -17,6 +17,8 @@ from binderbox import layout
 if TYPE_CHECKING:
     from binderbox.facts import HostFacts
 
+# in the settings that BinderHub's page gives its script
+BUILD_TOKEN = re.compile(r'"buildToken": *"([^"]+)"')
 BARE_FAILED_GRACE_S = 5  # a bare `failed` can come before the one with the text, never long before
 KEPT_LINES = 30
 TOLD_LINES = 12
@@ -53,6 +55,11 @@ def build_path(repo_url: str, ref: str) -> str:
     if parts.netloc == "github.com" and match:
         return f"/build/gh/{match[1]}/{match[2]}/{quote(ref, safe='')}"
     return f"/build/git/{quote(repo_url, safe='')}/{quote(ref, safe='')}"
+
+
+def without_query(url: str) -> str:
+    """An address as errors tell it: in its query a server's token may stand."""
+    return url.partition("?")[0]
 
 
 def page_path(path: str) -> str:

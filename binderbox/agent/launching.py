@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 import time
@@ -13,11 +12,10 @@ from urllib.parse import urlencode
 from binderbox import layout
 from binderbox.agent.running import run
 from binderbox.agent.web import Member, NoAnswer
-from binderbox.launch import Launch, build_path, follow, over, page_path, reason_lines
+from binderbox.launch import BUILD_TOKEN, Launch, build_path, follow, over, page_path, reason_lines
 from binderbox.samples import NAMES, REF, sample_texts, sample_url, serve_words, stop_words
 
 SAMPLE = Path(layout.AGENT) / "sample"
-BUILD_TOKEN = re.compile(r'"buildToken": *"([^"]+)"')
 TARGETS = {"cluster resolver": "dns:kubernetes.default.svc.cluster.local"}  # what the sample tries to reach
 LAUNCH_S = 900
 SILENCE_S = 60  # BinderHub sends a keepalive every 25 s

@@ -13,14 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from binderbox.launch import without_query
+
 MB = 1024 * 1024
 SMALL_MB = 1
 TIMEOUT_S = 15
-
-
-def shown(url: str) -> str:
-    """An address as errors tell it: without its query, where a server's token may stand."""
-    return url.partition("?")[0]
 
 
 class NoAnswer(Exception):
@@ -33,7 +30,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         there, here = urlsplit(newurl), urlsplit(req.full_url)
         if (there.scheme, there.netloc) != (here.scheme, here.netloc):
-            raise NoAnswer(f"{shown(req.full_url)}: it redirects to another host, {there.netloc}")
+            raise NoAnswer(f"{without_query(req.full_url)}: it redirects to another host, {there.netloc}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -49,15 +46,15 @@ def fetch(url: str, *, limit_mb: float = SMALL_MB, timeout_s: float = TIMEOUT_S)
             while block := answer.read(64 * 1024):
                 data += block
                 if len(data) > limit_mb * MB:
-                    raise NoAnswer(f"{shown(url)}: more than {limit_mb:g} MB")
+                    raise NoAnswer(f"{without_query(url)}: more than {limit_mb:g} MB")
                 if time.monotonic() > deadline:
-                    raise NoAnswer(f"{shown(url)}: not finished within {timeout_s:.0f} s")
+                    raise NoAnswer(f"{without_query(url)}: not finished within {timeout_s:.0f} s")
             return data
     except urllib.error.HTTPError as error:
-        raise NoAnswer(f"{shown(url)}: HTTP {error.code}") from error
+        raise NoAnswer(f"{without_query(url)}: HTTP {error.code}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NoAnswer(
-            f"{shown(url)}: {getattr(error, 'reason', None) or error or type(error).__name__}"
+            f"{without_query(url)}: {getattr(error, 'reason', None) or error or type(error).__name__}"
         ) from error
 
 
@@ -67,7 +64,7 @@ def fetch_json(url: str) -> Any:
     try:
         return json.loads(body)
     except ValueError as error:
-        raise NoAnswer(f"{shown(url)}: no JSON: {body[:60]!r}") from error
+        raise NoAnswer(f"{without_query(url)}: no JSON: {body[:60]!r}") from error
 
 
 class Member:
@@ -85,11 +82,13 @@ class Member:
         try:
             data = answer.read(SMALL_MB * MB)
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(f"{shown(url)}: {error or type(error).__name__}") from error
+            raise NoAnswer(f"{without_query(url)}: {error or type(error).__name__}") from error
         finally:
             connection.close()
         if not 200 <= answer.status < 300:
-            raise NoAnswer(f"{shown(url)}: HTTP {answer.status} {data[:200].decode(errors='replace')}")
+            raise NoAnswer(
+                f"{without_query(url)}: HTTP {answer.status} {data[:200].decode(errors='replace')}"
+            )
         return data
 
     def events(self, url: str, silence_s: float) -> Iterator[dict[str, Any]]:
@@ -100,14 +99,14 @@ class Member:
         connection, answer = self._ask("GET", url, silence_s, {"Accept": "text/event-stream"})
         try:
             if answer.status != 200:
-                raise NoAnswer(f"{shown(url)}: HTTP {answer.status}")
+                raise NoAnswer(f"{without_query(url)}: HTTP {answer.status}")
             for line in answer:
                 if line.startswith(b"data:"):
                     yield json.loads(line[5:])
                 elif line.startswith(b":"):
                     yield {}
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise NoAnswer(f"{shown(url)}: {error or type(error).__name__}") from error
+            raise NoAnswer(f"{without_query(url)}: {error or type(error).__name__}") from error
         finally:
             connection.close()
 
@@ -122,7 +121,7 @@ class Member:
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise NoAnswer(f"{shown(url)}: {error or type(error).__name__}") from error
+            raise NoAnswer(f"{without_query(url)}: {error or type(error).__name__}") from error
 
 
 class _At(http.client.HTTPSConnection):

@@ -77,6 +77,7 @@ class MemberCheck:
     url: str
     standing: Standing
     checks: tuple[CheckResult, ...]
+    quota: int | None = None
 
     @property
     def receives(self) -> bool:

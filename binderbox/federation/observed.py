@@ -22,13 +22,14 @@ TOLD_CHARACTERS = 300
 class Ask:
     """One GET. `wants` "json": anything else is an error in the reply; `timeout_s` bounds all of it.
 
-    `most_bytes`: the biggest honest answer, a redirector's metrics, is some 20 kB.
+    `most_bytes`: the biggest honest answer, a redirector's metrics, is some 20 kB. `redirects` False: one is the answer.
     """
 
     url: str
     timeout_s: float
     wants: Wanted = "json"
     most_bytes: int = 1_000_000
+    redirects: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -37,6 +38,12 @@ class Way:
         if self.ca_pem:
             context.load_verify_locations(cadata=self.ca_pem)
         return context
+
+    def to(self, url: str) -> tuple[httpx.URL, dict[str, str], dict[str, Any]]:
+        """Where a request for `url` goes, with the header and the extension that keep its name."""
+        wanted = httpx.URL(url)
+        there = wanted.copy_with(host=self.addresses.get(wanted.host, wanted.host))
+        return there, {"Host": wanted.netloc.decode()}, {"sni_hostname": wanted.host}
 
 
 PUBLIC = Way()
@@ -90,7 +97,7 @@ def _asked(client: httpx.Client, ask: Ask, way: Way, started: float) -> Reply:
         days_left = _days_left(response)  # before the body: at its end the connection may be gone
         try:
             location = response.headers.get("location", "")
-            if response.status_code not in REDIRECTS:
+            if response.status_code not in REDIRECTS or not ask.redirects:
                 return replace(_read(response, ask, started), days_left=days_left)
             joined = urljoin(url, location)
             if why := next_place(url, location, joined):
@@ -102,13 +109,12 @@ def _asked(client: httpx.Client, ask: Ask, way: Way, started: float) -> Reply:
 
 
 def _request(client: httpx.Client, url: str, ask: Ask, way: Way) -> httpx.Request:
-    wanted = httpx.URL(url)
-    there = wanted.copy_with(host=way.addresses.get(wanted.host, wanted.host))
+    there, headers, extensions = way.to(url)
     return client.build_request(
         "GET",
         there,
-        headers={"Host": wanted.netloc.decode(), "Accept-Encoding": "identity"},
-        extensions={"sni_hostname": wanted.host, "timeout": httpx.Timeout(ask.timeout_s).as_dict()},
+        headers={**headers, "Accept-Encoding": "identity"},
+        extensions={**extensions, "timeout": httpx.Timeout(ask.timeout_s).as_dict()},
     )
 
 

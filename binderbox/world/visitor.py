@@ -17,9 +17,8 @@ import httpx_sse
 
 from binderbox.federation.look import BuildSeen, origin_of
 from binderbox.federation.observed import Ask, printable
-from binderbox.launch import Launch, follow, over, page_path, reason_lines
+from binderbox.launch import BUILD_TOKEN, Launch, follow, over, page_path, reason_lines
 from binderbox.world.endpoints import PUBLIC, Way, ask_all
-from binderbox.world.web import BUILD_TOKEN
 
 PAGE_S = 15.0
 SILENCE_S = 60.0
@@ -52,14 +51,9 @@ def visit(
     """
     token, why = page_token(page + page_path(path), page_way)
     query = f"?{urlencode({'build_token': token})}" if token else ""
-    wanted = httpx.URL(f"{member_url}{path}{query}")
-    there = wanted.copy_with(host=way.addresses.get(wanted.host, wanted.host))
-    headers = {
-        "Host": wanted.netloc.decode(),
-        "Accept": "text/event-stream",  # BinderHub takes no list here
-        "Origin": origin_of(page),
-    }
-    extensions = {"sni_hostname": wanted.host}
+    there, headers, extensions = way.to(f"{member_url}{path}{query}")
+    # BinderHub takes no list in Accept
+    headers |= {"Accept": "text/event-stream", "Origin": origin_of(page)}
     seen = BuildSeen(whole, bool(token), why)
     timeout = httpx.Timeout(SILENCE_S, connect=ANSWER_S)
     with httpx.Client(verify=way.context(), trust_env=False, timeout=timeout) as client:
@@ -140,9 +134,7 @@ def _ask_server(client: httpx.Client, launched: Launch, member_url: str, way: Wa
 
 
 def _at_server(client: httpx.Client, method: str, launched: Launch, path: str, way: Way) -> int:
-    wanted = httpx.URL(f"{launched.url}{path}?{urlencode({'token': launched.token})}")
-    there = wanted.copy_with(host=way.addresses.get(wanted.host, wanted.host))
-    headers, extensions = {"Host": wanted.netloc.decode()}, {"sni_hostname": wanted.host}
+    there, headers, extensions = way.to(f"{launched.url}{path}?{urlencode({'token': launched.token})}")
     with client.stream(
         method, there, headers=headers, extensions=extensions, timeout=ANSWER_S
     ) as response:  # its text is of no interest, and may be endless

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import re
 import socket
 import ssl
 import threading
@@ -24,13 +23,12 @@ import httpx_sse
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from binderbox.launch import BUILD_TOKEN, without_query
+
 CONNECT_TIMEOUT_S = 10
 TICK_S = 1.0
 HANDSHAKE_S = 20.0
 GRACE_S = 3.0  # for a websocket to end by itself after its time
-BUILD_TOKEN = re.compile(
-    r'"buildToken": *"([^"]+)"'
-)  # in the settings that BinderHub's page gives its script
 
 
 class NoAnswer(Exception):
@@ -65,7 +63,7 @@ class Web:
         try:
             return self.client.send(self._prepared(method, url, timeout_s, **options))
         except httpx.HTTPError as error:
-            raise NoAnswer(f"{_shown(url)}: {_reason(error)}") from error
+            raise NoAnswer(f"{without_query(url)}: {_reason(error)}") from error
 
     def build_token(self, page_url: str) -> str:
         """The token that BinderHub's launch page carries for its own script; builds with it are not counted.
@@ -89,14 +87,14 @@ class Web:
         try:
             response = self.client.send(request, stream=True)
         except httpx.HTTPError as error:
-            raise NoAnswer(f"{_shown(url)}: {_reason(error)}") from error
+            raise NoAnswer(f"{without_query(url)}: {_reason(error)}") from error
         arrived: queue.SimpleQueue[Mapping[str, Any] | Exception | None] = queue.SimpleQueue()
         reader = threading.Thread(target=_read_events, args=(response, arrived), daemon=True)
         reader.start()
         try:
             while (event := _next(arrived)) is not None:
                 if isinstance(event, Exception):
-                    raise NoAnswer(f"{_shown(url)}: {_reason(event)}") from event
+                    raise NoAnswer(f"{without_query(url)}: {_reason(event)}") from event
                 yield event
         finally:
             _hang_up(response)
@@ -111,37 +109,38 @@ class Web:
         answer = self.request("POST", f"{server_url}api/kernels?{query}", timeout_s=timeout_s, json={})
         if answer.status_code != 201:
             raise NoAnswer(f"{server_url}api/kernels: HTTP {answer.status_code} {answer.text[:200]}")
-        kernel_id = answer.json()["id"]
-        url = f"{server_url}api/kernels/{kernel_id}/channels?{query}".replace("http", "ws", 1)
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "wss" else 80)
-        tls: dict[str, Any] = (
-            {"ssl": self.tls, "server_hostname": parts.hostname} if parts.scheme == "wss" else {}
-        )
+        channels = f"{server_url}api/kernels/{answer.json()['id']}/channels?{query}".replace("http", "ws", 1)
+        return self.run_in_kernel(channels, code, timeout_s)
+
+    def run_in_kernel(self, channels_url: str, code: str, timeout_s: float) -> str:
+        """Run `code` through a kernel's websocket; raises NoAnswer. A handshake without an answer is tried again."""
         deadline = time.monotonic() + timeout_s
         while True:
-            open_s = max(0.1, min(HANDSHAKE_S, deadline - time.monotonic()))
             try:
-                sock = socket.create_connection(
-                    (self.address_of(parts.hostname or ""), port), CONNECT_TIMEOUT_S
-                )
-                with (
-                    sock.dup() as same,
-                    contextlib.ExitStack() as stack,
-                ):  # TLS takes the descriptor of `sock` over
-                    stack.enter_context(_cut_after(same, deadline - time.monotonic() + GRACE_S))
-                    with _cut_after(same, open_s + GRACE_S):
-                        channel = stack.enter_context(
-                            connect(url, sock=sock, open_timeout=open_s, max_size=None, **tls)
-                        )
-                    request_id = uuid.uuid4().hex
-                    channel.send(json.dumps(_execute_request(request_id, code)))
-                    return _printed(channel, request_id, deadline)
+                return self._execute(channels_url, code, deadline)
             except (OSError, WebSocketException) as error:
                 # A kernel that is still starting may leave the first handshake without an answer; pages try again.
-                if isinstance(error, TimeoutError) and time.monotonic() < deadline:
-                    continue
-                raise NoAnswer(f"kernel at {server_url}: {_reason(error)}") from error
+                if not isinstance(error, TimeoutError) or time.monotonic() >= deadline:
+                    raise NoAnswer(f"kernel at {without_query(channels_url)}: {_reason(error)}") from error
+
+    def _execute(self, url: str, code: str, deadline: float) -> str:
+        parts = urlsplit(url)
+        secure = parts.scheme == "wss"
+        tls: dict[str, Any] = {"ssl": self.tls, "server_hostname": parts.hostname} if secure else {}
+        place = self.address_of(parts.hostname or ""), parts.port or (443 if secure else 80)
+        left_s = deadline - time.monotonic()
+        open_s = max(0.1, min(HANDSHAKE_S, left_s))
+        sock = socket.create_connection(place, CONNECT_TIMEOUT_S)
+        with (
+            sock.dup() as same,
+            _cut_after(same, left_s + GRACE_S),
+        ):  # TLS takes the descriptor of `sock` over
+            with _cut_after(same, open_s + GRACE_S):
+                channel = connect(url, sock=sock, open_timeout=open_s, max_size=None, **tls)
+            with channel:
+                request_id = uuid.uuid4().hex
+                channel.send(json.dumps(_execute_request(request_id, code)))
+                return _printed(channel, request_id, deadline)
 
     def _prepared(self, method: str, url: str, timeout_s: float, **options: Any) -> httpx.Request:
         wanted = httpx.URL(url)
@@ -218,11 +217,6 @@ def _hang_up(response: httpx.Response) -> None:
     sock = response.extensions["network_stream"].get_extra_info("socket")
     with contextlib.suppress(OSError, AttributeError):
         sock.shutdown(socket.SHUT_RDWR)
-
-
-def _shown(url: str) -> str:
-    """An address as errors tell it: without its query, where a server's token may stand."""
-    return url.partition("?")[0]
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import threading
@@ -12,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as serve_websockets
 
 from binderbox import ca
 from binderbox.world.web import NoAnswer, Web
@@ -148,3 +151,27 @@ def test_a_kernel_that_never_answers_its_websocket_is_given_up_in_time(tmp_path:
             web.evaluate(f"https://localhost:{listener.getsockname()[1]}/user/x/", "t", "1", timeout_s=1)
         assert time.monotonic() - started < BOUND_S
         thread.join(5)
+
+
+def test_a_handshake_without_an_answer_is_tried_again(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderbox.world.web.HANDSHAKE_S", 0.5)
+    asked = []
+
+    def first_in_vain(connection: ServerConnection, request: object) -> None:
+        asked.append(request)
+        if len(asked) == 1:
+            time.sleep(1.5)
+
+    def kernel(channel: ServerConnection) -> None:
+        parent = {"parent_header": {"msg_id": json.loads(channel.recv())["header"]["msg_id"]}}
+        for kind, content in (
+            ("stream", {"name": "stdout", "text": "42"}),
+            ("status", {"execution_state": "idle"}),
+        ):
+            channel.send(json.dumps({**parent, "msg_type": kind, "content": content}))
+
+    with serve_websockets(kernel, "127.0.0.1", 0, process_request=first_in_vain) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/user/x/api/kernels/k/channels"
+        assert web.run_in_kernel(place, "print(42)", 10) == "42"
+    assert len(asked) == 2
