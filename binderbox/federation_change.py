@@ -222,8 +222,11 @@ def _effect_only(name: str, wanted: int | None, place: Place) -> Edited:
         raise unknown_member(name, before)
     if host.prime and not wanted:
         edits.refuse_prime(name, leaving=wanted is None)
-    changed = () if wanted is None else (replace(host, weight=wanted),)
-    after = replace(before, hosts=(*(one for one in before.hosts if one.name != name), *changed))
+    after = (
+        replace(before, hosts=tuple(one for one in before.hosts if one is not host))
+        if wanted is None
+        else before.with_weight(name, wanted)
+    )
     what = (
         f"Take {name} out of the federation"
         if wanted is None

@@ -1,6 +1,6 @@
 """A helm release as data: what it is made from, what the node says of it, and helm's own arguments. Pure.
 
-An install (deploys/operations/helm.py) and the node's follower (agent/switching.py) bring the same release to its
+An install (deploys/operations/helm.py) and the node's follower (agent/releasing.py) bring the same release to its
 inputs. Both compute them here, so that the one finds nothing to do after the other.
 """
 

@@ -6,7 +6,7 @@ Source of every default and rule: mybinder.org-deploy 95860dbc, images/federatio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Balancer = Literal["random", "rendezvous"]
@@ -51,6 +51,13 @@ class RedirectorConfig:
 
     def host(self, name: str) -> HostEntry | None:
         return next((one for one in self.hosts if one.name == name), None)
+
+    def with_weight(self, name: str, weight: float) -> RedirectorConfig:
+        """The same with another weight for one member."""
+        return replace(
+            self,
+            hosts=tuple(replace(one, weight=weight) if one.name == name else one for one in self.hosts),
+        )
 
 
 def make_config(section: Mapping[str, Any]) -> RedirectorConfig:

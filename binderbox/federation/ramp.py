@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from binderbox.federation.config import RedirectorConfig
@@ -133,9 +133,7 @@ def _too_small(
         return ["its /health tells no pods"]
     if quota is None:
         return []
-    raised = replace(
-        config, hosts=tuple(replace(one, weight=target) if one.name == name else one for one in config.hosts)
-    )
+    raised = config.with_weight(name, target)
     both = {*active, name}
     now, then = shares(config, both).get(name, 0.0), shares(raised, both).get(name, 0.0)
     expected = pods * then / now if now else 0.0
