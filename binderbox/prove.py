@@ -28,6 +28,7 @@ from binderbox.progress import Progress
 from binderbox.results import LaunchResult, Proof
 from binderbox.world.cluster import events_of, pods_of_image
 from binderbox.world.hosts import Host
+from binderbox.world.kernels import evaluate
 from binderbox.world.sample import REF, served
 from binderbox.world.web import NoAnswer, Web
 
@@ -129,7 +130,7 @@ def _ask_kernel(
     visit: Visit, launched: Launch
 ) -> tuple[int, Mapping[str, bool | str], Mapping[str, bool | str]]:
     try:
-        answer, by_build, by_kernel = json.loads(visit.web.evaluate(launched.url, launched.token, ASK))
+        answer, by_build, by_kernel = json.loads(evaluate(visit.web, launched.url, launched.token, ASK))
     except (NoAnswer, ValueError) as error:
         raise LaunchFailed(
             f"{visit.host.name}: the notebook at {launched.url} runs, but its kernel gave no answer",
