@@ -1,4 +1,4 @@
-"""The agent's files on the node as text from plain data: its config, its service and its timer. Pure."""
+"""The agent's files on the node as text from plain data: its config, and a service and a timer for each job. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,32 @@ from binderbox.facts import HostFacts
 from binderbox.member import Member
 from binderbox.versions import Follow
 
-SERVICE, TIMER = "binderbox-follow.service", "binderbox-follow.timer"
-EVERY_S = 120  # the federation sends nothing to a node that differs, so it looks often; it asks for one small answer
-SPREAD_S = 90  # members that follow the same prime do not pull at the same moment
-LONGEST_S = 3 * 3600  # an image may take half an hour, and a launch a quarter
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the agent, run again `every_s` after it ended, and later by chance up to `spread_s`."""
+
+    name: str
+    title: str
+    every_s: int
+    spread_s: int
+    longest_s: int
+
+    @property
+    def service(self) -> str:
+        return f"binderbox-{self.name}.service"
+
+    @property
+    def timer(self) -> str:
+        return f"binderbox-{self.name}.timer"
+
+
+# The federation sends nothing to a node that differs, so it looks often, and asks for one small answer. Members that
+# follow the same prime do not pull at the same moment. An image may take half an hour, and a launch a quarter.
+FOLLOW = Job("follow", "Follow the prime of the federation", every_s=120, spread_s=90, longest_s=3 * 3600)
+# Six launches at most, of a quarter of an hour each, and two restarts.
+WATCH = Job("watch", "Watch whether launches work", every_s=60, spread_s=10, longest_s=2 * 3600)
+JOBS = (FOLLOW, WATCH)
 
 
 @dataclass(frozen=True)
@@ -44,19 +66,19 @@ def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: 
     return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
-def render_service() -> str:
+def render_service(job: Job) -> str:
     """It runs as root, because helm, containerd and the node's secrets are root's; it keeps little of it."""
     return f"""\
 [Unit]
-Description=Follow the prime of the federation
+Description={job.title}
 After=k3s.service network-online.target
 Wants=network-online.target
 
 [Service]
 Type=oneshot
 Environment=PYTHONPATH={layout.AGENT} HOME={layout.AGENT_DATA} PYTHONUNBUFFERED=1
-ExecStart=/usr/bin/python3 -B -m binderbox.agent follow
-TimeoutStartSec={LONGEST_S}
+ExecStart=/usr/bin/python3 -B -m binderbox.agent {job.name}
+TimeoutStartSec={job.longest_s}
 # a helm or a pull that is under way ends with it; the next run goes on from there
 KillMode=control-group
 MemoryMax=1G
@@ -87,16 +109,16 @@ SystemCallArchitectures=native
 """
 
 
-def render_timer() -> str:
+def render_timer(job: Job) -> str:
     return f"""\
 [Unit]
-Description=Look often whether the prime of the federation has changed
+Description={job.title}, again and again
 
 [Timer]
-OnBootSec={EVERY_S}
-OnUnitInactiveSec={EVERY_S}
-OnActiveSec={EVERY_S}
-RandomizedDelaySec={SPREAD_S}
+OnBootSec={job.every_s}
+OnUnitInactiveSec={job.every_s}
+OnActiveSec={job.every_s}
+RandomizedDelaySec={job.spread_s}
 AccuracySec=1
 
 [Install]

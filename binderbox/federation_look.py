@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from binderbox.errors import UsageError
+from binderbox.federation.launches import parse_launches
 from binderbox.federation.observed import Ask
-from binderbox.federation.ramp import Ramp, decide, parse_launches, parse_steps
+from binderbox.federation.ramp import Ramp, decide, parse_steps
 from binderbox.federation.rules import judge_member
 from binderbox.federation.status import FederationStatus, make_status, pods_and_quota, reference_of
 from binderbox.federation_asked import Asked, ask_federation, unknown_member

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from binderbox import layout
-from binderbox.agentfiles import SERVICE
+from binderbox.agentfiles import FOLLOW
 from binderbox.errors import StepFailed, UsageError
 from binderbox.facts import make_facts
 from binderbox.progress import Progress
@@ -127,9 +127,11 @@ def _hold(host: Host, why: str | None) -> None:
 def _run(host: Host, again: bool, progress: Progress) -> None:
     host.write(layout.FOLLOW_NOW, b"again\n" if again else b"now\n", 0o600)
     progress.note("the follower runs; a change takes some minutes")
-    done = host.run(["systemctl", "start", SERVICE], timeout_s=RUN_S)
+    done = host.run(["systemctl", "start", FOLLOW.service], timeout_s=RUN_S)
     if done.code:
-        tail = host.run(["journalctl", "-u", SERVICE, "-n", "15", "-o", "cat", "--no-pager"], timeout_s=30)
+        tail = host.run(
+            ["journalctl", "-u", FOLLOW.service, "-n", "15", "-o", "cat", "--no-pager"], timeout_s=30
+        )
         raise StepFailed(
             f"{host.name}: the follower did not end well",
             cause=tail.stdout.decode(errors="replace").strip(),

@@ -34,6 +34,8 @@ AGENT_DATA = f"{DATA}/agent"
 FOLLOW_HOLD = f"{ETC}/follow.hold"
 FOLLOW_STATE = f"{AGENT_DATA}/follow.json"
 FOLLOW_SWITCH = f"{AGENT_DATA}/switch.json"
+WATCH_STATE = f"{AGENT_DATA}/watch.json"
+WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
 FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
 
 RUN = "/run/binderbox"
@@ -55,6 +57,7 @@ RUNC = f"{K3S_DATA}/data/current/bin/runc"
 
 SYSTEMD = "/etc/systemd/system"
 UNITS = (
+    "binderbox-watch.timer",
     "binderbox-follow.timer",
     "binderbox-systempods.service",
     "binderbox-door.service",

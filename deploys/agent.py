@@ -8,34 +8,32 @@ from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
 from binderbox import agentfiles, layout
-from binderbox.agentfiles import AgentInputs
+from binderbox.agentfiles import JOBS, AgentInputs
 from binderbox.deploys.operations import files
 
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
 SHARED = ("launch", "layout", "profile", "release", "samples")
-SHARED_FEDERATION = ("drift", "follow", "followed")
+SHARED_FEDERATION = ("drift", "follow", "followed", "launches", "watch")
 
 
 @deploy("Install the agent")
 def install_agent(inputs: AgentInputs) -> None:
-    """Place the agent and its timer. A run that is under way goes on; the next one has what changed."""
+    """Place the agent and its timers. A run that is under way goes on; the next one has what changed."""
     files.contents({path: files.Content(text) for path, text in agent_tree().items()})
     files.directories({layout.AGENT_DATA: 0o700})
     files.contents({layout.AGENT_CONFIG: files.Content(inputs.config, 0o600)})
-    units = files.contents(
-        {
-            f"{layout.SYSTEMD}/{agentfiles.SERVICE}": files.Content(agentfiles.render_service()),
-            f"{layout.SYSTEMD}/{agentfiles.TIMER}": files.Content(agentfiles.render_timer()),
-        }
-    )
-    systemd.daemon_reload(name="read the agent's units", _if=files.any_changed(units))
-    systemd.service(
-        name="restart the follower's timer with its new settings",
-        service=agentfiles.TIMER,
-        restarted=True,
-        _if=files.any_changed(units),
-    )
-    systemd.service(name="start the follower's timer", service=agentfiles.TIMER, running=True, enabled=True)
+    for job in JOBS:
+        units = files.contents(
+            {
+                f"{layout.SYSTEMD}/{job.service}": files.Content(agentfiles.render_service(job)),
+                f"{layout.SYSTEMD}/{job.timer}": files.Content(agentfiles.render_timer(job)),
+            }
+        )
+        changed = files.any_changed(units)
+        systemd.daemon_reload(name=f"read the units of the job {job.name}", _if=changed)
+        restart = f"restart {job.timer} with its new settings"
+        systemd.service(name=restart, service=job.timer, restarted=True, _if=changed)
+        systemd.service(name=f"start {job.timer}", service=job.timer, running=True, enabled=True)
 
 
 def agent_tree() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from tests.rig.client import Client, Finished
 from tests.rig.engine import NoEngine, engine_runs, ensure_engine, stop_engine
 from tests.rig.host import RigHost, clean, this_run
+
+# A shell without job control starts what it puts in the background deaf to Ctrl-C, and so all that this starts in turn.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

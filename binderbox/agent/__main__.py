@@ -1,4 +1,4 @@
-"""Start a job: `python3 -m binderbox.agent follow`, as binderbox-follow.service does.
+"""Start a job: `python3 -m binderbox.agent follow`, as binderbox-follow.service does, or `watch`.
 
 `look` prints what the follower sees and would do, as JSON, and changes nothing.
 """
@@ -11,11 +11,11 @@ import sys
 from dataclasses import asdict
 
 from binderbox import layout
-from binderbox.agent import files, follow, telling
+from binderbox.agent import files, follow, telling, watch
 from binderbox.agent.config import ConfigFault, parse_config
 from binderbox.federation.follow import decide
 
-USAGE = "usage: python3 -m binderbox.agent follow|look"
+USAGE = "usage: python3 -m binderbox.agent follow|look|watch"
 
 
 def main() -> int:
@@ -37,6 +37,9 @@ def main() -> int:
             "last": json.loads(files.read(layout.FOLLOW_STATE) or "null"),
         }
         print(json.dumps(found))
+        return 0
+    if job == "watch":
+        watch.run(config)
         return 0
     if job != "follow":
         print(USAGE, file=sys.stderr)

@@ -24,6 +24,7 @@ from binderbox.federation.drift import drift
 from binderbox.federation.follow import Decision, Pins, Seen
 from binderbox.federation.followed import Failed, Followed, Record
 
+JOB = "follow"
 LOCK_WAIT_S = 300
 IN_A_ROW = 10  # equal answers: while the old pod still gets requests too, a launch would prove that one
 SETTLE_S = 60  # how long /versions may still be the old pod's after the new one is ready
@@ -100,9 +101,9 @@ def prepare(config: AgentConfig, pins: Pins, url: str, sha256: str, prime: Any) 
 
 def switch(config: AgentConfig, change: Switch) -> Decision:
     """Make the change, prove it and record it; else go back. Under the node's lock."""
-    with hold(telling.WHO, LOCK_WAIT_S) as tell:
+    with hold(telling.WHO[JOB], LOCK_WAIT_S) as tell:
         _keep_switch(change)
-        telling.audit("start", chart=change.pins.chart, commit=change.pins.commit)
+        telling.audit(JOB, "start", chart=change.pins.chart, commit=change.pins.commit)
         try:
             tell(f"BinderHub to chart {change.pins.chart}")
             releasing.bring(change.after)
@@ -114,7 +115,7 @@ def switch(config: AgentConfig, change: Switch) -> Decision:
             return _go_back(change, str(error), tell)
         telling.keep(Record(change.pins, telling.record().failed))
         files.remove(layout.FOLLOW_SWITCH)
-        telling.audit("end", chart=change.pins.chart, commit=change.pins.commit, exit="0")
+        telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="0")
         return Decision("nothing", "equal", f"followed to {follow.told(change.prime)}")
 
 
@@ -169,7 +170,7 @@ def _go_back(change: Switch, why: str, tell: Any) -> Decision:
     failed = Failed(change.pins.commit, change.pins.chart, change.pins.build_image, telling.now(), why[:500])
     telling.keep(Record(record.followed, (*record.failed, failed)))
     files.remove(layout.FOLLOW_SWITCH)
-    telling.audit("end", chart=change.pins.chart, commit=change.pins.commit, exit="4", why=why[:500])
+    telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="4", why=why[:500])
     releasing.wait_rolled_out()
     return Decision("alert", "rolled-back", f"went back, chart {change.pins.chart} failed its proof: {why}")
 
@@ -224,7 +225,7 @@ def _tell(decision: Decision, seen: Seen, moved: tuple[str, ...] | None) -> None
     earlier = json.loads(files.read(layout.FOLLOW_STATE) or "{}")
     fields = {"verdict": decision.verdict, "why": decision.why, "prime": seen.prime, "own": seen.own}
     if decision.action == "alert" and earlier.get("why") != decision.why:
-        telling.audit("alert", verdict=decision.verdict, why=decision.why)
+        telling.audit(JOB, "alert", verdict=decision.verdict, why=decision.why)
     told = earlier.get("drift", []) if moved is None else list(moved)
-    telling.state({**fields, "drift": told})
+    telling.state(layout.FOLLOW_STATE, {**fields, "drift": told})
     telling.say(decision.verdict, why=decision.why)

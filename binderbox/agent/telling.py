@@ -1,4 +1,4 @@
-"""What the follower leaves for people: the audit log, its own state for `status`, and followed.toml."""
+"""What the jobs leave for people: the audit log, each its own state for `status`, and followed.toml."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from binderbox.agent import files
 from binderbox.federation import followed
 from binderbox.federation.followed import Followed, Record
 
-WHO = "the follower on this node"
+WHO = {"follow": "the follower on this node", "watch": "the watch on this node"}
 
 
 def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def audit(event: str, **more: str) -> None:
+def audit(job: str, event: str, **more: str) -> None:
     """One line in the same log, in the same form, as those of people's commands (world/lock.py)."""
-    line = json.dumps({"at": now(), "who": WHO, "event": event, "command": "follow", **more})
+    line = json.dumps({"at": now(), "who": WHO[job], "event": event, "command": job, **more})
     path = Path(layout.AUDIT_FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as log:
@@ -35,9 +35,9 @@ def say(event: str, **more: str) -> None:
     print(event, *(f"{key}={value}" for key, value in more.items()), flush=True)
 
 
-def state(found: dict[str, Any]) -> None:
-    """What the last run saw and decided; `status` and `federation follow` show it."""
-    files.write(layout.FOLLOW_STATE, json.dumps({"at": now(), **found}, indent=1, sort_keys=True) + "\n")
+def state(path: str, found: dict[str, Any]) -> None:
+    """What the last run of a job saw and decided; `status` and `federation follow` show it."""
+    files.write(path, json.dumps({"at": now(), **found}, indent=1, sort_keys=True) + "\n")
 
 
 def record() -> Record:

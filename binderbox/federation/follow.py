@@ -236,10 +236,10 @@ def launches_under_way(pods: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def too_full(pods: Iterable[Mapping[str, Any]], quota: Any) -> tuple[str, ...]:
-    """Says so when so many users are there that a change would hurt; `quota` is LaunchQuota.total_quota, None for none."""
+def too_full(pods: Iterable[Mapping[str, Any]], quota: Any, share: float = FULL_SHARE) -> tuple[str, ...]:
+    """Says so when that much of the quota is taken; `quota` is LaunchQuota.total_quota, None for none."""
     users = sum(pod["metadata"].get("labels", {}).get("component") == "singleuser-server" for pod in pods)
-    if not isinstance(quota, int) or not quota or users < FULL_SHARE * quota:
+    if not isinstance(quota, int) or not quota or users < share * quota:
         return ()
     return (f"{users} users of {quota}",)
 

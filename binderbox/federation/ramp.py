@@ -2,7 +2,6 @@
 
 What went well is measured: the redirector's rules on what the member answers now, the launches that BinderHub counted
 since its start, and whether the places it has would hold what the next share brings.
-Counters: BinderHub b9fad995, binderhub/builder.py, `binderhub_launch_time_seconds`.
 """
 
 from __future__ import annotations
@@ -13,25 +12,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from binderbox.federation.config import RedirectorConfig
+from binderbox.federation.launches import Launches
 from binderbox.federation.rules import Standing, shares
 
 LAUNCHES = 50  # with fewer, one bad repository more or less decides
-SUCCESS = 0.95  # launches, not builds: a broken repository fails earlier and is not counted
-COUNT = re.compile(r"^binderhub_launch_time_seconds_count\{([^}]*)\} ([0-9.e+]+)$", re.M)
-STATUS = re.compile(r'\bstatus="(\w+)"')
-
-
-@dataclass(frozen=True)
-class Launches:
-    """What BinderHub counted since it started; a launch that worked at its second try counts once."""
-
-    success: int
-    failure: int
-
-    @property
-    def share(self) -> float:
-        total = self.success + self.failure
-        return self.success / total if total else 0.0
+SUCCESS = 0.95
 
 
 @dataclass(frozen=True)
@@ -56,19 +41,6 @@ def parse_steps(text: str) -> tuple[float, ...]:
     if steps[0] <= 0 or any(later <= earlier for earlier, later in pairwise(steps)):
         raise ValueError(f"{text!r}: each step must be higher than the one before, and the first above 0")
     return steps
-
-
-def parse_launches(metrics: str) -> Launches | None:
-    """Of a member's /metrics; None when it has no such counters."""
-    counts = {"success": 0, "failure": 0}
-    found = False
-    for labels, value in COUNT.findall(metrics):
-        status = STATUS.search(labels)
-        if status is not None:
-            found = True
-            if status[1] in counts:
-                counts[status[1]] += int(float(value))
-    return Launches(**counts) if found else None
 
 
 def decide(

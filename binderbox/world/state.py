@@ -18,7 +18,7 @@ def state_of(probe: HostProbe) -> tuple[tuple[Part, ...], tuple[Gauge, ...]]:
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
     if units[layout.UNITS.index("k3s.service")].active != "active":
         return tuple(parts), ()
-    parts += _follower(probe)
+    parts += [*_follower(probe), *_watch(probe)]
     deployments = probe.kubectl_json(["get", "deployments", "-A"])["items"]
     parts += [_part(one) for one in deployments]
     pods = probe.kubectl_json(["get", "pods", "-n", layout.HUB_NAMESPACE])["items"]
@@ -39,6 +39,15 @@ def _follower(probe: HostProbe) -> list[Part]:
     drift = f"; {len(found['drift'])} settings of the federation have moved" if found.get("drift") else ""
     well = found["verdict"] not in ("unmatched", "refused", "failed", "rolled-back")
     return [Part("follower", well, found["verdict"], f"{found['why']}{drift}")]
+
+
+def _watch(probe: HostProbe) -> list[Part]:
+    """What the watch last said of launches and of /health."""
+    said = probe.host.read(layout.WATCH_STATE)
+    if said is None:
+        return []
+    found = json.loads(said)
+    return [Part("watch", found["verdict"] in ("well", "suspect", "drained"), found["verdict"], found["why"])]
 
 
 def _part(deployment: dict[str, Any]) -> Part:

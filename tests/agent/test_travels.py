@@ -11,7 +11,7 @@ import yaml
 
 from binderbox import layout
 from binderbox.agent.config import AgentConfig, ConfigFault, parse_config
-from binderbox.agentfiles import make_inputs, render_service, render_timer
+from binderbox.agentfiles import JOBS, make_inputs, render_service, render_timer
 from binderbox.deploys.agent import agent_tree
 from binderbox.member import Follow, Member
 from binderbox.versions import load_follow
@@ -94,14 +94,12 @@ def test_unknown_keys_are_refused() -> None:
 
 
 def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
-    for name, text in (
-        ("binderbox-follow.service", render_service()),
-        ("binderbox-follow.timer", render_timer()),
-    ):
-        (tmp_path / name).write_text(text)
+    for job in JOBS:
+        (tmp_path / job.service).write_text(render_service(job))
+        (tmp_path / job.timer).write_text(render_timer(job))
     try:
         done = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", str(tmp_path / "binderbox-follow.timer")],
+            ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / job.timer) for job in JOBS)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -109,4 +107,4 @@ def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
         )
     except FileNotFoundError:
         pytest.skip("this machine has no systemd-analyze")
-    assert "binderbox-follow" not in done.stderr, done.stderr
+    assert "binderbox-" not in done.stderr, done.stderr

@@ -15,6 +15,7 @@ import pytest
 from binderbox import layout
 from binderbox.drain import REFUSED
 from binderbox.federation.timing import back_within_s, out_within_s
+from binderbox.world.kernels import evaluate
 from tests.conftest import Installed
 from tests.e2e.federated import (
     OURS,
@@ -72,7 +73,7 @@ def test_sessions_and_builds_go_on_while_the_member_leaves_empties_and_comes_bac
         config, visitor = redirector.config, browser(host)
         server, token = launched(installed)
         before = restarts(installed), revisions(installed)
-        cell = pool.submit(visitor.evaluate, server, token, LONG_CELL)
+        cell = pool.submit(evaluate, visitor, server, token, LONG_CELL)
         build = installed.client.start(host, "launch", slow, "--ref", "main", "--json")
         until(lambda: pods(host, "binderhub-build"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +13,14 @@ import pytest
 
 from binderbox import layout
 from binderbox.federation.followed import parse
-from binderbox.results import Connection
-from binderbox.session import opened
-from binderbox.world.sample import served
 from tests.conftest import Installed
-from tests.e2e.visitors import Visitors
+from tests.e2e.visitors import visited
 from tests.federation.deployment import Deployment, trust_store, versions_of, wait_until
 from tests.rig.client import DOMAIN, Client
 from tests.rig.host import RigHost
-from tests.rig.images import SAMPLE_BASE
 from tests.schemas import validate_output
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1500)]
-TARGETS = {"cluster resolver": "dns:kubernetes.default.svc.cluster.local"}
 URL = f"https://{DOMAIN}"
 OURS = (layout.FOLLOWED_FILE, layout.FOLLOWED_IMAGES, layout.AGENT_DATA, layout.FOLLOW_HOLD)
 
@@ -49,17 +44,6 @@ def following(host: RigHost, client: Client, directory: Path) -> Iterator[Deploy
             )
             host.exec(["rm", "-rf", *OURS])
             client.install(host, "--json").must()
-
-
-@contextmanager
-def visited(host: RigHost) -> Iterator[Visitors]:
-    """Visitors of a repository that is on the node already."""
-    ca = host.exec(["cat", f"{layout.CA}/ca.crt"])
-    with opened(Connection(host.alias, host.ssh_config)) as there, served(there, SAMPLE_BASE, TARGETS) as url:
-        visitors = Visitors(URL, host.address, ca, url)
-        visitors.once()
-        with visitors:
-            yield visitors
 
 
 def versions(host: RigHost) -> Any:
@@ -108,7 +92,7 @@ def step(host: RigHost) -> str:
 def test_a_change_of_the_prime_is_followed_while_people_launch(scene: Scene) -> None:
     host = scene.host
     wanted = scene.release()
-    with visited(host) as visitors:
+    with visited(host) as visitors, visitors:
         told = run_follower(host)
     assert (told["verdict"], told["own"]) == ("equal", wanted), told
     assert versions(host) == wanted
@@ -134,16 +118,33 @@ def test_an_install_from_an_older_laptop_undoes_nothing(scene: Scene, second_cli
     assert scene.deployment.store.pulled == bytes_before
 
 
+def kill(host: RigHost) -> None:
+    host.exec(["systemctl", "kill", "--signal=KILL", "binderbox-follow.service"])
+
+
+def cut_power(host: RigHost) -> None:
+    host.reboot(power_cut=True)
+    healthy = ["curl", "-fksS", "--resolve", f"{DOMAIN}:443:{host.address}", f"{URL}/health"]
+    wait_until(lambda: host.ssh(*healthy).returncode == 0, 180, "the member is back")
+
+
+STEPS = ("pulling", "BinderHub to chart", "waiting for", "proving")
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("at", ["pulling", "BinderHub to chart", "waiting for", "proving"])
-def test_killed_at_any_step_the_next_run_ends_it(scene: Scene, at: str) -> None:
+@pytest.mark.parametrize(
+    ("at", "end"), [*((at, kill) for at in STEPS), ("BinderHub to chart", cut_power), ("proving", cut_power)]
+)
+def test_killed_at_any_step_the_next_run_ends_it(
+    scene: Scene, at: str, end: Callable[[RigHost], None]
+) -> None:
     host, pulled = scene.host, len(scene.deployment.store.pulled)
     wanted = scene.release()
     host.exec(["systemctl", "start", "--no-block", "binderbox-follow.service"])
     wait_until(
         lambda: len(scene.deployment.store.pulled) > pulled if at == "pulling" else at in step(host), 180, at
     )
-    host.exec(["systemctl", "kill", "--signal=KILL", "binderbox-follow.service"])
+    end(host)
     told = run_follower(host)
     assert (told["verdict"], told["own"]) == ("equal", wanted), told
     assert scene.client.binderbox(host, "plan", "--exit-code", "--json").must().result["changed"] == []
@@ -155,7 +156,7 @@ def test_a_broken_version_is_taken_back_and_not_tried_again(scene: Scene, broken
     host = scene.host
     good = versions(host)
     scene.release(broken=broken)
-    with visited(host) as visitors:
+    with visited(host) as visitors, visitors:
         told = run_follower(host)
         assert told["verdict"] == "rolled-back", told
     assert versions(host) == good

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlencode
 
 import httpx
 
+from binderbox import layout
 from binderbox.launch import Launch, build_path, follow, over, page_path
+from binderbox.results import Connection
+from binderbox.session import opened
+from binderbox.world.sample import served
 from binderbox.world.web import NoAnswer, Web
+from tests.rig.client import DOMAIN
+from tests.rig.host import RigHost
+from tests.rig.images import SAMPLE_BASE
 
+TARGETS = {"cluster resolver": "dns:kubernetes.default.svc.cluster.local"}
 RETRIES = 5
 LAUNCH_S = 120
 
@@ -81,3 +91,13 @@ class Visitors:
             except Exception as error:  # whatever a visitor meets is a failed launch
                 self.failed.append(f"after {time.monotonic() - started:.1f} s: {error}")
             self._over.wait(0.2)
+
+
+@contextmanager
+def visited(host: RigHost) -> Iterator[Visitors]:
+    """Visitors of a repository that is on the node already; they come when the block enters them."""
+    ca = host.exec(["cat", f"{layout.CA}/ca.crt"])
+    with opened(Connection(host.alias, host.ssh_config)) as there, served(there, SAMPLE_BASE, TARGETS) as url:
+        visitors = Visitors(f"https://{DOMAIN}", host.address, ca, url)
+        visitors.once()
+        yield visitors

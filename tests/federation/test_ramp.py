@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from binderbox.federation.config import make_config
-from binderbox.federation.ramp import Launches, Ramp, decide, parse_launches, parse_steps
+from binderbox.federation.launches import Launches, parse_launches
+from binderbox.federation.ramp import Ramp, decide, parse_steps
 from binderbox.federation.rules import Standing
 from tests.cli.run import Done, binderbox
 from tests.federation.looking import Small, small_federation

@@ -25,6 +25,7 @@ from binderhub.builder import BuildHandler
 from binderhub.events import EventLog
 from binderhub.health import HealthHandler
 from binderhub.launcher import Launcher
+from binderhub.metrics import MetricsHandler
 from binderhub.quota import LaunchQuota
 from binderhub.ratelimit import RateLimiter
 from binderhub.registry import DockerRegistry
@@ -113,6 +114,7 @@ class BinderHub(Application):
             (f"{prefix}/v2/([^/]+)/(.+)", LaunchPageHandler),
             (f"{prefix}/build/([^/]+)/(.+)", BuildHandler),
             (f"{prefix}/health", HealthHandler),
+            (f"{prefix}/metrics", MetricsHandler),
             (f"{prefix}/.*", PageHandler),
         ]
 

@@ -6,6 +6,7 @@ from typing import Any as Anything
 from tornado.log import app_log
 
 from binderhub.launcher import unique_name
+from binderhub.metrics import launches
 from binderhub.quota import LaunchQuotaExceeded
 from binderhub.stream import EventStreamHandler
 
@@ -50,8 +51,10 @@ class LaunchHandler(EventStreamHandler):
                 server = await launcher.launch(
                     self.image, unique_name(provider.get_repo_url()), provider.get_repo_url(), extra, tell
                 )
+                launches["success", attempt - 1] += 1
                 break
             except Exception as error:
+                launches["failure" if attempt == launcher.retries else "retry", -1] += 1
                 if attempt == launcher.retries:
                     raise
                 app_log.error("Retrying launch of %s after error: %r", provider.get_repo_url(), error)

@@ -28,6 +28,7 @@ async def main() -> None:
     spawner = Spawner(
         client.CoreV1Api(), values, os.environ["POD_NAMESPACE"], os.environ["HELM_RELEASE_NAME"]
     )
+    signal.signal(signal.SIGUSR1, lambda *_: spawner.stall())
     hub = Hub(values, Store(values.database()), spawner, proxy)
     await hub.recover()
     Application(handlers(), hub=hub, token=os.environ["BINDER_API_TOKEN"]).listen(8081, xheaders=True)

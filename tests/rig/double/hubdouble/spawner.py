@@ -22,6 +22,11 @@ class Spawner:
     def __init__(self, api: Any, values: Values, namespace: str, release: str) -> None:
         self.api, self.values, self.namespace, self.release = api, values, namespace, release
         self.start_timeout_s = values.get("singleuser.startTimeout", 300)
+        self.stalled = False
+
+    def stall(self) -> None:
+        """From now on no pod is seen to start, as when KubeSpawner's watch of pods stalls; told at once, not in 300 s."""
+        self.stalled = True
 
     async def start(self, user: str, options: dict[str, Any]) -> str:
         """Address of the started server; it runs, and answers."""
@@ -29,9 +34,9 @@ class Spawner:
         name = pod["metadata"]["name"]
         await self._call(self.api.create_namespaced_pod, self.namespace, pod)
         deadline = time.monotonic() + self.start_timeout_s
-        while not is_running(found := await self.read(name)):
+        while not is_running(found := await self.read(name)) or self.stalled:
             # one that ended already is waited for all the same, as KubeSpawner does
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self.stalled:
                 raise TimeoutError(
                     f"pod {self.namespace}/{name} did not start in {self.start_timeout_s} seconds!"
                 )
