@@ -31,6 +31,9 @@ def test_one_host_killed_in_every_phase(fresh_host: RigHost, client: Client) -> 
     assert resumed["launches"][0]["built"]
     again = client.install(fresh_host, "--json").must().result
     assert again["changed"] == []
+    gone = client.binderbox(fresh_host, "uninstall", "--yes", "--json").must().result
+    assert gone["leftovers"] == []
+    assert layout.ETC in gone["kept"]
     purged = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json").must().result
     assert purged["leftovers"] == []
     left = fresh_host.exec(["sh", "-c", f"ls -d {layout.ETC} {layout.DATA}/* 2>/dev/null || true"])

@@ -13,6 +13,7 @@ from tests.rig.host import RigHost
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
 
 
+@pytest.mark.long
 def test_data_stays_and_a_new_install_finds_it(installed_host: Installed) -> None:
     host, client = installed_host.host, installed_host.client
     password = host.exec(["cat", f"{layout.SECRETS}/registry-password"])
