@@ -34,6 +34,7 @@ from binderbox.progress import Progress
 from binderbox.prove import Visit
 from binderbox.results import Confirm, Connection, Sources
 from binderbox.session import changing, look, opened, visiting
+from binderbox.world import deploying
 from binderbox.world.cluster import kubectl_json
 from binderbox.world.hosts import Host
 from binderbox.world.lock import client_name
@@ -148,7 +149,7 @@ def _make(host: Host, probe: HostProbe, drain: Drain | None) -> bool:
         changed = there
     else:
         changed = host.write(layout.DRAIN_FILE, render_record(drain).encode(), 0o600)
-    told = host.deploy(tell_ingress, drain_inputs(probe.member, drain))
+    told = deploying.run(host, tell_ingress, drain_inputs(probe.member, drain))
     host.run(["sync", layout.ETC, layout.INGRESS_ROUTES], work=True)  # both names, through a power cut
     return changed or bool(told.changed)
 

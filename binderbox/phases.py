@@ -23,8 +23,10 @@ from binderbox.errors import BinderboxError, WaitTimedOut
 from binderbox.plan import Plan
 from binderbox.progress import Progress
 from binderbox.results import CheckResult, PhaseResult
+from binderbox.world import deploying
 from binderbox.world.bucket import ensure_bucket
-from binderbox.world.hosts import DeployResult, Host
+from binderbox.world.deploying import DeployResult
+from binderbox.world.hosts import Host
 from binderbox.world.probe import HostProbe
 
 After = Callable[[Host, Plan, bool], tuple[str, ...]]
@@ -99,7 +101,7 @@ def run(
         progress.phase_started(phase.title)
         started = time.monotonic()
         try:
-            done = host.deploy(phase.deploy, phase.inputs(plan))
+            done = deploying.run(host, phase.deploy, phase.inputs(plan))
             after = phase.after(host, plan, False) if phase.after else ()
             proven = _proven(phase, host, probe, progress) if probe else ()
         except BinderboxError:
@@ -118,7 +120,7 @@ def preview(phases: Iterable[Phase], host: Host, plan: Plan, progress: Progress)
     for phase in phases:
         progress.phase_started(phase.title)
         started = time.monotonic()
-        would = host.deploy(phase.deploy, phase.inputs(plan), dry=True)
+        would = deploying.run(host, phase.deploy, phase.inputs(plan), dry=True)
         after = phase.after(host, plan, True) if phase.after else ()
         outcome = _joined(outcome, phase, would, after, time.monotonic() - started, ())
         progress.phase_done(

@@ -25,7 +25,7 @@ from binderbox.results import Connection, Sources
 from binderbox.world.bundle import read_lock
 from binderbox.world.gather import gather
 from binderbox.world.hosts import Host, connect
-from binderbox.world.lock import HostLock, audit, client_name
+from binderbox.world.lock import HostLock, audit, client_name, hold
 from binderbox.world.probe import HostProbe
 from binderbox.world.web import Web, address_for
 
@@ -50,7 +50,7 @@ def changing(
     host: Host, command: str, progress: Progress, *, wait_s: float = 0.0, audited: bool = True
 ) -> Iterator[HostLock]:
     """Hold the host's lock for a command that changes it, with a line in its audit log before and after."""
-    with host.lock(command, wait_s=wait_s, note=progress.note) as lock:
+    with hold(host, command, wait_s=wait_s, note=progress.note) as lock:
         if audited:
             audit(host, "start", command)
         exit_code = 1

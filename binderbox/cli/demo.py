@@ -121,16 +121,6 @@ def down(session: Session) -> int:
     return session.answer({"host": state.ALIAS, "removed": names}, lambda style: told)
 
 
-def running() -> Demo:
-    """The demo host of this machine; raises UsageError when there is none."""
-    from binderbox import demo as state
-
-    state.resolve(state.ALIAS)
-    found = state.read()
-    assert found is not None
-    return found
-
-
 def _ensure_host(session: Session, image: str | None, site: dict[str, object]) -> Demo:
     """The demo host: found running, started again, or made now."""
     from binderbox import demo as state

@@ -24,9 +24,9 @@ def connection(host: str, ssh_config: Path | None, *, ask_sudo: bool = False) ->
             remedy="binderbox check host.example",
         )
     if host == DEMO and ssh_config is None:
-        from binderbox.cli import demo
+        from binderbox import demo  # its keys take a while to import
 
-        ssh_config = demo.running().ssh_config
+        ssh_config = demo.resolve(host)[1]
     return Connection(host, ssh_config, _sudo_password(host, ask_sudo))
 
 

@@ -1,6 +1,6 @@
 """pyinfra's connector over the system's OpenSSH: commands and files go through a `Connection`.
 
-`Host.deploy` hands it the run's open connection. With pyinfra's own command line it is `@binderbox/HOST` and makes
+`deploying.run` hands it the run's open connection. With pyinfra's own command line it is `@binderbox/HOST` and makes
 its own (`ssh_config` may be given as `binderbox_ssh_config`).
 
 Two things save round trips. While pyinfra prepares, nothing changes the host, so the answer to a fact's command is

@@ -12,7 +12,8 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pyinfra.api import Config, Inventory, State
 from pyinfra.api.deploy import add_deploy
@@ -27,13 +28,25 @@ from binderbox.errors import BinderboxError
 from binderbox.world import stock
 from binderbox.world.connector import OpenSSHConnector
 from binderbox.world.deployparts import deploy_name, failed, operation_name, predict
-from binderbox.world.hosts import Connector, DeployResult, Host
+from binderbox.world.hosts import Host
 
+Connector = Literal["binderbox", "ssh"]
 DIFFS = "binderbox_diffs"  # key of connector_data under which operations of ours leave their diffs
 
 _log = logging.getLogger("pyinfra")
 _log.propagate = False
 _log.setLevel(logging.INFO)
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """What one deploy did, or would do: names of operations, diffs of files (secrets never in them)."""
+
+    changed: tuple[str, ...] = ()
+    unchanged: int = 0
+    diffs: tuple[str, ...] = ()
+    seconds: float = 0.0
+    round_trips: int = 0
 
 
 class OneHost(Inventory):
@@ -80,24 +93,27 @@ class _Capture(logging.Handler):
         return self._host.log.clean("\n".join(line.rstrip("\n") for line in lines))
 
 
-def deploy(
+def run(
     host: Host,
-    function: Callable[..., Any],
-    inputs: tuple[object, ...],
-    *,
-    dry: bool,
-    diff: bool,
-    connector: Connector,
+    deploy: Callable[..., Any],
+    *inputs: object,
+    dry: bool = False,
+    diff: bool | None = None,
+    connector: Connector = "binderbox",
 ) -> DeployResult:
-    """See Host.deploy."""
+    """Bring the host into the state that a @deploy function describes, or with `dry` only say what would change.
+
+    `diff` collects file diffs (default: with `dry`; one more round trip for each file that differs). `connector="ssh"` runs the same
+    deploy through pyinfra's own connector and loop, for comparison. StepFailed names the failing operation.
+    """
     started, trips = time.monotonic(), host.round_trips
     capture = _Capture(host)
     _log.addHandler(capture)
     try:
         if connector == "ssh":
-            changed, unchanged, found = stock.run(host, function, inputs, dry)
+            changed, unchanged, found = stock.run(host, deploy, inputs, dry)
         else:
-            changed, unchanged, found = _ours(host, function, inputs, dry, diff)
+            changed, unchanged, found = _ours(host, deploy, inputs, dry, dry if diff is None else diff)
     finally:
         _log.removeHandler(capture)
         for context in (ctx_host, ctx_state, ctx_config):  # an error on its way through leaves them set

@@ -1,10 +1,9 @@
-"""A host as the rest of binderbox sees it: run, read, write, upload, forward, deploy, lock.
+"""A host as the rest of binderbox sees it: run, read, write, upload, forward. `deploying` and `lock` do more with one.
 
     with connect("root@host.example") as host:
         host.run(["systemctl", "is-active", "k3s"]).text
-        host.deploy(prepare_host, inputs)
 
-Everything runs as root. pyinfra is imported by the first deploy only. Each call costs one round trip on the open
+Everything runs as root. Each call costs one round trip on the open
 connection unless its docstring says otherwise; `round_trips` counts them.
 Errors: ConnectError (and HostKeyUnknown, SudoRefused) from `connect`; ConnectionLost, StepFailed, BundleError later.
 """
@@ -17,10 +16,9 @@ import os
 import shlex
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 from binderbox import layout
 from binderbox.errors import BundleError, StepFailed
@@ -31,24 +29,8 @@ from binderbox.world.ssh import Connection
 from binderbox.world.sudo import Password
 from binderbox.world.transfer import SMALL, UPLOAD_S_PER_MB, WRONG_SUM, pieces, upload_script, write_script
 
-if TYPE_CHECKING:
-    from binderbox.world.lock import HostLock
-
 ABSENT = 44  # exit code of our own scripts for "no such file"
 RUN_S = 120.0  # a command without a limit of its own is given up after this
-
-Connector = Literal["binderbox", "ssh"]
-
-
-@dataclass(frozen=True)
-class DeployResult:
-    """What one deploy did, or would do: names of operations, diffs of files (secrets never in them)."""
-
-    changed: tuple[str, ...] = ()
-    unchanged: int = 0
-    diffs: tuple[str, ...] = ()
-    seconds: float = 0.0
-    round_trips: int = 0
 
 
 @dataclass
@@ -162,33 +144,6 @@ class Host:
         with self._forwarded(remote, str(path)):
             yield path
         path.unlink(missing_ok=True)
-
-    def deploy(
-        self,
-        deploy: Callable[..., Any],
-        *inputs: object,
-        dry: bool = False,
-        diff: bool | None = None,
-        connector: Connector = "binderbox",
-    ) -> DeployResult:
-        """Bring the host into the state that a @deploy function describes, or with `dry` only say what would change.
-
-        `diff` collects file diffs (default: with `dry`; one more round trip for each file that differs). `connector="ssh"` runs the same
-        deploy through pyinfra's own connector and loop, for comparison. StepFailed names the failing operation.
-        """
-        from binderbox.world import deploying  # pyinfra takes 0.2 s to import
-
-        return deploying.deploy(
-            self, deploy, inputs, dry=dry, diff=dry if diff is None else diff, connector=connector
-        )
-
-    def lock(
-        self, step: str, *, wait_s: float = 0.0, note: Callable[[str], None] | None = None
-    ) -> AbstractContextManager[HostLock]:
-        """Hold the host's lock: see `lock.hold`."""
-        from binderbox.world import lock
-
-        return lock.hold(self, step, wait_s=wait_s, note=note)
 
     def close(self) -> None:
         """End the connection."""

@@ -15,7 +15,9 @@ from binderbox import session
 from binderbox.phases import INSTALL, Phase
 from binderbox.plan import Plan
 from binderbox.results import Sources
-from binderbox.world.hosts import Connector, Host, connect
+from binderbox.world import deploying
+from binderbox.world.deploying import Connector
+from binderbox.world.hosts import Host, connect
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
 from tests.bench.stock import StockFigures, watched
 from tests.rig.host import RigHost
@@ -46,7 +48,7 @@ class Side:
 
     def _deploy(self, host: Host, phase: Phase, plan: Plan) -> tuple[float, StockFigures]:
         with watched() as stock:
-            done = host.deploy(phase.deploy, phase.inputs(plan), connector=self.connector)
+            done = deploying.run(host, phase.deploy, phase.inputs(plan), connector=self.connector)
         if done.changed:
             raise CouldNotMeasure(
                 f"{phase.title} through {self.connector} changed the host: {', '.join(done.changed)}"

@@ -14,7 +14,9 @@ from pyinfra.api import deploy
 from binderbox import layout
 from binderbox.deploys.operations import files, helm
 from binderbox.release import KUBECTL, values_path
-from binderbox.world.hosts import DeployResult, Host, connect
+from binderbox.world import deploying
+from binderbox.world.deploying import DeployResult
+from binderbox.world.hosts import Host, connect
 from tests.charts import rendering
 
 pytestmark = pytest.mark.host
@@ -73,10 +75,12 @@ class Node:
         self.host = host
 
     def install(self, **values: Any) -> DeployResult:
-        return self.host.deploy(install_trial, {"word": "one", "hang": False} | values)
+        return deploying.run(self.host, install_trial, {"word": "one", "hang": False} | values)
 
     def preview(self, **values: Any) -> DeployResult:
-        return self.host.deploy(install_trial, {"word": "one", "hang": False} | values, dry=True, diff=True)
+        return deploying.run(
+            self.host, install_trial, {"word": "one", "hang": False} | values, dry=True, diff=True
+        )
 
     def sh(self, script: str) -> str:
         output = self.host.sh(script)

@@ -15,6 +15,7 @@ from pyinfra.api import deploy
 from binderbox import layout
 from binderbox.deploys.operations import artifacts
 from binderbox.errors import BundleError, StepFailed
+from binderbox.world import deploying
 from binderbox.world.hosts import Host
 
 
@@ -62,14 +63,14 @@ Arguments = tuple[Artifact, Artifact, Path, Path]
 
 def test_from_a_bundle_once(host: Host, arguments: Arguments) -> None:
     one, _, bundle, directory = arguments
-    first = host.deploy(install, *arguments)
+    first = deploying.run(host, install, *arguments)
     assert first.changed == ("place one", "place tools", "install one", "unpack tools")
     assert (directory / f"artifacts/{one.sha256}/one").read_bytes() == (bundle / "bin/one").read_bytes()
     for name in ("usr/one", "usr/first"):
         assert (directory / name).read_bytes() == (bundle / "bin/one").read_bytes()
         assert (directory / name).stat().st_mode & 0o777 == 0o755
     assert (directory / "lib/second").read_bytes() == b"two"
-    assert host.deploy(install, *arguments).changed == ()
+    assert deploying.run(host, install, *arguments).changed == ()
     left = [
         path.name
         for path in directory.rglob("*")
@@ -90,11 +91,11 @@ def test_a_changed_file_is_put_right(
     host: Host, arguments: Arguments, harm: str, operations: tuple[str, ...]
 ) -> None:
     directory = arguments[3]
-    host.deploy(install, *arguments)
+    deploying.run(host, install, *arguments)
     path = directory / harm.format(sha256=arguments[0].sha256)
     good = path.read_bytes()
     path.write_bytes(b"harm" + good)
-    assert set(host.deploy(install, *arguments).changed) <= set(operations)
+    assert set(deploying.run(host, install, *arguments).changed) <= set(operations)
     assert path.read_bytes() == good
 
 
@@ -103,7 +104,7 @@ def test_a_wrong_byte_in_the_bundle_stops_before_anything_is_sent(host: Host, ar
     (bundle / "bin/one").write_bytes(b"x")
     found = hashlib.sha256(b"x").hexdigest()
     with pytest.raises(BundleError, match="artifact one") as refused:
-        host.deploy(install, one, tools, bundle, directory)
+        deploying.run(host, install, one, tools, bundle, directory)
     assert one.sha256 in refused.value.cause
     assert found in refused.value.cause
     assert refused.value.exit_code == 4
@@ -113,7 +114,7 @@ def test_a_wrong_byte_in_the_bundle_stops_before_anything_is_sent(host: Host, ar
 def test_a_file_missing_in_the_bundle_is_named(host: Host, arguments: Arguments) -> None:
     (arguments[2] / "tools.tgz").unlink()
     with pytest.raises(BundleError, match=r"artifact tools\.tgz is not in the bundle"):
-        host.deploy(install, *arguments)
+        deploying.run(host, install, *arguments)
 
 
 @pytest.fixture
@@ -137,9 +138,9 @@ def test_from_a_url_and_never_with_a_wrong_checksum(host: Host, arguments: Argum
         replace(one, file=None, url=f"{web}/bin/one"),
         replace(tools, file=None, url=f"{web}/tools.tgz?x=1"),
     )
-    assert len(host.deploy(install, one, tools, None, directory).changed) == 4
+    assert len(deploying.run(host, install, one, tools, None, directory).changed) == 4
     wrong = replace(one, sha256="0" * 64)
     with pytest.raises(StepFailed, match="place one") as refused:
-        host.deploy(install, wrong, tools, None, directory)
+        deploying.run(host, install, wrong, tools, None, directory)
     assert f"artifact one: expected sha256 {'0' * 64}, found {one.sha256}" in refused.value.cause
     assert list((directory / "artifacts" / ("0" * 64)).iterdir()) == []

@@ -12,6 +12,7 @@ from pyinfra.operations import python, server
 from binderbox import layout
 from binderbox.deploys.operations import files
 from binderbox.errors import ConnectionLost, StepFailed
+from binderbox.world import deploying
 from binderbox.world.hosts import Host
 from tests.world.sshd import LocalSshd
 
@@ -33,13 +34,13 @@ def set_up(directory: Path, text: str, count: int = 20) -> None:
 
 
 def test_a_deploy_reaches_its_state_and_then_finds_nothing_to_do(host: Host, directory: Path) -> None:
-    first = host.deploy(set_up, directory, "text")
+    first = deploying.run(host, set_up, directory, "text")
     assert len(first.changed) == 26
     assert (directory / "etc/7.conf").read_text() == "text 7\n"
     assert (directory / "etc/token").stat().st_mode & 0o777 == 0o600
     assert (directory / "a/b").stat().st_mode & 0o777 == 0o700
     assert (directory / "a/link").readlink() == Path("/bin/true")
-    second = host.deploy(set_up, directory, "text")
+    second = deploying.run(host, set_up, directory, "text")
     assert (second.changed, second.unchanged) == ((), 26)
     assert (directory / "restarts").read_text() == "restarted\n"
 
@@ -47,16 +48,16 @@ def test_a_deploy_reaches_its_state_and_then_finds_nothing_to_do(host: Host, dir
 def test_no_change_costs_a_round_trip_per_kind_of_question_and_not_per_file(
     host: Host, directory: Path
 ) -> None:
-    host.deploy(set_up, directory, "text")
-    assert host.deploy(set_up, directory, "text").round_trips <= 5
+    deploying.run(host, set_up, directory, "text")
+    assert deploying.run(host, set_up, directory, "text").round_trips <= 5
 
 
 def test_a_change_is_told_by_its_operations_names(host: Host, directory: Path) -> None:
-    host.deploy(set_up, directory, "text")
+    deploying.run(host, set_up, directory, "text")
     (directory / "etc/3.conf").write_text("spoiled")
     (directory / "etc/4.conf").chmod(0o777)
     (directory / "c").rmdir()
-    changed = host.deploy(set_up, directory, "text").changed
+    changed = deploying.run(host, set_up, directory, "text").changed
     names = [
         f"write {directory}/etc/3.conf",
         f"write {directory}/etc/4.conf",
@@ -67,12 +68,12 @@ def test_a_change_is_told_by_its_operations_names(host: Host, directory: Path) -
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(host: Host, directory: Path) -> None:
-    would = host.deploy(set_up, directory, "text", dry=True)
+    would = deploying.run(host, set_up, directory, "text", dry=True)
     assert [path.name for path in directory.iterdir()] == ["logs"]
-    assert would.changed == host.deploy(set_up, directory, "text").changed
-    assert host.deploy(set_up, directory, "text", dry=True).changed == ()
+    assert would.changed == deploying.run(host, set_up, directory, "text").changed
+    assert deploying.run(host, set_up, directory, "text", dry=True).changed == ()
     (directory / "etc/3.conf").write_text("old\n")
-    once_more = host.deploy(set_up, directory, "text", dry=True)
+    once_more = deploying.run(host, set_up, directory, "text", dry=True)
     assert once_more.changed == (f"write {directory}/etc/3.conf", "restart")
     assert once_more.diffs == (
         f"--- {directory}/etc/3.conf\n+++ {directory}/etc/3.conf\n@@ -1 +1 @@\n-old\n+text 3",
@@ -81,8 +82,8 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(host: Host, directory: Pat
 
 def test_secrets_are_in_no_diff(host: Host, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "SECRETS", f"{directory}/etc/2")
-    host.deploy(set_up, directory, "old")
-    diffs = "\n".join(host.deploy(set_up, directory, "new", dry=True).diffs)
+    deploying.run(host, set_up, directory, "old")
+    diffs = "\n".join(deploying.run(host, set_up, directory, "new", dry=True).diffs)
     assert "+new 7" in diffs
     assert (SECRET in diffs, "+new 2\n" in diffs) == (False, False)
     assert SECRET not in host.log.path.read_text()
@@ -98,7 +99,7 @@ def fail() -> None:
 def test_a_failure_names_operation_command_and_last_lines(host: Host) -> None:
     host.hide(SECRET)
     with pytest.raises(StepFailed) as failed:
-        host.deploy(fail)
+        deploying.run(host, fail)
     assert failed.value.message == "box: failed: go wrong"
     assert "exit code 9" in failed.value.cause
     assert failed.value.cause.splitlines()[-20:] == [*map(str, range(12, 31)), "(secret)"]
@@ -116,13 +117,13 @@ def test_a_fact_that_fails_is_a_failure_of_the_deploy(host: Host, directory: Pat
         files.content(f"{directory}/in the way/x", "text", name="write below a file")
 
     with pytest.raises(StepFailed, match="write below a file"):
-        host.deploy(stumble)
+        deploying.run(host, stumble)
 
 
 def test_pyinfra_prints_nothing(host: Host, directory: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    host.deploy(set_up, directory, "text")
+    deploying.run(host, set_up, directory, "text")
     with pytest.raises(StepFailed):
-        host.deploy(fail)
+        deploying.run(host, fail)
     assert capfd.readouterr() == ("", "")
 
 
@@ -137,7 +138,7 @@ def test_a_connection_lost_within_a_deploy_is_told_as_such(sshd: LocalSshd, host
             python.call(name="call back", function=_cut(sshd, host))
 
     with pytest.raises(ConnectionLost):
-        host.deploy(lose_it)
+        deploying.run(host, lose_it)
 
 
 def _cut(sshd: LocalSshd, host: Host) -> Callable[..., Any]:
@@ -150,8 +151,8 @@ def _cut(sshd: LocalSshd, host: Host) -> Callable[..., Any]:
 
 def test_after_a_failure_the_next_deploy_works(host: Host, directory: Path) -> None:
     with pytest.raises(StepFailed):
-        host.deploy(fail)
-    assert host.deploy(set_up, directory, "text").unchanged == 0
+        deploying.run(host, fail)
+    assert deploying.run(host, set_up, directory, "text").unchanged == 0
 
 
 def test_facts_of_a_file_written_twice_are_read_anew(host: Host, directory: Path) -> None:
@@ -164,7 +165,7 @@ def test_facts_of_a_file_written_twice_are_read_anew(host: Host, directory: Path
         files.content(path, "same", name="second")
 
     (directory / "twice").write_text("same")
-    assert host.deploy(twice).changed == ("spoil", "second")
+    assert deploying.run(host, twice).changed == ("spoil", "second")
     assert (directory / "twice").read_text() == "same"
 
 
@@ -181,7 +182,7 @@ def test_global_arguments_of_pyinfra_keep_their_meaning(host: Host, directory: P
         server.shell(name="codes", commands=["exit 3"], _success_exit_codes=[3])
         server.shell(name="user", commands=["id -un"], _su_user="nobody", _su_shell="sh")
 
-    host.deploy(arguments)
+    deploying.run(host, arguments)
     assert (directory / "env").read_text() == "it's /usr\n"
     assert (directory / "stdin").read_text() == "one\ntwo\n"
 
@@ -190,7 +191,7 @@ def test_global_arguments_of_pyinfra_keep_their_meaning(host: Host, directory: P
         server.shell(name="sleep", commands=["sleep 30"], _timeout=1)
 
     with pytest.raises(StepFailed, match="sleep"):
-        host.deploy(late)
+        deploying.run(host, late)
 
 
 def test_files_of_pyinfra_keep_owner_and_mode_and_go_both_ways(host: Host, directory: Path) -> None:
@@ -203,7 +204,7 @@ def test_files_of_pyinfra_keep_owner_and_mode_and_go_both_ways(host: Host, direc
         stock_files.put(name="put", src=str(directory / "big"), dest=f"{directory}/there")
         stock_files.get(name="get", src=f"{directory}/there", dest=str(directory / "back"))
 
-    host.deploy(both_ways)
+    deploying.run(host, both_ways)
     assert (directory / "there").stat().st_size == 200_000
     assert (directory / "there").stat().st_mode & 0o777 == 0o640
     assert (directory / "back").read_bytes() == b"x" * 200_000
@@ -211,9 +212,9 @@ def test_files_of_pyinfra_keep_owner_and_mode_and_go_both_ways(host: Host, direc
 
 @pytest.mark.long
 def test_pyinfras_own_connector_gives_the_same_result(host: Host, directory: Path) -> None:
-    dry = host.deploy(set_up, directory, "text", 2, dry=True)
-    stock = host.deploy(set_up, directory, "text", 2, connector="ssh")
+    dry = deploying.run(host, set_up, directory, "text", 2, dry=True)
+    stock = deploying.run(host, set_up, directory, "text", 2, connector="ssh")
     assert stock.changed == dry.changed
     assert (directory / "etc/token").stat().st_mode & 0o777 == 0o600
-    assert host.deploy(set_up, directory, "text", 2).changed == ()
-    assert host.deploy(set_up, directory, "text", 2, connector="ssh").changed == ()
+    assert deploying.run(host, set_up, directory, "text", 2).changed == ()
+    assert deploying.run(host, set_up, directory, "text", 2, connector="ssh").changed == ()

@@ -13,16 +13,18 @@ import pytest
 
 from binderbox.errors import Locked
 from binderbox.world import lock
+from binderbox.world.lock import hold
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd
 
 CLIENT = """\
 import time
 from pathlib import Path
+from binderbox.world.lock import hold
 from tests.world.conftest import open_on
 from tests.world.sshd import LocalSshd
 host = open_on(LocalSshd(Path({sshd!r}), {port}, None), Path({directory!r}))
-with host.lock("install: packages"):
+with hold(host, "install: packages"):
     print("holding", flush=True)
     {then}
 """
@@ -52,15 +54,15 @@ def other_client(sshd: LocalSshd, directory: Path) -> Iterator[Client]:
 
 def test_a_second_client_is_told_who_what_and_since_when(open_host: OpenHost) -> None:
     first, second = open_host(), open_host()
-    with first.lock("install: k3s") as held:
+    with hold(first, "install: k3s") as held:
         held.step("install: registry")
         _until(lambda: "registry" in Path(f"{first.connection.run_dir}/lock.json").read_text())
-        with pytest.raises(Locked) as locked, second.lock("x"):
+        with pytest.raises(Locked) as locked, hold(second, "x"):
             pass
     assert locked.value.exit_code == 7
     assert (locked.value.holder, locked.value.step) == (lock.client_name(), "install: registry")
     assert 0 <= locked.value.age_s < 30
-    with second.lock("y"):
+    with hold(second, "y"):
         pass
 
 
@@ -68,7 +70,7 @@ def test_a_client_may_wait_for_another(open_host: OpenHost, other_client: Client
     other_client("time.sleep(2)")
     told: list[str] = []
     started = time.monotonic()
-    with open_host().lock("mine", wait_s=20, note=told.append):
+    with hold(open_host(), "mine", wait_s=20, note=told.append):
         assert time.monotonic() - started > 0.5
     assert told == [f"waiting for {lock.client_name()}, who is at: install: packages"]
 
@@ -80,7 +82,7 @@ def test_work_of_a_killed_client_is_waited_for_and_ends_properly(
     time.sleep(0.5)
     client.kill()
     told: list[str] = []
-    with open_host().lock("mine", note=told.append):
+    with hold(open_host(), "mine", note=told.append):
         assert (directory / "done").read_text() == "done\n"
     assert "left running by" in told[0]
     assert "install: packages" in told[0]
@@ -90,7 +92,7 @@ def test_a_client_killed_while_idle_leaves_no_lock(open_host: OpenHost, other_cl
     client = other_client("time.sleep(60)")
     client.kill()
     started = time.monotonic()
-    with open_host().lock("mine"):
+    with hold(open_host(), "mine"):
         assert time.monotonic() - started < 10
 
 
@@ -101,7 +103,7 @@ def test_the_idle_shell_of_a_silent_client_is_ended(
     os.kill(client.pid, signal.SIGSTOP)
     monkeypatch.setattr(lock, "GONE_S", 2)
     told: list[str] = []
-    with open_host().lock("mine", wait_s=20, note=told.append):
+    with hold(open_host(), "mine", wait_s=20, note=told.append):
         pass
     assert told[-1] == f"taking over from {lock.client_name()}, whose connection is dead"
 
@@ -110,13 +112,13 @@ def test_ctrl_c_releases_the_lock(open_host: OpenHost, other_client: Client) -> 
     client = other_client("host.sh('sleep 2', work=True)")
     client.send_signal(signal.SIGINT)
     assert client.wait(10) != 0
-    with open_host().lock("mine"):
+    with hold(open_host(), "mine"):
         pass
 
 
 def test_the_lock_leaves_nothing_but_its_own_files(open_host: OpenHost) -> None:
     host = open_host()
-    with host.lock("mine"):
+    with hold(host, "mine"):
         host.sh("true", work=True)
     assert sorted(os.listdir(host.connection.run_dir)) == ["lock", "sessions"]
 

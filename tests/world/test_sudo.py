@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from binderbox.errors import SudoRefused
+from binderbox.world.lock import hold
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd, start_sshd
 
@@ -60,7 +61,7 @@ def test_everything_runs_as_root(open_host: OpenHost, directory: Path) -> None:
     assert host.sh("cat; id -u", stdin=b"in " * 100_000).stdout == b"in " * 100_000 + b"0\n"
     host.write(str(directory / "rooted"), b"x" * 100_000, 0o600)
     assert (directory / "rooted").stat().st_uid == 0
-    with host.lock("a step") as lock:
+    with hold(host, "a step") as lock:
         lock.step("another")
         assert host.sh("id -u").stdout == b"0\n"
 
