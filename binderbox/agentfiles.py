@@ -76,8 +76,8 @@ Wants=network-online.target
 
 [Service]
 Type=oneshot
-Environment=PYTHONPATH={layout.AGENT} HOME={layout.AGENT_DATA} PYTHONUNBUFFERED=1
-ExecStart=/usr/bin/python3 -B -m binderbox.agent {job.name}
+Environment={" ".join(layout.AGENT_PYTHON)} HOME={layout.AGENT_DATA} PYTHONUNBUFFERED=1
+ExecStart=/usr/bin/python3 -m binderbox.agent {job.name}
 TimeoutStartSec={job.longest_s}
 # a helm or a pull that is under way ends with it; the next run goes on from there
 KillMode=control-group

@@ -23,7 +23,7 @@ from binderbox.world.hosts import Host
 
 LOOK_S = 60
 RUN_S = 3 * 3600
-LOOK = ["env", f"PYTHONPATH={layout.AGENT}", "/usr/bin/python3", "-B", "-m", "binderbox.agent", "look"]
+LOOK = ["env", *layout.AGENT_PYTHON, "/usr/bin/python3", "-m", "binderbox.agent", "look"]
 STUCK = ("unmatched", "refused", "failed", "rolled-back")  # the next run will say it again
 UNWELL = (*STUCK, "unreachable")
 
