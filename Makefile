@@ -19,7 +19,7 @@ help: ## list the targets
 setup: $(READY) ## make .venv with the project and its tools
 
 $(READY): pyproject.toml tests/tools/venv.sh
-	@echo "setting up .venv, usually 1 min"
+	@echo "setting up .venv, usually 15 s"
 	@tests/tools/venv.sh
 	@touch $@
 

@@ -30,4 +30,6 @@ make_venv() {
 }
 
 .venv/bin/python -m pip --version > /dev/null 2>&1 || make_venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+# uv needs a sixth of the time that pip needs.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+.venv/bin/uv pip install --quiet --python .venv/bin/python --editable '.[dev]'
