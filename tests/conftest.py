@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.rig.client import Client, Finished
 from tests.rig.engine import NoEngine, engine_runs, ensure_engine, stop_engine
@@ -15,6 +16,9 @@ from tests.rig.host import RigHost, clean, this_run
 
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and so all that this starts in turn.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Times are compared in `make bench`, never asserted in tests.
+settings.register_profile("whatever it takes", deadline=None)
+settings.load_profile("whatever it takes")
 
 
 @dataclass(frozen=True)

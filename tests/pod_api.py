@@ -14,8 +14,10 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 pods: dict[str, dict[str, Any]] = {}
+history: list[tuple[int, dict[str, Any]]] = []  # a watch begins where its list ended
 watches: list[queue.Queue[Any]] = []
 state = {"version": 1, "lists": 0, "down": 0}
 lock = threading.Lock()
@@ -36,6 +38,10 @@ class Handler(BaseHTTPRequestHandler):
             watching = "watch=1" in self.path
             body = {"metadata": {"resourceVersion": str(state["version"])}, "items": list(pods.values())}
             if watching:
+                since = int(parse_qs(urlsplit(self.path).query)["resourceVersion"][0])
+                for version, event in history:
+                    if version > since:
+                        feed.put(event)
                 watches.append(feed)
             else:
                 state["lists"] += 1
@@ -66,6 +72,7 @@ def main() -> None:
             elif word != "break":
                 event = json.loads(word)
                 state["version"] += 1
+                history.append((state["version"], event))
                 uid = event["object"]["metadata"]["uid"]
                 if event["type"] == "DELETED":
                     pods.pop(uid, None)
