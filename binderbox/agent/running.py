@@ -33,8 +33,15 @@ def run(words: Sequence[str], *, timeout_s: float = 60, stdin: str | None = None
     except OSError as error:
         raise CommandFailed(f"{_name(words)}: {error}") from error
     if done.returncode:
-        raise CommandFailed(f"{_name(words)}: exit code {done.returncode}: {done.stderr.strip()[-600:]}")
+        raise CommandFailed(f"{_name(words)}: exit code {done.returncode}: {last_words(done.stderr)}")
     return done.stdout
+
+
+def last_words(stderr: str) -> str:
+    """Why a command failed, without the log lines of its libraries: their times would make each failure a new one."""
+    lines = stderr.strip().splitlines()
+    said = [line for line in lines if not line.startswith('time="')]
+    return "\n".join(said or lines)[-600:]
 
 
 def helm(*words: str, timeout_s: float = 120) -> str:

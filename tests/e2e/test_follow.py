@@ -118,14 +118,18 @@ def test_an_install_from_an_older_laptop_undoes_nothing(scene: Scene, second_cli
     assert scene.deployment.store.pulled == bytes_before
 
 
-def kill(host: RigHost) -> None:
-    host.exec(["systemctl", "kill", "--signal=KILL", "binderbox-follow.service"])
+def kill(scene: Scene) -> None:
+    scene.host.exec(["systemctl", "kill", "--signal=KILL", "binderbox-follow.service"])
 
 
-def cut_power(host: RigHost) -> None:
+def cut_power(scene: Scene) -> None:
+    host = scene.host
     host.reboot(power_cut=True)
     healthy = ["curl", "-fksS", "--resolve", f"{DOMAIN}:443:{host.address}", f"{URL}/health"]
     wait_until(lambda: host.ssh(*healthy).returncode == 0, 180, "the member is back")
+    trust_store(
+        host, scene.deployment.store
+    )  # k3s writes containerd's list of registries anew when it starts
 
 
 STEPS = ("pulling", "BinderHub to chart", "waiting for", "proving")
@@ -135,9 +139,7 @@ STEPS = ("pulling", "BinderHub to chart", "waiting for", "proving")
 @pytest.mark.parametrize(
     ("at", "end"), [*((at, kill) for at in STEPS), ("BinderHub to chart", cut_power), ("proving", cut_power)]
 )
-def test_killed_at_any_step_the_next_run_ends_it(
-    scene: Scene, at: str, end: Callable[[RigHost], None]
-) -> None:
+def test_killed_at_any_step_the_next_run_ends_it(scene: Scene, at: str, end: Callable[[Scene], None]) -> None:
     host, pulled = scene.host, len(scene.deployment.store.pulled)
     wanted = scene.release()
 
@@ -147,7 +149,7 @@ def test_killed_at_any_step_the_next_run_ends_it(
         return len(scene.deployment.store.pulled) > pulled if at == "pulling" else at in step(host)
 
     wait_until(reached, 180, at)
-    end(host)
+    end(scene)
     told = run_follower(host)
     assert (told["verdict"], told["own"]) == ("equal", wanted), told
     assert scene.client.binderbox(host, "plan", "--exit-code", "--json").must().result["changed"] == []
