@@ -1,26 +1,20 @@
-"""The builder's files on the node as text from plain data: buildkitd's config, units and limits, the door's config.
+"""The builder's settings on the node from plain data: buildkitd's config and the door's. Its units: builder_units.py.
 
-Sizes: GB are 10^9 bytes. What each limit holds:
-- the slice holds all build steps of all builds together (memory, processes, share of the CPUs);
-- the prefix drop-in `bbx-.scope.d` holds each step by itself, which BuildKit cannot (a step beyond it ends with 137);
-- buildkitd's own fetches (`FROM`, `ADD https://...`) leave from the host itself, where the rules for the builds'
-  bridge do not see them: there the unit's address list holds, by destination alone. In it what is allowed wins
-  over what is denied, so a wide `egress_allow` opens more to a fetch than to a build step.
+Sizes: GB are 10^9 bytes.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import tomli_w
 
 from binderbox import layout
 from binderbox.artifacts import Artifact
 from binderbox.disk import DiskPlan
-from binderbox.firewall import NOT_PUBLIC_4, NOT_PUBLIC_6
 from binderbox.sizing import Sizing
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
@@ -38,10 +32,7 @@ PROGRAMS = (
 
 # Only the repository is compared. A frontend makes the very build steps, limits included, so a stranger's is not run.
 FRONTENDS = ("docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream")
-NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
-STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
-CPU_WEIGHT = 50  # half of what the pods get when both want everything: running notebooks go first
 HISTORY_S = 3600
 HISTORY_ENTRIES = 100  # build arguments show in it
 SOURCES_KEEP = "48h"  # contexts, cache mounts, git checkouts: BuildKit's own default
@@ -112,7 +103,7 @@ def make_inputs(
 
 def render_buildkitd(inputs: BuilderInputs) -> str:
     """buildkitd.toml. Every choice that BuildKit would make by looking around is made here."""
-    return render_toml(
+    return tomli_w.dumps(
         {
             "root": f"{inputs.data_dir}/buildkit",
             "insecure-entitlements": [],
@@ -151,13 +142,13 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
                                 "type==source.git.checkout",
                             ],
                             "keepDuration": SOURCES_KEEP,
-                            "maxUsedSpace": _bytes(SOURCES_SHARE * inputs.cache_max_gb),
+                            "maxUsedSpace": bytes_of(SOURCES_SHARE * inputs.cache_max_gb),
                         },
                         {
                             "all": True,
-                            "reservedSpace": _bytes(inputs.cache_reserved_gb),
-                            "maxUsedSpace": _bytes(inputs.cache_max_gb),
-                            "minFreeSpace": _bytes(inputs.cache_min_free_gb),
+                            "reservedSpace": bytes_of(inputs.cache_reserved_gb),
+                            "maxUsedSpace": bytes_of(inputs.cache_max_gb),
+                            "minFreeSpace": bytes_of(inputs.cache_min_free_gb),
                         },
                     ],
                 },
@@ -202,158 +193,10 @@ def render_door(inputs: BuilderInputs) -> str:
     )
 
 
-def render_buildkitd_unit(inputs: BuilderInputs) -> str:
-    """buildkitd shares containerd's mounts, so nothing here may give it a mount namespace of its own."""
-    denied = [*NOT_PUBLIC_4, *NOT_PUBLIC_6_LOCAL, *NOT_PUBLIC_6, *inputs.node_addresses]
-    allowed = [*inputs.resolvers, *inputs.egress_networks]
-    # Without a resolver's address nothing could be fetched at all; `plan` always knows one.
-    fetching = (
-        f"IPAddressDeny={' '.join(denied)}\nIPAddressAllow={' '.join(allowed)}\n" if inputs.resolvers else ""
-    )
-    return f"""\
-[Unit]
-Description=BuildKit on k3s's containerd, for binderbox
-Documentation=https://github.com/moby/buildkit
-After=network-online.target k3s.service binderbox-firewall.service
-Wants=network-online.target
-Requires=binderbox-firewall.service
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-# buildkit-cni-* are looked for in PATH
-Environment=PATH={layout.BIN}:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
-RuntimeDirectory=binderbox/buildkit
-RuntimeDirectoryMode=0700
-LimitNOFILE=1048576
-TasksMax=infinity
-OOMScoreAdjust=-250
-# it waits for containerd by itself for a minute
-TimeoutStartSec=120
-Restart=always
-RestartSec=2
-{fetching}
-[Install]
-WantedBy=multi-user.target
-"""
-
-
-def render_door_unit(inputs: BuilderInputs) -> str:
-    """The door runs as root, because the sockets of containerd and BuildKit are root's; it keeps little of it."""
-    return f"""\
-[Unit]
-Description=Build door between build pods and BuildKit
-After=k3s.service {BUILDKITD_UNIT}
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-Environment=PYTHONPATH={layout.DOOR}
-ExecStart=/usr/bin/python3 -B -m binderbox.door {DOOR_CONFIG}
-# Build pods have the directory mounted: it must stay the same one when the door is restarted.
-RuntimeDirectory=binderbox/door
-RuntimeDirectoryMode=0755
-RuntimeDirectoryPreserve=yes
-Restart=always
-RestartSec=1
-TimeoutStopSec=40
-MemoryMax=2G
-TasksMax=1024
-
-CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL
-NoNewPrivileges=yes
-ProtectSystem=full
-ReadWritePaths={inputs.data_dir}
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-ProtectHostname=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=no
-LockPersonality=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-
-def render_slice(inputs: BuilderInputs) -> str:
-    return f"""\
-[Unit]
-Description=All build steps of all builds
-
-[Slice]
-MemoryMax={_bytes(inputs.build_memory_gb)}
-MemorySwapMax=0
-CPUWeight={CPU_WEIGHT}
-IOWeight={CPU_WEIGHT}
-TasksMax={STEP_TASKS * inputs.build_slots}
-"""
-
-
-def render_scope_limits(inputs: BuilderInputs) -> str:
-    return f"""\
-# Each build step is a scope bbx-<id>.scope; systemd applies this to all of them.
-[Scope]
-MemoryMax={_bytes(inputs.build_step_memory_gb)}
-MemorySwapMax=0
-TasksMax={STEP_TASKS}
-"""
-
-
 def render_entry_points() -> str:
     """How repo2docker finds the engine: the one file of a `dist-info` directory on PYTHONPATH."""
     return "[repo2docker.engines]\nbinderbox = binderbox_engine.plugin:BinderboxEngine\n"
 
 
-def render_toml(table: Mapping[str, Any]) -> str:
-    """TOML text of nested tables, lists of tables, strings, whole numbers and booleans; anything else is a TypeError."""
-    return "\n".join(_table(table, ())) + "\n"
-
-
-def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    lines: list[str] = []
-    deeper: list[str] = []
-    for key, value in table.items():
-        inner = (*path, key)
-        name = ".".join(_key(part) for part in inner)
-        if isinstance(value, Mapping):
-            deeper += ["", f"[{name}]", *_table(value, inner)]
-        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
-            for one in value:
-                deeper += ["", f"[[{name}]]", *_table(one, inner)]
-        else:
-            lines.append(f"{_key(key)} = {_value(value)}")
-    return lines + deeper
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str):
-        # JSON's escapes are TOML's too, except pairs of surrogates, so only what must be escaped is; and U+007F
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-    if isinstance(value, list):
-        return f"[{', '.join(_value(one) for one in value)}]"
-    raise TypeError(f"no TOML for {value!r}")
-
-
-def _bytes(gb: float) -> int:
+def bytes_of(gb: float) -> int:
     return round(gb * 1e9)

@@ -7,7 +7,7 @@ from importlib.resources import files as resources
 from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
-from binderbox import builder, layout
+from binderbox import builder, builder_units, layout
 from binderbox.builder import BuilderInputs
 from binderbox.deploys.operations import artifacts, files, reader
 
@@ -30,19 +30,19 @@ def install_builder(inputs: BuilderInputs) -> None:
     buildkit = files.contents(
         {
             builder.BUILDKITD_CONFIG: files.Content(builder.render_buildkitd(inputs), 0o600),
-            BUILDKITD_FILE: files.Content(builder.render_buildkitd_unit(inputs)),
+            BUILDKITD_FILE: files.Content(builder_units.render_buildkitd_unit(inputs)),
         }
     )
     limits = files.contents(
         {
-            SLICE_FILE: files.Content(builder.render_slice(inputs)),
-            builder.SCOPE_LIMITS: files.Content(builder.render_scope_limits(inputs)),
+            SLICE_FILE: files.Content(builder_units.render_slice(inputs)),
+            builder.SCOPE_LIMITS: files.Content(builder_units.render_scope_limits(inputs)),
         }
     )
     door = files.contents(
         {
             builder.DOOR_CONFIG: files.Content(builder.render_door(inputs), 0o600),
-            DOOR_FILE: files.Content(builder.render_door_unit(inputs)),
+            DOOR_FILE: files.Content(builder_units.render_door_unit(inputs)),
             **{path: files.Content(text) for path, text in door_tree().items()},
         }
     )

@@ -7,11 +7,10 @@ import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from binderbox import builder, layout
+from binderbox import builder, builder_units, layout
 from binderbox.artifacts import Artifact
 from binderbox.builder import BuilderInputs
 from binderbox.deploys.builder import door_tree, engine_tree
@@ -75,20 +74,20 @@ def test_the_cache_has_the_disk_planners_ceilings() -> None:
 
 
 def test_all_builds_together_and_each_step_have_their_limits() -> None:
-    assert _unit(builder.render_slice(INPUTS))["Slice"]["MemoryMax"] == "8000000000"
-    assert _unit(builder.render_slice(INPUTS))["Slice"]["TasksMax"] == str(3 * builder.STEP_TASKS)
-    step = _unit(builder.render_scope_limits(INPUTS))["Scope"]
+    assert _unit(builder_units.render_slice(INPUTS))["Slice"]["MemoryMax"] == "8000000000"
+    assert _unit(builder_units.render_slice(INPUTS))["Slice"]["TasksMax"] == str(3 * builder_units.STEP_TASKS)
+    step = _unit(builder_units.render_scope_limits(INPUTS))["Scope"]
     assert (step["MemoryMax"], step["MemorySwapMax"]) == ("6000000000", "0")
     assert builder.SCOPE_LIMITS == "/etc/systemd/system/bbx-.scope.d/50-limits.conf"
 
 
 def test_buildkitd_itself_cannot_ask_what_is_not_public() -> None:
-    service = _unit(builder.render_buildkitd_unit(INPUTS))["Service"]
+    service = _unit(builder_units.render_buildkitd_unit(INPUTS))["Service"]
     assert {"169.254.0.0/16", "10.0.0.0/8", "127.0.0.0/8", "203.0.113.9"} <= set(
         service["IPAddressDeny"].split()
     )
     assert service["IPAddressAllow"].split() == ["192.0.2.53", "198.51.100.0/24"]
-    assert "IPAddress" not in builder.render_buildkitd_unit(replace(INPUTS, resolvers=()))
+    assert "IPAddress" not in builder_units.render_buildkitd_unit(replace(INPUTS, resolvers=()))
 
 
 def test_buildkitd_shares_the_hosts_mounts() -> None:
@@ -102,13 +101,13 @@ def test_buildkitd_shares_the_hosts_mounts() -> None:
         "RootDirectory",
         "MountFlags",
     )
-    service = _unit(builder.render_buildkitd_unit(INPUTS))["Service"]
+    service = _unit(builder_units.render_buildkitd_unit(INPUTS))["Service"]
     assert [key for key in service if key.startswith(own_mounts)] == []
 
 
 def test_the_doors_directory_outlives_the_door() -> None:
     """A build pod that is running has the directory mounted, not its name."""
-    service = _unit(builder.render_door_unit(INPUTS))["Service"]
+    service = _unit(builder_units.render_door_unit(INPUTS))["Service"]
     assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("binderbox/door", "yes")
 
 
@@ -122,33 +121,15 @@ def test_the_door_understands_its_config() -> None:
 @pytest.mark.skipif(not Path("/usr/bin/systemd-analyze").exists(), reason="systemd-analyze is not here")
 def test_systemd_knows_every_word_of_the_units(tmp_path: Path) -> None:
     for name, text in {
-        builder.BUILDKITD_UNIT: builder.render_buildkitd_unit(INPUTS),
-        builder.DOOR_UNIT: builder.render_door_unit(INPUTS),
-        layout.BUILDS_SLICE: builder.render_slice(INPUTS),
+        builder.BUILDKITD_UNIT: builder_units.render_buildkitd_unit(INPUTS),
+        builder.DOOR_UNIT: builder_units.render_door_unit(INPUTS),
+        layout.BUILDS_SLICE: builder_units.render_slice(INPUTS),
     }.items():
         (tmp_path / name).write_text(text)
         command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / name)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "Unknown" not in done.stderr
         assert "Failed to parse" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"a": 'quote " and \\ and \n', "b": "\N{SNOWMAN}\N{PILE OF POO}", "c": "\x00\x1f\x7f"},
-        {"registry": {"r.example:5000": {"http": True}}, "": {"empty key": 1}},
-        {"list": ["a,b", 'c"]'], "none": [], "truth": True, "one": 1},
-        {"t": {"of": [{"x": 1, "deep": {"y": 2}}, {"x": 3}], "after": 4}},
-    ],
-)
-def test_toml_reads_back_as_it_was(value: dict[str, Any]) -> None:
-    assert tomllib.loads(builder.render_toml(value)) == value
-
-
-def test_what_toml_cannot_say_is_an_error() -> None:
-    with pytest.raises(TypeError, match="no TOML for None"):
-        builder.render_toml({"a": None})
 
 
 def _lay_out(tree: dict[str, str], root: Path) -> None:
