@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from binderbox import layout
+from binderbox.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6
 from binderbox.builder import BUILDKITD_CONFIG, BUILDKITD_UNIT, DOOR_CONFIG, BuilderInputs, bytes_of
-from binderbox.firewall import NOT_PUBLIC_4, NOT_PUBLIC_6
 
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 

@@ -16,8 +16,7 @@ What makes it bite
 - A drop here is final, whatever other tables accept; an accept here leaves the last word to them.
 - `egress_allow` can open private networks, never this node, its pods, or link-local (metadata) addresses.
 
-Design: section 5. Lists of addresses that are not public: IANA's special-purpose registries, and Azure's host agent,
-whose address looks public.
+Design: section 5. Which addresses are public: addresses.py. The units: firewall_units.py.
 """
 
 from __future__ import annotations
@@ -26,102 +25,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from binderbox.layout import (
-    BUILD_INTERFACE,
-    FIREWALL_FILE,
-    HUB_NAMESPACE,
-    K3S,
-    LIB,
-    NAMESPACE,
-    POD_CIDR,
-    POD_INTERFACE,
+from binderbox.addresses import (
+    METADATA_4,
+    METADATA_6,
+    NOT_PUBLIC_4,
+    NOT_PUBLIC_6,
+    PUBLIC_6,
+    PUBLIC_TCP_PORTS,
 )
+from binderbox.layout import BUILD_INTERFACE, POD_INTERFACE
 from binderbox.member import EgressAllow
 
 TABLE = "binderbox"
 SYSTEM_PODS_SET = "system_pods"
 
-NOT_PUBLIC_4 = (
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",  # carrier-grade NAT
-    "127.0.0.0/8",
-    "168.63.129.16/32",  # Azure's host agent: not reserved, and answers each VM privately
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.0.2.0/24",
-    "192.88.99.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-)
-PUBLIC_6 = "2000::/3"
-NOT_PUBLIC_6 = (
-    "2001::/23",  # Teredo and other protocol assignments
-    "2001:db8::/32",
-    "2002::/16",  # 6to4 carries any IPv4 address inside
-    "3fff::/20",
-)
-# Where clouds tell a machine its secrets: link-local, Alibaba, Azure, Oracle; AWS, GCP.
-METADATA_4 = ("169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
-METADATA_6 = ("fe80::/10", "fd00:ec2::/32", "fd20:ce::/32")
-PUBLIC_TCP_PORTS = (80, 443, 9418)
 API_PORT = 6443
-
-UNIT = f"""\
-[Unit]
-Description=Firewall between pods, builds, this host and the outside
-DefaultDependencies=no
-Wants=network-pre.target
-Before=network-pre.target k3s.service binderbox-buildkitd.service
-After=local-fs.target systemd-sysctl.service systemd-modules-load.service
-ConditionPathExists={FIREWALL_FILE}
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/sbin/nft -f {FIREWALL_FILE}
-ExecReload=/usr/sbin/nft -f {FIREWALL_FILE}
-ExecStop=-/usr/sbin/nft delete table inet {TABLE}
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-SYSTEMPODS_PROGRAM = f"{LIB}/systempods.py"  # binderbox/door/systempods.py, as it is
-SYSTEMPODS_RUN = "/run/binderbox-systempods"
-SYSTEMPODS_UNIT = f"""\
-[Unit]
-Description=Tells the firewall which pods are the member's own
-After=k3s.service binderbox-firewall.service
-Wants=binderbox-firewall.service
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-RuntimeDirectory=binderbox-systempods
-RuntimeDirectoryMode=0700
-# The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
-ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {SYSTEMPODS_RUN}/secret.json && grep -q ca.crt {SYSTEMPODS_RUN}/secret.json; do sleep 1; done"
-ExecStart=/usr/bin/python3 -I {SYSTEMPODS_PROGRAM} --secret {SYSTEMPODS_RUN}/secret.json --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
-# Without it nobody is trusted.
-ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
-Restart=always
-RestartSec=1
-TimeoutStartSec=180
-CapabilityBoundingSet=CAP_NET_ADMIN
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-
-[Install]
-WantedBy=multi-user.target
-"""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from binderbox import layout, profile
+from binderbox.addresses import NOT_PUBLIC_4, PUBLIC_TCP_PORTS
 from binderbox.artifacts import Artifact
 from binderbox.buildclass import SNIPPET, build_class
-from binderbox.firewall import NOT_PUBLIC_4, PUBLIC_TCP_PORTS
 from binderbox.member import Member
 from binderbox.sizing import Sizing
 

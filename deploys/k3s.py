@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import HiddenValue, deploy
 from pyinfra.operations import systemd
 
-from binderbox import firewall, k3s, layout
+from binderbox import firewall_units, k3s, layout
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.operations import artifacts, files
 from binderbox.deploys.operations.images import archives
@@ -48,10 +48,10 @@ def install_k3s(inputs: K3sInputs) -> None:
     systemd.service(name="start k3s", service="k3s.service", running=True, enabled=True)
     watcher = files.contents(
         {
-            firewall.SYSTEMPODS_PROGRAM: files.Content(
+            firewall_units.SYSTEMPODS_PROGRAM: files.Content(
                 (package_files("binderbox.door") / "systempods.py").read_text()
             ),
-            f"{layout.SYSTEMD}/{WATCHER}": files.Content(firewall.SYSTEMPODS_UNIT),
+            f"{layout.SYSTEMD}/{WATCHER}": files.Content(firewall_units.SYSTEMPODS_UNIT),
         }
     )
     systemd.daemon_reload(name="read the watcher's unit", _if=files.any_changed(watcher[-1:]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra.api import deploy
 from pyinfra.operations import apt, server, systemd
 
-from binderbox import firewall, layout
+from binderbox import firewall_units, layout
 from binderbox.deploys.drain import routes
 from binderbox.deploys.operations import certificates, files, host, secrets
 from binderbox.plan import HostInputs
@@ -30,7 +30,7 @@ def prepare_host(inputs: HostInputs) -> None:
     authorities = {EXTRA_CA.format(at): files.Content(pem) for at, pem in enumerate(inputs.extra_ca)}
     texts = {
         layout.FIREWALL_FILE: files.Content(inputs.firewall, 0o600),
-        unit: files.Content(firewall.UNIT),
+        unit: files.Content(firewall_units.UNIT),
         SYSCTL_FILE: files.Content("".join(f"{key} = {value}\n" for key, value in inputs.sysctls.items())),
         MODULES_FILE: files.Content("".join(f"{name}\n" for name in inputs.modules)),
         JOURNALD_FILE: files.Content(inputs.journald),

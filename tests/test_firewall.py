@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.firewall import NOT_PUBLIC_4, FirewallInputs, render_ruleset
+from binderbox.addresses import NOT_PUBLIC_4
+from binderbox.firewall import FirewallInputs, render_ruleset
 from binderbox.member import EgressAllow
 from tests.netns import Target, World, missing
 

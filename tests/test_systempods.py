@@ -15,7 +15,8 @@ import pytest
 
 from binderbox.ca import make_ca, make_leaf
 from binderbox.door.systempods import PodSet, Rules, system_addresses
-from binderbox.firewall import SYSTEMPODS_PROGRAM, SYSTEMPODS_UNIT, FirewallInputs, render_ruleset
+from binderbox.firewall import FirewallInputs, render_ruleset
+from binderbox.firewall_units import SYSTEMPODS_PROGRAM, SYSTEMPODS_UNIT
 from tests.netns import World, missing
 
 ROOT = Path(__file__).parent.parent

@@ -42,12 +42,12 @@ def _follower(probe: HostProbe) -> list[Part]:
 
 
 def _watch(probe: HostProbe) -> list[Part]:
-    """What the watch last said of launches and of /health."""
+    """What the watch last said of launches and of /health; how /health is now, a check says."""
     said = probe.host.read(layout.WATCH_STATE)
     if said is None:
         return []
     found = json.loads(said)
-    return [Part("watch", found["verdict"] in ("well", "suspect", "drained"), found["verdict"], found["why"])]
+    return [Part("watch", found["verdict"] not in ("flapping", "stalled"), found["verdict"], found["why"])]
 
 
 def _part(deployment: dict[str, Any]) -> Part:
