@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from tests.federation.prime import Prime, _Handler
 
-STEP_S = 0.25
+STEP_S = 0.12
 
 
 class Member(Prime):
