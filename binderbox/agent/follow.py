@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,8 +28,8 @@ from binderbox.federation.followed import Failed, Followed, Record
 
 JOB = "follow"
 LOCK_WAIT_S = 300
-IN_A_ROW = 10  # equal answers: while the old pod still gets requests too, a launch would prove that one
-SETTLE_S = 60  # how long /versions may still be the old pod's after the new one is ready
+IN_A_ROW = 10  # answers: while the replaced pod still gets requests too, a launch could prove that one
+SETTLE_S = 60  # how long /versions may still be the replaced pod's after the other one is ready
 TROUBLE = (CommandFailed, NoAnswer, ValueError, OSError)
 
 
@@ -112,7 +114,7 @@ def switch(config: AgentConfig, change: Switch) -> Decision:
             tell("proving it with a launch")
             _prove(config, change.prime)
         except TROUBLE as error:
-            return _go_back(change, str(error), tell)
+            return _go_back(config, change, str(error), tell)
         telling.keep(Record(change.pins, telling.record().failed))
         files.remove(layout.FOLLOW_SWITCH)
         telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="0")
@@ -162,7 +164,7 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decis
     return decision
 
 
-def _go_back(change: Switch, why: str, tell: Any) -> Decision:
+def _go_back(config: AgentConfig, change: Switch, why: str, tell: Any) -> Decision:
     """Bring the old side back, remember what failed, and tell. If even that fails the next run tries it again."""
     tell(f"going back: {why[:200]}")
     releasing.bring(change.before)
@@ -172,19 +174,27 @@ def _go_back(change: Switch, why: str, tell: Any) -> Decision:
     files.remove(layout.FOLLOW_SWITCH)
     telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="4", why=why[:500])
     releasing.wait_rolled_out()
+    with suppress(NoAnswer, ValueError):  # it is back, and what asks next sees so
+        _settle(config, lambda own: own != change.prime)
     return Decision("alert", "rolled-back", f"went back, chart {change.pins.chart} failed its proof: {why}")
 
 
 def _prove(config: AgentConfig, prime: Any) -> None:
-    member, deadline = _member(config), time.monotonic() + SETTLE_S
-    in_a_row = 0
-    while in_a_row < IN_A_ROW:
+    _settle(config, lambda own: own == prime)
+    launching.prove(_member(config), config.sample_base)
+
+
+def _settle(config: AgentConfig, holds: Callable[[Any], bool]) -> None:
+    """Ask for /versions until the answers are as they shall be, some in a row. Raises ValueError after SETTLE_S, NoAnswer."""
+    member, deadline, in_a_row = _member(config), time.monotonic() + SETTLE_S, 0
+    while True:
         own = launching.versions(member)
-        in_a_row = in_a_row + 1 if own == prime else 0
+        in_a_row = in_a_row + 1 if holds(own) else 0
+        if in_a_row == IN_A_ROW:
+            return
         if time.monotonic() > deadline:
-            raise ValueError(f"/versions says {follow.told(own)}, the prime {follow.told(prime)}")
+            raise ValueError(f"after {SETTLE_S} s /versions still says {follow.told(own)}")
         time.sleep(0.5)
-    launching.prove(member, config.sample_base)
 
 
 def _version_of(config: AgentConfig, chart: str, sha256: str, pins: Pins) -> str:
