@@ -61,7 +61,7 @@ def test_every_form_of_host_works(sshd: LocalSshd, monkeypatch: pytest.MonkeyPat
         ({"UserKnownHostsFile": "/dev/null"}, HostKeyUnknown, ["verification failed", "ssh-ed25519 SHA256:"]),
         ({"Port": "1"}, ConnectError, ["port 1: Connection refused", "keys tried: none"]),
         ({"HostName": "nosuch.invalid"}, ConnectError, ["Could not resolve hostname nosuch.invalid"]),
-        ({"ProxyCommand": "echo sorry >&2; exit 1"}, ConnectError, ["Connection closed"]),
+        ({"ProxyCommand": "echo sorry >&2; exit 1"}, ConnectError, ["kex_exchange_identification: "]),
         ({"NoSuchKeyword": "1"}, ConnectError, ["Bad configuration option: nosuchkeyword"]),
     ],
 )
