@@ -9,7 +9,7 @@ READY := .venv/.ready
 CODE := binderbox deploys tests inventories
 PYTEST := $(BIN)/python -m pytest
 # Much of it waits for something, so there are more workers than processors.
-UNIT = $(PYTEST) -n 4 -m "not host and not long" --ignore tests/charts
+UNIT = $(PYTEST) -n 6 -m "not host and not long" --ignore tests/charts
 # Runs its arguments and says how long they took.
 timed = @started=$$(date +%s.%N); { $(2); } || exit 1; printf '%-10s %8.1f s\n' '$(1)' "$$(echo "$$(date +%s.%N) - $$started" | awk '{print $$1 - $$3}')"
 
