@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import yaml
 
@@ -28,8 +29,13 @@ def wait(tell: Callable[[str], None], wait_s: float = WAIT_S) -> None:
         time.sleep(POLL_S)
 
 
-def _under_way() -> tuple[str, ...]:
+def places() -> tuple[list[Any], Any]:
+    """The pods beside BinderHub, as the API server lists them, and its LaunchQuota.total_quota, None for none."""
     pods = json.loads(kubectl("get", "pods", "--namespace", layout.HUB_NAMESPACE, "-o", "json"))["items"]
     values = yaml.safe_load(releasing.installed().values)
-    quota = values.get("config", {}).get("LaunchQuota", {}).get("total_quota")
+    return pods, values.get("config", {}).get("LaunchQuota", {}).get("total_quota")
+
+
+def _under_way() -> tuple[str, ...]:
+    pods, quota = places()
     return (*launches_under_way(pods), *too_full(pods, quota))

@@ -10,10 +10,8 @@ import json
 import time
 from dataclasses import replace
 
-import yaml
-
 from binderbox import layout
-from binderbox.agent import files, launching, releasing, telling
+from binderbox.agent import files, launching, quiet, telling
 from binderbox.agent.config import AgentConfig
 from binderbox.agent.locking import Busy, hold
 from binderbox.agent.running import CommandFailed, kubectl
@@ -37,11 +35,12 @@ def run(config: AgentConfig) -> str:
         return "drained"
     record, look = watch.parse(files.read(layout.WATCH_RECORD)), look_at(config)
     record = watch.noted(record, look)
-    if watch.to_be_asked(record, look.at_s) and not (why := _excuse()):
-        record = _heal(config, record)
-        look = replace(look, fault=_fault(_member(config)))
-    elif record.failed >= watch.SUSPECT and why:
-        telling.say("waits", why=why)
+    if watch.to_be_asked(record, look.at_s):
+        if why := _excuse():
+            telling.say("waits", why=why)
+        else:
+            record = _heal(config, record)
+            look = replace(look, fault=_fault(_member(config)))
     _keep(record)
     return _tell(record, look)
 
@@ -114,11 +113,9 @@ def _excuse() -> str:
     if files.read(layout.FOLLOW_SWITCH) is not None:
         return "the follower has a change under way"
     try:
-        values = yaml.safe_load(releasing.installed().values)
-        pods = json.loads(kubectl("get", "pods", "--namespace", layout.HUB_NAMESPACE, "-o", "json"))["items"]
+        pods, quota = quiet.places()
     except TROUBLE as error:
         return str(error)
-    quota = values.get("config", {}).get("LaunchQuota", {}).get("total_quota")
     return ", ".join(too_full(pods, quota, share=1.0))  # BinderHub would refuse our own launch
 
 
