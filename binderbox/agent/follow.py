@@ -17,10 +17,10 @@ from typing import Any
 from binderbox import layout
 from binderbox.agent import charts, deployrepo, files, images, launching, quiet, releasing, telling
 from binderbox.agent.config import AgentConfig
+from binderbox.agent.launching import TROUBLE, member_of
 from binderbox.agent.locking import Busy, hold
 from binderbox.agent.releasing import Side
-from binderbox.agent.running import CommandFailed
-from binderbox.agent.web import Member, NoAnswer, fetch_json
+from binderbox.agent.web import NoAnswer, fetch_json
 from binderbox.federation import follow
 from binderbox.federation.drift import drift
 from binderbox.federation.follow import Decision, Pins, Seen
@@ -30,7 +30,6 @@ JOB = "follow"
 LOCK_WAIT_S = 300
 IN_A_ROW = 10  # answers: while the replaced pod still gets requests too, a launch could prove that one
 SETTLE_S = 60  # how long /versions may still be the replaced pod's after the other one is ready
-TROUBLE = (CommandFailed, NoAnswer, ValueError, OSError)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def look(config: AgentConfig, now: bool = False) -> Seen:
     except NoAnswer as error:
         why = str(error)
     try:
-        own = launching.versions(_member(config))
+        own = launching.versions(member_of(config))
     except NoAnswer as error:
         telling.say("own-versions", why=str(error))
     held = files.read(layout.FOLLOW_HOLD)
@@ -181,12 +180,12 @@ def _go_back(config: AgentConfig, change: Switch, why: str, tell: Any) -> Decisi
 
 def _prove(config: AgentConfig, prime: Any) -> None:
     _settle(config, lambda own: own == prime)
-    launching.prove(_member(config), config.sample_base)
+    launching.prove(member_of(config), config.sample_base)
 
 
 def _settle(config: AgentConfig, holds: Callable[[Any], bool]) -> None:
     """Ask for /versions until the answers are as they shall be, some in a row. Raises ValueError after SETTLE_S, NoAnswer."""
-    member, deadline, in_a_row = _member(config), time.monotonic() + SETTLE_S, 0
+    member, deadline, in_a_row = member_of(config), time.monotonic() + SETTLE_S, 0
     while True:
         own = launching.versions(member)
         in_a_row = in_a_row + 1 if holds(own) else 0
@@ -225,10 +224,6 @@ def _keep_switch(change: Switch) -> None:
     sides = {name: releasing.render_side(getattr(change, name)) for name in ("before", "after")}
     found = {**sides, "pins": asdict(change.pins), "prime": change.prime}
     files.write(layout.FOLLOW_SWITCH, json.dumps(found), 0o600)
-
-
-def _member(config: AgentConfig) -> Member:
-    return Member(config.binder_url, config.address, config.ca_file)
 
 
 def _tell(decision: Decision, seen: Seen, moved: tuple[str, ...] | None) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from binderbox import layout
-from binderbox.agent.running import run
+from binderbox.agent.config import AgentConfig
+from binderbox.agent.running import CommandFailed, run
 from binderbox.agent.web import Member, NoAnswer
 from binderbox.launch import BUILD_TOKEN, Launch, build_path, follow, over, page_path, reason_lines
 from binderbox.samples import NAMES, REF, sample_texts, sample_url, serve_words, stop_words
@@ -18,7 +19,13 @@ from binderbox.samples import NAMES, REF, sample_texts, sample_url, serve_words,
 SAMPLE = Path(layout.AGENT) / "sample"
 TARGETS = {"cluster resolver": "dns:kubernetes.default.svc.cluster.local"}  # what the sample tries to reach
 LAUNCH_S = 900
+TROUBLE = (CommandFailed, NoAnswer, ValueError, OSError)  # what a launch or a change may raise
 SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
+
+
+def member_of(config: AgentConfig) -> Member:
+    """This member, as its visitors reach it."""
+    return Member(config.binder_url, config.address, config.ca_file)
 
 
 def versions(member: Member) -> object:

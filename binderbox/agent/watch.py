@@ -13,6 +13,7 @@ from dataclasses import replace
 from binderbox import layout
 from binderbox.agent import files, launching, quiet, telling
 from binderbox.agent.config import AgentConfig
+from binderbox.agent.launching import TROUBLE, member_of
 from binderbox.agent.locking import Busy, hold
 from binderbox.agent.running import CommandFailed, kubectl
 from binderbox.agent.web import Member, NoAnswer
@@ -25,7 +26,6 @@ TRIES = 2
 ROLLOUT_S = 300
 HEALTHY_S = 180  # for the hub to be found again by BinderHub
 POLL_S = 2.0
-TROUBLE = (CommandFailed, NoAnswer, ValueError, OSError)
 
 
 def run(config: AgentConfig) -> str:
@@ -40,14 +40,14 @@ def run(config: AgentConfig) -> str:
             telling.say("waits", why=why)
         else:
             record = _heal(config, record)
-            look = replace(look, fault=_fault(_member(config)))
+            look = replace(look, fault=_fault(member_of(config)))
     _keep(record)
     return _tell(record, look)
 
 
 def look_at(config: AgentConfig) -> Look:
     """What /health and /metrics say through the public address."""
-    member = _member(config)
+    member = member_of(config)
     try:
         metrics = member.request("GET", f"{member.binder_url}/metrics").decode(errors="replace")
     except NoAnswer:
@@ -85,7 +85,7 @@ def _launch_fails(config: AgentConfig) -> str:
     why = ""
     for _ in range(TRIES):
         try:
-            launching.prove(_member(config), config.sample_base)
+            launching.prove(member_of(config), config.sample_base)
         except TROUBLE as error:
             why = str(error)
         else:
@@ -103,7 +103,7 @@ def _restart(name: str, config: AgentConfig) -> str:
     except CommandFailed as error:
         return str(error)
     deadline = time.monotonic() + HEALTHY_S
-    while (fault := _fault(_member(config))) and time.monotonic() < deadline:
+    while (fault := _fault(member_of(config))) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return fault
 
@@ -125,10 +125,6 @@ def _fault(member: Member) -> str:
     except NoAnswer as error:
         return str(error)
     return ""
-
-
-def _member(config: AgentConfig) -> Member:
-    return Member(config.binder_url, config.address, config.ca_file)
 
 
 def _keep(record: Record) -> None:
