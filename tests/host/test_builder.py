@@ -164,6 +164,14 @@ class Node:
         said = [json.loads(line) for line in lines if line.startswith("{")]
         return [one for one in said if one["event"] == event]
 
+    def until_told(self, event: str, after: int = 0, within_s: float = 30, **fields: str) -> dict[str, Any]:
+        """The first event of a kind after so many, and with these fields; the door answers first, and then tells."""
+        deadline = time.monotonic() + within_s
+        while not (found := [one for one in self.events(event)[after:] if one.items() >= fields.items()]):
+            assert time.monotonic() < deadline, f"no {event} with {fields} was logged"
+            time.sleep(0.2)
+        return found[0]
+
     def processes(self, words: str) -> str:
         """Processes of build steps with these words; a shell that looks for them is none."""
         return self.exec(f"pgrep -x -a sleep | grep -F '{words}' || true")
@@ -207,11 +215,8 @@ def test_an_image_is_launchable_at_once_and_in_the_registry_soon_after(node: Nod
     assert node.kubectl("logs", "user-first") == "hello"
     pulled = node.kubectl("get", "events", "--field-selector=involvedObject.name=user-first,reason=Pulled")
     assert "already present on machine" in pulled
-    deadline = time.monotonic() + 60
-    while not (pushed := [one for one in node.events("pushed") if one["tag"] == tag_of("first")]):
-        assert time.monotonic() < deadline, node.events("push-failed")
-        time.sleep(0.5)
-    assert pushed[0]["repository"] == "https://example.org/first"
+    pushed = node.until_told("pushed", within_s=60, tag=tag_of("first"))
+    assert pushed["repository"] == "https://example.org/first"
     shown = node.exec(f"{layout.K3S} ctr -n k8s.io images ls 'name=={tag_of('first')}'")
     assert "io.cri-containerd.pinned" not in shown, "an image that is pushed is the garbage collector's again"
     path = tag_of("first").removeprefix(f"{layout.REGISTRY}/").rpartition(":")[0]
@@ -331,8 +336,7 @@ def test_the_end_of_a_build_pod_ends_its_build_step(node: Node) -> None:
     while node.processes("sleep 7321"):
         assert time.monotonic() < deadline, "the step outlived its pod"
         time.sleep(0.2)
-    ended = [one for one in node.events("build-ended") if one["tag"] == tag_of("deleted")]
-    assert [one["fault"] for one in ended] == ["the build pod left"]
+    assert node.until_told("build-ended", tag=tag_of("deleted"))["fault"] == "the build pod left"
 
 
 @pytest.mark.parametrize(
@@ -353,18 +357,20 @@ def test_the_end_of_a_build_pod_ends_its_build_step(node: Node) -> None:
 def test_who_asks_for_more_than_its_own_image_is_refused_and_logged(
     node: Node, name: str, asked: str, own: str, pod: dict[str, str], reason: str
 ) -> None:
+    before = len(node.events("refused"))
     node.start(name, "python3", "/srv/repos/knock.py", asked, f"--image={own}", **pod)
     assert "The build door refused" in node.wait(name).log
-    refusal = node.events("refused")[-1]
+    refusal = node.until_told("refused", before)
     assert refusal["reason"] == reason
     if reason != "not-a-build-pod" or "container" in pod:
         assert refusal["repository"] == f"https://example.org/{name}"
 
 
 def test_a_process_of_the_host_is_refused_and_logged(node: Node) -> None:
+    before = len(node.events("refused"))
     answer = node.exec(f"PYTHONPATH={layout.ENGINE} python3 -B {REPOSITORIES}/knock.py x:1")
     assert "belongs to no pod" in answer
-    assert node.events("refused")[-1]["reason"] == "not-a-pod"
+    assert node.until_told("refused", before)["reason"] == "not-a-pod"
 
 
 def test_a_pod_that_was_there_before_the_door_was_restarted_still_gets_in(node: Node) -> None:
