@@ -10,6 +10,8 @@ CODE := binderbox deploys tests inventories
 PYTEST := $(BIN)/python -m pytest
 # Much of it waits for something, so there are more workers than processors.
 UNIT = $(PYTEST) -n 6 -m "not host and not long" --ignore tests/charts
+# The tests of one shared host, and beside them all others.
+ON_HOSTS = $(PYTEST) -p tests.tools.parts -n 2 --dist loadgroup
 # Runs its arguments and says how long they took.
 timed = @started=$$(date +%s.%N); { $(2); } || exit 1; printf '%-10s %8.1f s\n' '$(1)' "$$(echo "$$(date +%s.%N) - $$started" | awk '{print $$1 - $$3}')"
 
@@ -42,10 +44,10 @@ test-fast: lint types ## lint, types and all tests that need no host and no rig
 
 test: lint types ## everything but the full matrices: lint, types, unit, rig, charts, host, end to end
 	$(call timed,unit,$(UNIT))
-	@$(PYTEST) -p tests.tools.parts --without-part unit -m "not long"
+	@$(ON_HOSTS) --without-part unit -m "not long"
 
 test-long: $(READY) ## the full matrices
-	@$(PYTEST) -p tests.tools.parts -m long
+	@$(ON_HOSTS) -m long
 
 bench: $(READY) ## measure what the project promises; writes build/bench.jsonl
 	@mkdir -p build

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,6 +29,7 @@ from tests.e2e.federated import (
 from tests.e2e.test_member import restarts, revisions
 from tests.federation.redirector import Redirector
 from tests.schemas import validate_output
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
@@ -75,7 +75,7 @@ def test_sessions_and_builds_go_on_while_the_member_leaves_empties_and_comes_bac
         before = restarts(installed), revisions(installed)
         cell = pool.submit(evaluate, visitor, server, token, LONG_CELL)
         build = installed.client.start(host, "launch", slow, "--ref", "main", "--json")
-        until(lambda: pods(host, "binderhub-build"))
+        wait_until(lambda: pods(host, "binderhub-build"), 30, "a build pod")
 
         told = drain(installed, redirector, "--reason", REASON)
         assert (told["drained"], told["changed"], told["health"]) == (True, True, 503)
@@ -109,10 +109,3 @@ def test_sessions_and_builds_go_on_while_the_member_leaves_empties_and_comes_bac
     ended = [one["command"].split() for one in audit if one["event"] == "end"]
     assert [words[0] for words in ended][-4:] == ["drain", "drain", "drain", "resume"]
     assert REASON in shlex.split(audit[0]["command"])
-
-
-def until(look: Callable[[], object], within_s: float = 30) -> None:
-    deadline = time.monotonic() + within_s
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

@@ -14,10 +14,10 @@ from binderbox.federation.tree import CONFIG
 from tests.conftest import Installed
 from tests.e2e.federated import URL, end_sessions, federation
 from tests.federation.checkouts import git, make_checkout
-from tests.federation.deployment import wait_until
 from tests.federation.playing import free_port
 from tests.rig.client import Client
 from tests.schemas import validate_output
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
 NAME, BRANCH = "example-u", "binderbox/join-example-u"

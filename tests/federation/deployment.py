@@ -14,7 +14,6 @@ import re
 import subprocess
 import tarfile
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -261,12 +260,3 @@ def trust_store(host: Any, store: Store) -> None:
     directory = f"/var/lib/rancher/k3s/agent/etc/containerd/certs.d/{store.registry}"
     host.exec(["mkdir", "-p", directory])
     host.exec(["sh", "-c", f"cat > {directory}/hosts.toml"], stdin=text.encode())
-
-
-def wait_until(holds: Any, within_s: float, what: str) -> float:
-    """Wait for something and return the seconds it took; fails the test when it does not come."""
-    started = time.monotonic()
-    while not holds():
-        assert time.monotonic() - started < within_s, f"{what}: not within {within_s:.0f} s"
-        time.sleep(0.3)
-    return time.monotonic() - started

@@ -18,6 +18,7 @@ from binderbox.values import POD_ENGINE
 from tests.conftest import Installed
 from tests.rig import images
 from tests.rig.host import RigHost
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -330,12 +331,9 @@ def test_the_end_of_a_build_pod_ends_its_build_step(node: Node) -> None:
     node.repository("deleted", "RUN echo under-way; sleep 7321")
     node.start("deleted")
     node.until_said("deleted", "under-way")
-    assert node.processes("sleep 7321")
+    wait_until(lambda: node.processes("sleep 7321"), 15, "the step is under way")
     node.kubectl("delete", "pod", "build-deleted", "--grace-period=0", "--force")
-    deadline = time.monotonic() + 15
-    while node.processes("sleep 7321"):
-        assert time.monotonic() < deadline, "the step outlived its pod"
-        time.sleep(0.2)
+    wait_until(lambda: not node.processes("sleep 7321"), 15, "the step ends with its pod")
     assert node.until_told("build-ended", tag=tag_of("deleted"))["fault"] == "the build pod left"
 
 

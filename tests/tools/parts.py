@@ -1,9 +1,10 @@
 """A pytest plugin that runs the suite in parts, cheapest first, and says at the end how long each took.
 
-    unit -> rig build -> charts -> host -> e2e
+    unit -> charts -> host -> e2e
 
-Loaded by `make test` with `-p tests.tools.parts`. What the rig needs is built between unit and the rest, told
-on the screen, and not at all when nothing is selected that needs it.
+Loaded by `make test` with `-p tests.tools.parts`. What the rig needs is built before, told on the screen, and its
+engine started, for all workers. With `-n 2 --dist loadgroup` the tests that share one host run on one worker, in
+their order, beside all others: a single Kubernetes leaves half of two processors idle.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-PARTS = ("unit", "rig build", "charts", "host", "e2e")
+from tests.rig.engine import engine_runs, ensure_engine, stop_engine
+
+PARTS = ("unit", "charts", "host", "e2e")
 TESTS = Path(__file__).parents[1]
 
 
@@ -26,53 +29,54 @@ def part_of(item: pytest.Item) -> str:
 
 
 class Parts:
-    """Seconds by part, as the wall clock has them: set-up, call and tear-down of each test."""
+    """Puts tests in order, and those of one host together."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.seconds: dict[str, float] = {}
-        self.built = False
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: PARTS.index(part_of(item)))
-        without = self.config.getoption("without_part")
+        without = config.getoption("without_part")
         if left_out := [item for item in items if part_of(item) == without]:
-            self.config.hook.pytest_deselected(items=left_out)
+            config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if part_of(item) != without]
+        for item in items:
+            item.user_properties.append(("part", part_of(item)))
+            if "installed_host" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group("installed"))
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> object:
-        part = part_of(item)
-        if part != "unit" and not self.built:
-            self.built = True
-            self._build_rig()
-        started = time.monotonic()
-        try:
-            return (yield)
-        finally:
-            self._add(part, time.monotonic() - started)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.section("seconds by part")
-        for part in PARTS:
-            if part in self.seconds:
-                terminalreporter.write_line(f"{part:<10} {self.seconds[part]:8.1f} s")
+class Wall:
+    """What happens once, however many workers there are: the rig, and the clock on the wall."""
 
-    def _build_rig(self) -> None:
+    def __init__(self) -> None:
+        self.spans: dict[str, tuple[float, float]] = {}
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
         from tests.rig.bundle import bundle
 
-        capture = self.config.pluginmanager.getplugin("capturemanager")
-        started = time.monotonic()
+        self.engine_ran = engine_runs()
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        started = time.time()
         with capture.global_and_fixture_disabled():
             try:
+                ensure_engine()
                 bundle()
             except Exception as error:  # each test that needs it will fail with the same words
                 print(f"\nthe rig cannot be built: {error}")
-        self._add("rig build", time.monotonic() - started)
+        self.spans["rig build"] = (started, time.time())
 
-    def _add(self, part: str, seconds: float) -> None:
-        self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        part = dict(report.user_properties)["part"]
+        start, stop = self.spans.get(part, (report.start, report.stop))
+        self.spans[part] = (min(start, report.start), max(stop, report.stop))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("from the first test of a part to its last")
+        for part, (start, stop) in self.spans.items():
+            terminalreporter.write_line(f"{part:<10} {stop - start:8.1f} s")
+
+    def pytest_sessionfinish(self) -> None:
+        if not self.engine_ran:
+            stop_engine()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,4 +84,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Parts(config), "binderbox-parts")
+    config.pluginmanager.register(Parts(), "binderbox-parts")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Wall(), "binderbox-wall")

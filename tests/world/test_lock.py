@@ -14,6 +14,7 @@ import pytest
 from binderbox.errors import Locked
 from binderbox.world import lock
 from binderbox.world.lock import hold
+from tests.waiting import wait_until
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd
 
@@ -56,7 +57,8 @@ def test_a_second_client_is_told_who_what_and_since_when(open_host: OpenHost) ->
     first, second = open_host(), open_host()
     with hold(first, "install: k3s") as held:
         held.step("install: registry")
-        _until(lambda: "registry" in Path(f"{first.connection.run_dir}/lock.json").read_text())
+        told = Path(f"{first.connection.run_dir}/lock.json")
+        wait_until(lambda: "registry" in told.read_text(), 30, "the step is told")
         with pytest.raises(Locked) as locked, hold(second, "x"):
             pass
     assert locked.value.exit_code == 7
@@ -132,11 +134,3 @@ def test_the_audit_log_has_a_line_for_each_event_and_no_secret(open_host: OpenHo
     assert (first["event"], first["command"]) == ("start", "install --flag (secret)")
     assert (second["event"], second["exit"], second["who"]) == ("end", 0, lock.client_name())
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(100):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come true")
