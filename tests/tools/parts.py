@@ -4,7 +4,7 @@
 
 Loaded by `make test` with `-p tests.tools.parts`. What the rig needs is built before, told on the screen, and its
 engine started, for all workers. With `-n 2 --dist loadgroup` the tests that share one host run on one worker, in
-their order, beside all others: a single Kubernetes leaves half of two processors idle.
+their order, and beside them all others, file by file: one Kubernetes alone leaves two processors half idle.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ class Parts:
             items[:] = [item for item in items if part_of(item) != without]
         for item in items:
             item.user_properties.append(("part", part_of(item)))
-            if "installed_host" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group("installed"))
+            shares = "installed_host" in getattr(item, "fixturenames", ())
+            item.add_marker(
+                pytest.mark.xdist_group("installed" if shares else item.nodeid.partition("::")[0])
+            )
 
 
 class Wall:
