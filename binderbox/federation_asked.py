@@ -13,7 +13,7 @@ from binderbox.federation.observed import Ask, Observed, Reply
 from binderbox.federation.public import parse_active_hosts, parse_out
 from binderbox.federation.status import Federation
 from binderbox.federation.tree import WANTED, make_tree, redirector_config
-from binderbox.world import endpoints, git
+from binderbox.world import clones, endpoints
 from binderbox.world.endpoints import PUBLIC, Way
 
 MYBINDER = "https://mybinder.org"
@@ -31,7 +31,7 @@ class Asked:
 
 def deploy_config(source: str) -> RedirectorConfig:
     """The redirector's configuration in the last commit of a checkout, or of a URL. Raises DeployRepoError."""
-    return redirector_config(make_tree(*git.look(source, WANTED)))
+    return redirector_config(make_tree(*clones.look(source, WANTED)))
 
 
 def observe(config: RedirectorConfig, way: Way = PUBLIC) -> dict[str, Observed]:

@@ -23,6 +23,7 @@ from binderbox.federation_check import check_member, find_target
 from binderbox.progress import Progress
 from binderbox.results import CheckResult, Connection
 from binderbox.world import git
+from binderbox.world.clones import opened
 from binderbox.world.endpoints import PUBLIC, Way
 
 
@@ -120,7 +121,7 @@ def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:
         )
         member, way = _newcomer(request, config, place)
         return _joined(request, member, None, place, way, progress)
-    with git.opened(place.source, place.checkout) as checkout:
+    with opened(place.source, place.checkout) as checkout:
         tree, start = _tree(checkout, place)
         config = redirector_config(tree)
         member, way = _newcomer(request, config, place)
@@ -178,7 +179,7 @@ def _joined(
 
 
 def _edited(place: Place, branch: str, name: str, edit: Callable[[DeployTree], Change]) -> Edited:
-    with git.opened(place.source, place.checkout) as checkout:
+    with opened(place.source, place.checkout) as checkout:
         tree, start = _tree(checkout, place)
         return _written(checkout, start, branch, name, tree, edit(tree), place)
 

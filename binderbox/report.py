@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 COLOURS = {"pass": "32", "ok": "32", "warn": "33", "fail": "31", "FAIL": "31", "skip": "2", "error": "31"}
+UNCUT = 10_000  # columns of a terminal that nobody has
 MARKS = {"pass": "ok  ", "warn": "warn", "fail": "FAIL", "skip": "skip"}
 
 
@@ -76,15 +77,18 @@ def seconds(value: float) -> str:
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
-    """Rows as left-aligned columns, two spaces apart; the last one is as long as it is."""
-    table = [tuple(row) for row in rows]
-    if not table:
-        return ""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    return "\n".join(
-        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
-        for row in table
-    )
+    """Rows as left-aligned columns, two spaces apart; none is cut, however narrow the terminal."""
+    from rich.console import Console  # only who prints a table waits for it
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(width=UNCUT, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return indented(captured.get(), indent)
 
 
 def indented(text: str, indent: str) -> str:

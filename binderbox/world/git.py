@@ -7,20 +7,15 @@ so the user's files, index and current branch stay as they are, and a run that i
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from binderbox.errors import DeployRepoError
 
 COMMAND_S = 60
-CLONE_S = 600
-DEFAULT_DIR = "mybinder.org-deploy"
 UNFINISHED = {  # files in the git directory, and what was begun
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -28,10 +23,6 @@ UNFINISHED = {  # files in the git directory, and what was begun
     "CHERRY_PICK_HEAD": "cherry-pick",
     "REVERT_HEAD": "revert",
 }
-
-
-class NoCheckout(DeployRepoError):
-    """A directory that no git knows."""
 
 
 @dataclass(frozen=True)
@@ -164,76 +155,6 @@ class Checkout:
         return DeployRepoError(f"{self.shown} {what}; nothing was written", cause=cause, remedy=remedy)
 
 
-@contextmanager
-def opened(source: str, checkout: Path | None = None) -> Iterator[Checkout]:
-    """The checkout at a PATH, or a shallow clone of a URL in `checkout` (default ./mybinder.org-deploy).
-
-    A new clone stays only when a commit was written into it; one from before is used as it stands.
-    """
-    if not is_url(source):
-        yield _at(Path(source))
-        return
-    target = checkout or Path(DEFAULT_DIR)
-    if target.exists():
-        there = _at(target)
-        if there.origin() != source:
-            raise DeployRepoError(
-                f"{target} is there already and no clone of {source}; nothing was written",
-                remedy="name another directory with --checkout",
-            )
-        yield there
-        return
-    with cloned(source, target.absolute().parent) as path:
-        yield (there := Checkout(path, target))
-        if there.written():
-            path.rename(target)
-
-
-def look(source: str, wanted: Collection[str]) -> tuple[dict[str, bytes], frozenset[str]]:
-    """Contents and paths for reading alone, from the last commit; a directory that is no checkout is read as it is.
-
-    A URL is cloned to a temporary directory that is gone afterwards.
-    """
-    if is_url(source):
-        with cloned(source, Path(tempfile.gettempdir())) as path:
-            there = Checkout(path, Path(source))
-            return there.read(there.head(), wanted)
-    try:
-        there = _at(Path(source))
-    except NoCheckout:
-        found = {path: Path(source, path) for path in wanted}
-        return {path: file.read_bytes() for path, file in found.items() if file.is_file()}, frozenset()
-    return there.read(there.head(), wanted)
-
-
-@contextmanager
-def cloned(url: str, parent: Path) -> Iterator[Path]:
-    """A shallow clone in a new directory below `parent`, taken away at the end unless it was moved."""
-    try:
-        scratch = Path(tempfile.mkdtemp(prefix=".binderbox-clone-", dir=parent))
-    except OSError as error:
-        raise DeployRepoError(
-            f"no clone can be made in {parent}: {error.strerror}; nothing was written"
-        ) from error
-    try:
-        path = scratch / DEFAULT_DIR
-        done = run(["clone", "--quiet", "--depth", "1", "--no-tags", "--", url, str(path)], timeout_s=CLONE_S)
-        if done.returncode:
-            raise DeployRepoError(
-                f"{url} cannot be cloned; nothing was written",
-                cause=done.stderr.decode(errors="replace").strip()[-2000:],
-                remedy="clone it yourself, and give the directory with --deploy-repo",
-            )
-        yield path
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def is_url(source: str) -> bool:
-    """`https://...`, `ssh://...`, `file://...` or `user@host:path`; everything else is a directory."""
-    return re.match(r"[a-z+]+://|[\w.-]+@[\w.-]+:", source) is not None
-
-
 def run(
     args: Sequence[str],
     *,
@@ -270,23 +191,6 @@ KEPT = {
     "GIT_SSH_COMMAND",
     "GIT_SSL_CAINFO",
 }
-
-
-def _at(path: Path) -> Checkout:
-    if not path.is_dir():
-        raise DeployRepoError(
-            f"{path} is no directory; nothing was written",
-            remedy="give a checkout of mybinder.org-deploy, or its address, with --deploy-repo",
-        )
-    done = run(["-C", str(path), "rev-parse", "--show-toplevel"])
-    top = done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
-    if done.returncode or not top:
-        raise NoCheckout(
-            f"{path} is no git checkout; nothing was written",
-            cause=done.stderr.decode(errors="replace").strip(),
-            remedy="git clone https://github.com/jupyterhub/mybinder.org-deploy",
-        )
-    return Checkout(Path(top), path)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -99,7 +99,7 @@ def test_a_change_of_the_prime_is_followed_while_people_launch(scene: Scene) -> 
     assert versions(host) == wanted
     assert told["drift"] == []
     assert visitors.failed == []
-    assert visitors.launched >= 3
+    assert visitors.launched
     kept = parse(host.exec(["cat", layout.FOLLOWED_FILE])).followed
     assert kept is not None
     assert kept.build_image == wanted["builder"]

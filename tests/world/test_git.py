@@ -14,6 +14,7 @@ import pytest
 
 from binderbox.errors import DeployRepoError
 from binderbox.federation.tree import CONFIG
+from binderbox.world import clones
 from binderbox.world import git as world
 from tests.federation.checkouts import git, make_checkout
 
@@ -38,7 +39,7 @@ def state(path: Path) -> tuple[object, ...]:
 
 def test_one_commit_on_a_new_branch_and_nothing_else(there: Path) -> None:
     before = state(there)
-    with world.opened(str(there / "config")) as checkout:
+    with clones.opened(str(there / "config")) as checkout:
         branch, commit = checkout.start()
         made, new = checkout.write(commit, "binderbox/x", CHANGE, "Title\n\nBody\n")
         again = checkout.write(commit, "binderbox/x", CHANGE, "Title\n\nother words\n")
@@ -62,7 +63,7 @@ def test_reading_gives_the_bytes_of_the_commit_whatever_git_does_to_files(there:
     git(there, "config", "core.autocrlf", "true")
     git(there, "-c", "core.safecrlf=false", "add", "-A")
     git(there, "commit", "-q", "-m", "more")
-    contents, names = world.look(str(there), ["config/crlf.yaml", "missing"])
+    contents, names = clones.look(str(there), ["config/crlf.yaml", "missing"])
     blob = subprocess.run(
         ["git", "-C", str(there), "cat-file", "blob", "HEAD:config/crlf.yaml"],
         capture_output=True,
@@ -121,7 +122,7 @@ def test_a_checkout_that_cannot_take_a_change_is_a_named_error(
     spoil, says = STATES[name]
     spoil(there)
     with (
-        world.opened(str(there)) as checkout,
+        clones.opened(str(there)) as checkout,
         pytest.raises(DeployRepoError, match="nothing was written") as caught,
     ):
         checkout.start()
@@ -132,13 +133,13 @@ def test_a_checkout_that_cannot_take_a_change_is_a_named_error(
 
 def test_untracked_files_do_no_harm(there: Path) -> None:
     (there / "notes.txt").write_text("mine")
-    with world.opened(str(there)) as checkout:
+    with clones.opened(str(there)) as checkout:
         assert checkout.start()[0] == "main"
 
 
 def test_a_branch_of_that_name_with_something_else_is_refused(there: Path) -> None:
     git(there, "branch", "binderbox/x")
-    with world.opened(str(there)) as checkout:
+    with clones.opened(str(there)) as checkout:
         _, commit = checkout.start()
         with pytest.raises(
             DeployRepoError, match="has a branch binderbox/x already, with something else"
@@ -150,7 +151,7 @@ def test_a_branch_of_that_name_with_something_else_is_refused(there: Path) -> No
 
 def test_a_branch_that_cannot_be_is_refused(there: Path) -> None:
     git(there, "branch", "binderbox")  # a file where a directory is needed
-    with world.opened(str(there)) as checkout:
+    with clones.opened(str(there)) as checkout:
         _, commit = checkout.start()
         with pytest.raises(DeployRepoError, match="refused `git update-ref`"):
             checkout.write(commit, "binderbox/x", CHANGE, "T")
@@ -167,7 +168,7 @@ def test_a_branch_that_cannot_be_is_refused(there: Path) -> None:
 )
 def test_what_is_no_checkout_is_named(tmp_path: Path, make: Callable[[Path], object], says: str) -> None:
     make(tmp_path / "x")
-    with pytest.raises(DeployRepoError, match=says), world.opened(str(tmp_path / "x")):
+    with pytest.raises(DeployRepoError, match=says), clones.opened(str(tmp_path / "x")):
         pass
 
 
@@ -175,7 +176,7 @@ def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     git(tmp_path / "x", "init", "-q")
     with (
-        world.opened(str(tmp_path / "x")) as checkout,
+        clones.opened(str(tmp_path / "x")) as checkout,
         pytest.raises(DeployRepoError, match="without a commit"),
     ):
         checkout.head()
@@ -183,7 +184,7 @@ def test_a_repository_without_a_commit(tmp_path: Path) -> None:
 
 def test_an_address_is_cloned_to_where_it_is_wanted(there: Path, tmp_path: Path) -> None:
     url, target = f"file://{there}", tmp_path / "clone"
-    with world.opened(url, target) as checkout:
+    with clones.opened(url, target) as checkout:
         assert not target.exists()
         git(checkout.path, "config", "user.name", "Somebody")
         git(checkout.path, "config", "user.email", "somebody@example.org")
@@ -191,38 +192,38 @@ def test_an_address_is_cloned_to_where_it_is_wanted(there: Path, tmp_path: Path)
         checkout.write(commit, "binderbox/x", CHANGE, "T")
     assert git(target, "rev-parse", "HEAD") == commit
     assert git(target, "rev-list", "--count", "binderbox/x") == "2"
-    with world.opened(url, target) as checkout:  # the second time it is there
+    with clones.opened(url, target) as checkout:  # the second time it is there
         assert checkout.path == target
     with (
         pytest.raises(DeployRepoError, match="is there already and no clone of"),
-        world.opened(f"{url}x", target),
+        clones.opened(f"{url}x", target),
     ):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clone", "deploy"]
 
 
 def test_a_clone_that_was_for_nothing_is_taken_away(there: Path, tmp_path: Path) -> None:
-    with pytest.raises(DeployRepoError, match="no"), world.opened(f"file://{there}", tmp_path / "clone"):
+    with pytest.raises(DeployRepoError, match="no"), clones.opened(f"file://{there}", tmp_path / "clone"):
         raise DeployRepoError("no")
-    with world.opened(f"file://{there}", tmp_path / "clone"):
+    with clones.opened(f"file://{there}", tmp_path / "clone"):
         pass  # nothing was written
     with (
         pytest.raises(DeployRepoError, match="cannot be cloned"),
-        world.opened("file:///none/such", tmp_path / "c"),
+        clones.opened("file:///none/such", tmp_path / "c"),
     ):
         pass
     with (
         pytest.raises(DeployRepoError, match="is no directory"),
-        world.opened("ext::sh -c true", tmp_path / "c"),
+        clones.opened("ext::sh -c true", tmp_path / "c"),
     ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["deploy"]
-    assert world.look(f"file://{there}", [CONFIG])[0].keys() == {CONFIG}
+    assert clones.look(f"file://{there}", [CONFIG])[0].keys() == {CONFIG}
 
 
 KILLED = """
 import sys
-from binderbox.world import git
+from binderbox.world import clones, git
 run, calls = git.run, 0
 def slow(args, **more):
     global calls
@@ -232,7 +233,7 @@ def slow(args, **more):
         import time; time.sleep(60)
     return run(args, **more)
 git.run = slow
-with git.opened(sys.argv[1]) as checkout:
+with clones.opened(sys.argv[1]) as checkout:
     _, commit = checkout.start()
     checkout.write(commit, "binderbox/x", {"config/prod.yaml": b"changed: 1"}, "T")
 print("done", flush=True)
@@ -264,7 +265,7 @@ def test_git_variables_of_the_caller_do_not_lead_astray(
     other = make_checkout(tmp_path / "other")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
-    with world.opened(str(there)) as checkout:
+    with clones.opened(str(there)) as checkout:
         assert checkout.path == there
 
 
@@ -278,5 +279,5 @@ def test_git_that_hangs_or_is_not_there(there: Path, tmp_path: Path, monkeypatch
         world.run(["status"], timeout_s=0.3)
     assert time.monotonic() - started < 10
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DeployRepoError, match="git is not installed"), world.opened(str(there)):
+    with pytest.raises(DeployRepoError, match="git is not installed"), clones.opened(str(there)):
         pass
