@@ -53,9 +53,8 @@ class Server:
                 threading.Thread(target=self._answer, args=(self.listener.accept()[0],), daemon=True).start()
 
     def _answer(self, plain: socket.socket) -> None:
-        with contextlib.suppress(
-            ssl.SSLError, ConnectionError
-        ):  # of one who still asks for this port's last owner
+        # One who still asks for this port's last owner may come, and leave.
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
             self._speak(self.tls.wrap_socket(plain, server_side=True) if self.tls else plain)
 
     def _speak(self, client: socket.socket) -> None:

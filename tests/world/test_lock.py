@@ -58,7 +58,7 @@ def test_a_second_client_is_told_who_what_and_since_when(open_host: OpenHost) ->
     with hold(first, "install: k3s") as held:
         held.step("install: registry")
         told = Path(f"{first.connection.run_dir}/lock.json")
-        wait_until(lambda: "registry" in told.read_text(), 30, "the step is told")
+        wait_until(lambda: "registry" in told.read_text(), 5, "the step is told")
         with pytest.raises(Locked) as locked, hold(second, "x"):
             pass
     assert locked.value.exit_code == 7
