@@ -39,6 +39,7 @@ class Master:
         _sweep(self.directory.parent)
         self.socket = self.directory / "m"
         self.log = self.directory / "ssh.log"
+        self.proxy = ""  # the words of the user's config that lead over another machine or program
 
     def open(self) -> None:
         """Log in. Prompts (passphrase, touch) only on a terminal; a host key is never asked about."""
@@ -120,6 +121,7 @@ class Master:
             "BatchMode": "no" if terminal else "yes",
         }
         settings = self._settings()
+        self.proxy = proxy(settings)
         if settings.get("connecttimeout", "none") in ("none", "0"):
             options["ConnectTimeout"] = str(CONNECT_S)
         if settings.get("stricthostkeychecking") in ("ask", "true", None):
@@ -145,6 +147,8 @@ class Master:
         reason = self.last_words() or "ssh gave no reason"
         kind = HostKeyUnknown if "Host key verification failed" in text else ConnectError
         cause = [reason]
+        if self.proxy:  # what it says itself is lost: with ControlPersist ssh gives it no stderr
+            cause.append(f"the way there is set in your ssh configuration: {self.proxy}")
         if kind is HostKeyUnknown:
             shown = re.findall(r"Server host key: (\S+ \S+)", text)
             cause += [f"the host showed the key {key}" for key in shown[-1:]]
@@ -159,6 +163,13 @@ class Master:
         if self.socket.exists():
             with suppress(subprocess.SubprocessError):
                 self.control("exit")
+
+
+def proxy(settings: dict[str, str]) -> str:
+    """What `ssh -G` says of a proxy, or "": a jump by its hosts, a command (which may hold a secret) by its keyword."""
+    if (jump := settings.get("proxyjump", "none")) != "none":
+        return f"ProxyJump {jump}"
+    return "ProxyCommand" if settings.get("proxycommand", "none") != "none" else ""
 
 
 def own_words(log: str) -> list[str]:

@@ -61,7 +61,7 @@ def test_every_form_of_host_works(sshd: LocalSshd, monkeypatch: pytest.MonkeyPat
         ({"UserKnownHostsFile": "/dev/null"}, HostKeyUnknown, ["verification failed", "ssh-ed25519 SHA256:"]),
         ({"Port": "1"}, ConnectError, ["port 1: Connection refused", "keys tried: none"]),
         ({"HostName": "nosuch.invalid"}, ConnectError, ["Could not resolve hostname nosuch.invalid"]),
-        ({"ProxyCommand": "echo sorry >&2; exit 1"}, ConnectError, ["kex_exchange_identification: "]),
+        ({"ProxyCommand": "echo sorry >&2; exit 1"}, ConnectError, ["configuration: ProxyCommand\n"]),
         ({"NoSuchKeyword": "1"}, ConnectError, ["Bad configuration option: nosuchkeyword"]),
     ],
 )
@@ -75,7 +75,18 @@ def test_a_refusal_says_why(
     assert type(refused.value) is kind
     assert refused.value.exit_code == 3
     assert [word for word in words if word not in refused.value.cause] == []
+    assert "ssh gave no reason" not in refused.value.cause
+    assert ("ssh configuration:" in refused.value.cause) is ("ProxyCommand" in change)
     assert f"ssh -F {config} box true" in refused.value.remedy
+
+
+def test_a_dead_jump_host_is_named(sshd: LocalSshd) -> None:
+    config = sshd.write_config("dead_jump", ProxyJump="hop")
+    config.write_text(config.read_text() + "Host hop\n  HostName 127.0.0.1\n  Port 1\n")
+    with pytest.raises(ConnectError) as refused, connect("box", ssh_config=config):
+        pass
+    assert "the way there is set in your ssh configuration: ProxyJump hop\n" in refused.value.cause
+    assert "no reason" not in refused.value.cause
 
 
 def test_a_changed_host_key_is_refused(sshd: LocalSshd, tmp_path: Path) -> None:
