@@ -47,9 +47,7 @@ def test_a_living_process_outside_pods_is_refused_as_such(
 def test_a_process_that_ended_is_nobody(state: Path, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
     if kernel == "before 6.5":
         monkeypatch.setattr(caller, "SO_PEERPIDFD", 9999)
-    child = (
-        "import os; os.fork() and os._exit(0); import time; time.sleep(2)"  # the child keeps the connection
-    )
+    child = "import os; os.fork() and os._exit(0); s.recv(1)"  # the child keeps the connection
     process, sock = _accept(state / "s", child)
     with sock:
         process.wait()

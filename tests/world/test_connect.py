@@ -13,6 +13,7 @@ from binderbox.errors import ConfigError, ConnectError, ConnectionLost, HostKeyU
 from binderbox.world.destination import parse_destination
 from binderbox.world.hosts import Host, connect
 from binderbox.world.sshmaster import keys_tried, own_words
+from tests.waiting import wait_until
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd
 
@@ -161,11 +162,7 @@ def test_nothing_is_left_after_the_end(sshd: LocalSshd, open_host: OpenHost) -> 
     assert private.stat().st_mode & 0o777 == 0o700
     host.close()
     assert not private.exists()
-    for _ in range(50):
-        if not sshd.session_pids():
-            break
-        time.sleep(0.1)
-    assert sshd.session_pids() == []
+    wait_until(lambda: not sshd.session_pids(), 20, "sshd has no session left")
 
 
 def test_ssh_log_is_read_for_what_people_need() -> None:

@@ -80,7 +80,7 @@ def endless(piece: bytes, pause_s: float = 0) -> Answering:
     return answer
 
 
-def ask(url: str, *, timeout_s: float = 2.0, way: Way = PUBLIC) -> Reply:
+def ask(url: str, *, timeout_s: float = 10.0, way: Way = PUBLIC) -> Reply:
     (reply,) = ask_all([Ask(url, timeout_s)], way)
     return reply
 

@@ -29,7 +29,9 @@ with hold(host, "install: packages"):
     print("holding", flush=True)
     {then}
 """
-RUN_NOISILY = "for i in $(seq 40); do echo noise; echo noise >&2; sleep 0.1; done; echo done >{}/done"
+RUN_NOISILY = (
+    ": >{}/begun; for i in $(seq 40); do echo noise; echo noise >&2; sleep 0.1; done; echo done >{}/done"
+)
 Client = Callable[[str], subprocess.Popen[bytes]]
 
 
@@ -68,23 +70,31 @@ def test_a_second_client_is_told_who_what_and_since_when(open_host: OpenHost) ->
         pass
 
 
-def test_a_client_may_wait_for_another(open_host: OpenHost, other_client: Client) -> None:
-    other_client("time.sleep(2)")
+def test_a_client_may_wait_for_another(open_host: OpenHost, other_client: Client, directory: Path) -> None:
+    leave, left = directory / "leave", directory / "left"
+    other_client(
+        f"while not Path({str(leave)!r}).exists(): time.sleep(0.1)\n    time.sleep(0.5); Path({str(left)!r}).touch()"
+    )
     told: list[str] = []
-    started = time.monotonic()
-    with hold(open_host(), "mine", wait_s=20, note=told.append):
-        assert time.monotonic() - started > 0.5
+
+    def note(text: str) -> None:
+        told.append(text)
+        leave.touch()
+
+    with hold(open_host(), "mine", wait_s=20, note=note):
+        assert left.exists()
     assert told == [f"waiting for {lock.client_name()}, who is at: install: packages"]
 
 
 def test_work_of_a_killed_client_is_waited_for_and_ends_properly(
     open_host: OpenHost, other_client: Client, directory: Path
 ) -> None:
-    client = other_client(f"host.sh({RUN_NOISILY.format(directory)!r}, work=True)")
-    time.sleep(0.5)
+    mine = open_host()
+    client = other_client(f"host.sh({RUN_NOISILY.format(directory, directory)!r}, work=True)")
+    wait_until((directory / "begun").exists, 20, "the work has begun")
     client.kill()
     told: list[str] = []
-    with hold(open_host(), "mine", note=told.append):
+    with hold(mine, "mine", note=told.append):
         assert (directory / "done").read_text() == "done\n"
     assert "left running by" in told[0]
     assert "install: packages" in told[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from binderbox.world.hosts import Host
+from tests.waiting import wait_until
 from tests.world.conftest import open_on
 from tests.world.sshd import LocalSshd
 
@@ -96,9 +97,11 @@ def test_work_gives_the_same_output_and_leaves_no_files(host: Host) -> None:
     assert host.sh(f"ls {host.connection.run_dir}").stdout == b""
 
 
-def test_what_a_background_process_says_later_is_not_the_next_commands_output(host: Host) -> None:
-    host.sh("(sleep 0.3; echo late; echo late >&2) & echo now")
-    time.sleep(0.8)
+def test_what_a_background_process_says_later_is_not_the_next_commands_output(
+    host: Host, directory: Path
+) -> None:
+    host.sh(f"(sleep 0.3; echo late; echo late >&2; : >{directory}/said) & echo now")
+    wait_until((directory / "said").exists, 20, "the late words")
     output = host.sh("echo mine")
     assert (output.stdout, output.stderr) == (b"mine\n", b"")
 
