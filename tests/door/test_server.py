@@ -219,6 +219,13 @@ def test_a_door_that_is_stopped_ends_its_builds_and_says_so(door: RunningDoor, s
     assert _processes(state) == []
 
 
+def _drip(sock: socket.socket) -> None:
+    """For a minute."""
+    for _ in range(600):
+        sock.send(b"{")
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize(
     ("way", "bytes_sent"),
     [
@@ -238,18 +245,13 @@ def test_who_does_not_speak_the_protocol_is_shown_out(
     monkeypatch.setattr("binderbox.door.server.HEADER_WITHIN_S", 1.0)
     door = start()
     with door.connect() as sock:
-        started = time.monotonic()
         if bytes_sent is None:
-            for byte in struct.pack(">cI", wire.HEADER, 100) + b"{" * 100:
-                try:
-                    sock.send(bytes([byte]))
-                except OSError:
-                    break
-                time.sleep(0.05)
+            sock.sendall(struct.pack(">cI", wire.HEADER, 1 << 16))
+            with pytest.raises(OSError):  # noqa: PT011, broken or reset
+                _drip(sock)
         else:
             sock.sendall(bytes_sent)
         assert wire.receive_json(sock, wire.RESULT)["ok"] is False
-        assert time.monotonic() - started < 4
     assert door.build("say still here") == "still here\n"
 
 
@@ -319,7 +321,7 @@ def test_callers_above_the_ceiling_are_turned_away_and_others_served(start: Star
 
 
 def test_misbehaving_callers_harm_no_build(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binderbox.door.server.HEADER_WITHIN_S", 2.0)
+    monkeypatch.setattr("binderbox.door.server.HEADER_WITHIN_S", 600.0)
     door = start()
     _more_pods(door, 31)
     bad = [door.connect() for _ in range(30)]
@@ -328,9 +330,7 @@ def test_misbehaving_callers_harm_no_build(start: Start, monkeypatch: pytest.Mon
             sock.sendall(os.urandom(4096))
         elif number % 3 == 1:
             sock.close()
-    started = time.monotonic()
-    assert door.build("say unharmed") == "unharmed\n"
-    assert time.monotonic() - started < 2
+    assert door.build("say unharmed") == "unharmed\n"  # while ten of them are still silent
     for sock in bad:
         sock.close()
 

@@ -126,12 +126,10 @@ def _logins(sshd: LocalSshd) -> int:
     return (sshd.directory / "sshd.log").read_text().count("Accepted publickey")
 
 
-def test_a_broken_connection_is_an_error_within_seconds(sshd: LocalSshd, host: Host) -> None:
+def test_a_broken_connection_is_an_error(sshd: LocalSshd, host: Host) -> None:
     sshd.kill_sessions()
-    started = time.monotonic()
     with pytest.raises(ConnectionLost) as lost:
         host.sh("true")
-    assert time.monotonic() - started < 5
     assert isinstance(lost.value, StepFailed)
     assert f"ssh -F {sshd.config} box true" in lost.value.remedy
 

@@ -17,14 +17,15 @@ import pytest
 from binderbox.ca import KeyPair, make_ca, make_leaf
 from binderbox.federation.observed import Ask, Reply
 from binderbox.world.endpoints import PUBLIC, Way, ask_all, observe
-from tests.federation.prime import VERSIONS, Prime
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 GOOD = b'{"ok": true}'
+ENDLESS_S = 60  # and then another answer, so that a test of patience fails instead of hanging
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, answer: Answering, tls: ssl.SSLContext | None = None) -> None:
         class Handler(BaseHTTPRequestHandler):
@@ -72,8 +73,8 @@ def endless(piece: bytes, pause_s: float = 0) -> Answering:
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.end_headers()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
+        until = time.monotonic() + ENDLESS_S
+        while time.monotonic() < until:
             request.wfile.write(piece)
             time.sleep(pause_s)
 
@@ -116,25 +117,21 @@ def test_a_failed_check_still_brings_its_json(serve: Callable[..., Server]) -> N
 @pytest.mark.parametrize("pause_s", [0.05, 30], ids=["drips", "is silent"])
 def test_time_is_bounded_as_a_whole(serve: Callable[..., Server], pause_s: float) -> None:
     """A byte now and then resets every timeout of a library."""
-    started = time.monotonic()
     reply = ask(f"http://127.0.0.1:{serve(endless(b' ', pause_s)).port}/", timeout_s=0.6)
     assert reply.fault == "no answer within 0.6 s"
-    assert time.monotonic() - started < 1.6
 
 
 def test_headers_that_drip_do_not_hold_anybody(serve: Callable[..., Server]) -> None:
     def answer(request: BaseHTTPRequestHandler) -> None:
-        request.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(200):
-            request.wfile.write(f"X-{number}: 1\r\n".encode())
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(ENDLESS_S * 10):
+            request.wfile.write(b"1")
             time.sleep(0.1)
 
     good, slow = serve(sending(GOOD)), serve(answer)
-    started = time.monotonic()
-    asks = [Ask(f"http://127.0.0.1:{one.port}/", 0.5) for one in (slow, good)]
+    asks = [Ask(f"http://127.0.0.1:{one.port}/", seconds) for one, seconds in ((slow, 0.5), (good, 5))]
     replies = ask_all(asks)
     assert [one.fault for one in replies] == ["no answer within 0.5 s", ""]
-    assert time.monotonic() - started < 2
 
 
 def test_nobody_there_is_an_answer() -> None:
@@ -206,16 +203,26 @@ def test_a_redirect_on_the_same_host_is_followed(serve: Callable[..., Server]) -
     assert ask(f"http://127.0.0.1:{serve(answer).port}/health").body == {"ok": True}
 
 
-def test_twelve_members_take_as_long_as_the_slowest() -> None:
+def test_twelve_members_are_asked_everything_at_once(serve: Callable[..., Server]) -> None:
+    """None of their 24 answers is given before all 24 questions are there."""
     from binderbox.federation.config import make_config
 
-    with ExitStack() as stack:
-        members = [stack.enter_context(Prime()) for _ in range(12)]
-        for member in members[::2]:
-            member.delay_s = 0.6
-        config = make_config({"hosts": {f"m{n}": one.entry(prime=False) for n, one in enumerate(members)}})
-        started = time.monotonic()
-        seen = observe(config.hosts, 5)
-        took = time.monotonic() - started
-    assert all(one.versions.body == VERSIONS and not one.health.fault for one in seen.values())
-    assert took < 2 * 0.6 + 0.5
+    all_asked = threading.Barrier(24)
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        all_asked.wait(30)
+        sending(GOOD)(request)
+
+    url = f"http://127.0.0.1:{serve(answer).port}"
+    entry = {
+        "prime": False,
+        "weight": 1,
+        "url": url,
+        "health": f"{url}/health",
+        "versions": f"{url}/versions",
+    }
+    config = make_config({"hosts": {f"m{number}": entry for number in range(12)}})
+    seen = observe(config.hosts, 30)
+    assert [(one.versions.body, one.health.body) for one in seen.values()] == 12 * [
+        ({"ok": True}, {"ok": True})
+    ]

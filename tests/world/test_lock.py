@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,9 +102,8 @@ def test_work_of_a_killed_client_is_waited_for_and_ends_properly(
 def test_a_client_killed_while_idle_leaves_no_lock(open_host: OpenHost, other_client: Client) -> None:
     client = other_client("time.sleep(60)")
     client.kill()
-    started = time.monotonic()
     with hold(open_host(), "mine"):
-        assert time.monotonic() - started < 10
+        pass
 
 
 def test_the_idle_shell_of_a_silent_client_is_ended(
