@@ -134,7 +134,7 @@ def test_a_process_that_is_no_build_pod_is_refused_and_logged(
             list(client.build(make_header(), lambda send: None, f"{state}/real.sock"))
     finally:
         real.stopping = True
-        thread.join(10)
+        thread.join(30)
     said = next(event for event in events_in(capsys.readouterr().err) if event["event"] == "refused")
     assert said["reason"] == "not-a-pod"
     assert f"process {os.getpid()} " in said["fault"]
@@ -190,7 +190,7 @@ def test_the_end_of_the_pod_ends_its_build(
     assert wire.receive(sock, wire.LOG)[1] == b"started\n"
     assert len(_processes(state)) == 1
     sock.close()
-    eventually(lambda: _processes(state) == [], 5)
+    eventually(lambda: _processes(state) == [])
     eventually(lambda: list(Path(door.config.state_dir, "contexts").iterdir()) == [])
     assert events_in(capsys.readouterr().err)[-1]["fault"] == "the build pod left"
 
@@ -202,7 +202,7 @@ def test_a_build_that_ignores_its_end_is_killed(
     sock = _open(door, "stubborn\nsay started\nsleep 60")
     assert wire.receive(sock, wire.LOG)[1] == b"started\n"
     sock.close()
-    eventually(lambda: _processes(state) == [], 5)
+    eventually(lambda: _processes(state) == [])
 
 
 def test_a_build_has_its_time(start: Start, state: Path) -> None:
@@ -266,7 +266,7 @@ def test_a_pod_that_does_not_read_its_log_is_given_up(start: Start, state: Path)
     door = start(idle_s=1)
     with _open(door, "flood 200000"):
         eventually(lambda: len(_processes(state)) == 1)
-        eventually(lambda: _processes(state) == [], 10)
+        eventually(lambda: _processes(state) == [])
         eventually(lambda: door.status()["builds"] == [])
 
 
@@ -357,7 +357,7 @@ def test_the_door_starts_from_its_config_tells_systemd_and_ends_on_sigterm(state
     (state / "door.json").write_text(json.dumps(asdict(make_config(state))))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(f"{state}/notify")
-        systemd.settimeout(10)
+        systemd.settimeout(30)
         process = subprocess.Popen(
             [sys.executable, "-m", "binderbox.door", f"{state}/door.json"],
             env={**os.environ, "NOTIFY_SOCKET": f"{state}/notify"},
@@ -369,7 +369,7 @@ def test_the_door_starts_from_its_config_tells_systemd_and_ends_on_sigterm(state
             list(client.build(make_header(), lambda send: None, f"{state}/door.sock"))
         process.send_signal(signal.SIGTERM)
         assert systemd.recv(100) == b"STOPPING=1"
-        _, said = process.communicate(timeout=10)
+        _, said = process.communicate(timeout=30)
     assert process.returncode == 0
     assert [event["event"] for event in events_in(said)] == ["open", "refused", "closed"]
 

@@ -121,7 +121,7 @@ def test_the_idle_shell_of_a_silent_client_is_ended(
 def test_ctrl_c_releases_the_lock(open_host: OpenHost, other_client: Client) -> None:
     client = other_client("host.sh('sleep 2', work=True)")
     client.send_signal(signal.SIGINT)
-    assert client.wait(10) != 0
+    assert client.wait(30) != 0
     with hold(open_host(), "mine"):
         pass
 
