@@ -99,7 +99,10 @@ def test_work_of_a_killed_client_is_waited_for_and_ends_properly(
     assert "install: packages" in told[0]
 
 
-def test_a_client_killed_while_idle_leaves_no_lock(open_host: OpenHost, other_client: Client) -> None:
+def test_a_client_killed_while_idle_leaves_no_lock(
+    open_host: OpenHost, other_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "ENDING_S", 600)  # nobody helps its shell to end
     client = other_client("time.sleep(60)")
     client.kill()
     with hold(open_host(), "mine"):
