@@ -3,7 +3,6 @@
 import hashlib
 import io
 import tarfile
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from binderbox.world import deploying
 from binderbox.world.deploying import DeployResult
 from binderbox.world.hosts import Host, connect
 from tests.charts import rendering
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.host
 
@@ -102,10 +102,7 @@ class Node:
             f"--create-namespace --values {layout.RUN}/trial.yaml --set secret=x --wait --timeout 300s >/dev/null 2>&1 & echo $!"
         )
         process = self.sh(started)
-        for _ in range(100):
-            if "hang" in self.kubectl("get deployments -o name"):
-                break
-            time.sleep(0.2)
+        wait_until(lambda: "hang" in self.kubectl("get deployments -o name"), 60, "helm has begun")
         self.sh(f"kill -KILL {process}")
         assert self.history()[-1][1].startswith("pending-")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from binderbox import layout
 from tests.conftest import Installed
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1500)]
 
@@ -81,12 +81,12 @@ def test_the_registry_soon_holds_the_image(installed_host: Installed) -> None:
     local = installed_host.host.exec(
         ["sh", "-c", f"k3s ctr -n k8s.io images ls name=={image} | awk 'NR == 2 {{ print $3 }}'"]
     ).strip()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def found() -> str:
         answer = installed_host.host.exec(["sh", "-c", ask])
-        if "200" in answer.splitlines()[0]:
-            break
-        time.sleep(1)
+        return answer if "200" in answer.splitlines()[0] else ""
+
+    answer = wait_until(found, 60, "the registry has the image")
     headers = dict(line.lower().split(": ", 1) for line in answer.splitlines() if ": " in line)
     assert headers["docker-content-digest"] == local
 
