@@ -82,7 +82,7 @@ def test_the_heartbeat_beats_by_itself_and_stops() -> None:
     stream = io.StringIO()
     lines = Lines(stream, Style(), heartbeat_s=0.05)
     lines.phase_started("Start k3s")
-    wait_until(lambda: "still: Start k3s" in stream.getvalue(), 30, "a beat")
+    wait_until(lambda: "still: Start k3s" in stream.getvalue(), 5, "a beat")
     lines.close()
     told = stream.getvalue()
     time.sleep(0.15)

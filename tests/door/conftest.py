@@ -180,7 +180,7 @@ def door(start: Callable[..., RunningDoor]) -> RunningDoor:
     return start()
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 30) -> None:
+def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, "it did not happen"

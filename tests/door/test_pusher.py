@@ -31,7 +31,7 @@ def start(state: Path) -> Iterator[Callable[..., tuple[Pusher, ImageRecords]]]:
     yield go
     for pusher, thread in running:
         pusher.stop()
-        thread.join(30)
+        thread.join(5)
         assert not thread.is_alive()
 
 
@@ -91,12 +91,12 @@ def test_a_tag_built_again_while_it_is_pushed_is_pushed_again(start: Callable[..
         def push(self, tag: str) -> None:
             super().push(tag)
             entered.set()
-            go_on.wait(30)
+            go_on.wait(5)
 
     images = Slow()
     pusher = start(images)
     pusher.add(TAG, DIGEST, REPOSITORY)
-    assert entered.wait(30)
+    assert entered.wait(5)
     pusher.add(TAG, "sha256:" + "1" * 64, REPOSITORY)
     go_on.set()
     eventually(lambda: not pusher.spool.all())

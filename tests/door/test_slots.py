@@ -20,7 +20,7 @@ def test_builds_get_their_slot_in_the_order_in_which_they_came() -> None:
     def build(name: str) -> None:
         with slots.turn(f"https://example.org/{name}", lambda place: None, _nothing):
             order.append(name)
-            hold.wait(30)
+            hold.wait(5)
 
     threads = []
     for number, name in enumerate("abcde"):
@@ -30,7 +30,7 @@ def test_builds_get_their_slot_in_the_order_in_which_they_came() -> None:
     assert order == ["a"]
     hold.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(5)
     assert order == list("abcde")
 
 
@@ -41,7 +41,7 @@ def test_a_repository_with_many_builds_does_not_keep_another_out(count: int) -> 
     def build(repository: str) -> None:
         with slots.turn(repository, lambda place: None, _nothing):
             started.append(repository)
-            assert ends.acquire(timeout=30)
+            assert ends.acquire(timeout=10)
 
     threads = [threading.Thread(target=build, args=("popular",)) for _ in range(50)]
     for thread in threads:
@@ -57,7 +57,7 @@ def test_a_repository_with_many_builds_does_not_keep_another_out(count: int) -> 
     for _ in range(51):
         ends.release()
     for thread in threads:
-        thread.join(30)
+        thread.join(10)
     assert started.index("other", count + 1) <= 2 * count + 2
     assert len(started) == 52
 
@@ -76,7 +76,7 @@ def test_never_more_builds_than_slots() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(5)
     assert max(most) <= 3
     assert slots.waiting == 0
 
@@ -86,7 +86,7 @@ def test_a_place_in_line_is_told_when_it_changes_and_only_to_those_who_wait() ->
 
     def build(name: str) -> None:
         with slots.turn(name, told[name].append, _nothing):
-            hold[name].wait(30)
+            hold[name].wait(5)
 
     threads = {}
     for name in "abc":
@@ -98,7 +98,7 @@ def test_a_place_in_line_is_told_when_it_changes_and_only_to_those_who_wait() ->
     assert (told["a"], told["b"]) == ([], [1])
     for name in "bc":
         hold[name].set()
-        threads[name].join(30)
+        threads[name].join(5)
 
 
 def test_one_that_gives_up_leaves_the_line() -> None:
@@ -106,7 +106,7 @@ def test_one_that_gives_up_leaves_the_line() -> None:
 
     def first() -> None:
         with slots.turn("r", lambda place: None, _nothing):
-            hold.wait(30)
+            hold.wait(5)
 
     thread = threading.Thread(target=first)
     thread.start()
@@ -119,6 +119,6 @@ def test_one_that_gives_up_leaves_the_line() -> None:
         pytest.fail("got a slot that was not free")
     assert slots.waiting == 0
     hold.set()
-    thread.join(30)
+    thread.join(5)
     with slots.turn("r", lambda place: pytest.fail("had to wait"), _nothing):
         pass

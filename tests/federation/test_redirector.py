@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from binderbox.ca import KeyPair, make_ca, make_leaf
-from tests.federation.playing import PATIENCE_S
 from tests.federation.prime import VERSIONS, Prime, make_health, token_of
 from tests.federation.redirector import Ended, Redirector, active_of
 
@@ -34,10 +33,10 @@ def section(members: dict[str, Prime], **more: Any) -> dict[str, Any]:
 def test_member_with_other_versions_leaves_and_comes_back(members: dict[str, Prime]) -> None:
     with Redirector(section(members)) as redirector:
         members["b"].versions = {**VERSIONS, "binderhub": "newer"}
-        redirector.wait_until("ac", PATIENCE_S)
+        redirector.wait_until("ac", 2)
         assert redirector.standings["b"].reason == "versions"
         members["b"].versions = VERSIONS
-        redirector.wait_until("abc", PATIENCE_S)
+        redirector.wait_until("abc", 3)
 
 
 def test_prime_with_new_versions_takes_the_others_out(members: dict[str, Prime]) -> None:
@@ -45,7 +44,7 @@ def test_prime_with_new_versions_takes_the_others_out(members: dict[str, Prime])
         time.sleep(0.3)
         members["a"].versions = {**VERSIONS, "binderhub": "newer"}
         members["a"].status = 503  # even an unhealthy prime sets the reference
-        redirector.wait_until("", PATIENCE_S)
+        redirector.wait_until("", 5)
         assert redirector.standings["c"].reason == "versions"
         assert redirector.redirect("/build/gh/x/y/HEAD", "").name == "a"
 
@@ -57,7 +56,7 @@ def test_full_member_gets_no_launch(members: dict[str, Prime]) -> None:
         Redirector(section(members)) as redirector,
         httpx.Client(base_url=redirector.url, trust_env=False) as client,
     ):
-        redirector.wait_until("ac", PATIENCE_S)
+        redirector.wait_until("ac", 2)
         answers = [client.get("/build/gh/x/y/HEAD?a=1", headers={"Cookie": ""}) for _ in range(60)]
         went = {one.headers["Location"] for one in answers}
         assert went == {f"{members[name].url}/build/gh/x/y/HEAD?a=1" for name in "ac"}
@@ -88,7 +87,7 @@ def test_page_of_the_prime_has_a_token_that_members_with_the_same_secret_accept(
 def test_dead_prime_takes_the_pages_with_it(members: dict[str, Prime]) -> None:
     members["a"].close()
     with Redirector(section(members)) as redirector:
-        redirector.wait_until("bc", PATIENCE_S)
+        redirector.wait_until("bc", 5)
         assert httpx.get(f"{redirector.url}/", trust_env=False).status_code == 500
 
 
@@ -113,7 +112,7 @@ def test_members_by_name_over_tls(tmp_path: Path) -> None:
         addresses = dict.fromkeys(("a.example", "b.example", "c.example"), "127.0.0.1")
         section = {"check": QUICK, "hosts": hosts}
         with Redirector(section, ca_pem=ours.certificate_pem, addresses=addresses) as redirector:
-            redirector.wait_until("a", PATIENCE_S)
+            redirector.wait_until("a", 10)
             assert {redirector.standings[name].reason for name in "bc"} == {"unknown"}
             assert "certificate" in redirector.standings["b"].detail
             assert redirector.redirect("/build/gh/x/y/HEAD", "").url == f"https://a.example:{a.port}"
@@ -125,7 +124,7 @@ def test_member_that_answers_slowly_or_with_a_page_is_out(members: dict[str, Pri
     members["b"].delays = {"/health": 1.5}
     members["c"].page = {"/versions": "<html>not here</html>"}
     with Redirector(section(members)) as redirector:
-        redirector.wait_until("a", PATIENCE_S)
+        redirector.wait_until("a", 8)
         assert "/health" in redirector.standings["b"].detail
         assert "no JSON" in redirector.standings["c"].detail
 

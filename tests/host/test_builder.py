@@ -166,7 +166,7 @@ class Node:
         return [one for one in said if one["event"] == event]
 
     def until_told(
-        self, event: str, after: int = 0, within_s: float = 60, **fields: str
+        self, event: str, after: int = 0, within_s: float = 30, **fields: str
     ) -> list[dict[str, Any]]:
         """The events of a kind after so many, and with these fields; the door answers first, and then tells."""
 
@@ -333,9 +333,9 @@ def test_the_end_of_a_build_pod_ends_its_build_step(node: Node) -> None:
     node.repository("deleted", "RUN echo under-way; sleep 7321")
     node.start("deleted")
     node.until_said("deleted", "under-way")
-    wait_until(lambda: node.processes("sleep 7321"), 60, "the step is under way")
+    wait_until(lambda: node.processes("sleep 7321"), 15, "the step is under way")
     node.kubectl("delete", "pod", "build-deleted", "--grace-period=0", "--force")
-    wait_until(lambda: not node.processes("sleep 7321"), 60, "the step ends with its pod")
+    wait_until(lambda: not node.processes("sleep 7321"), 15, "the step ends with its pod")
     ended = node.until_told("build-ended", tag=tag_of("deleted"))
     assert [one["fault"] for one in ended] == ["the build pod left"]
 

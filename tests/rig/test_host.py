@@ -103,7 +103,7 @@ def test_killing_sshd_ends_sessions_and_systemd_brings_it_back(fresh_host: RigHo
         assert session.stdout.readline() == "in\n"
         fresh_host.kill_sshd()
         assert session.wait(timeout=10) == 255
-    wait_until(lambda: fresh_host.ssh("true").returncode == 0, 60, "sshd is back")
+    wait_until(lambda: fresh_host.ssh("true").returncode == 0, 20, "sshd is back")
     fresh_host.kill_sshd(stay_down=True)
     assert "refused" in fresh_host.ssh("true").stderr
     fresh_host.start_sshd()

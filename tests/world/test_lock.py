@@ -103,6 +103,7 @@ def test_a_client_killed_while_idle_leaves_no_lock(
     open_host: OpenHost, other_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "ENDING_S", 600)  # nobody helps its shell to end
+    monkeypatch.setattr(lock, "GONE_S", 10)  # the longest wait for that
     client = other_client("time.sleep(60)")
     client.kill()
     with hold(open_host(), "mine"):
@@ -124,7 +125,7 @@ def test_the_idle_shell_of_a_silent_client_is_ended(
 def test_ctrl_c_releases_the_lock(open_host: OpenHost, other_client: Client) -> None:
     client = other_client("host.sh('sleep 2', work=True)")
     client.send_signal(signal.SIGINT)
-    assert client.wait(30) != 0
+    assert client.wait(10) != 0
     with hold(open_host(), "mine"):
         pass
 
