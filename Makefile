@@ -33,7 +33,7 @@ lint: $(READY) ## ruff
 # The sample is a repository of its own, which binderbox serves and never imports.
 types: $(READY) ## mypy, strict, as the package is laid out once installed
 	$(call timed,types,rm -rf build/types && mkdir -p build/types && cp -r binderbox build/types/ \
-		&& cp -r deploys build/types/binderbox/ && rm -rf build/types/binderbox/sample && cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+		&& cp -r deploys build/types/binderbox/ && rm -rf build/types/binderbox/launch/repository && cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
 		--cache-dir ../../.mypy_cache -p binderbox)
 
 docs: $(READY) ## write the generated pages of docs/ anew

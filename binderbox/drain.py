@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from binderbox import profile
+from binderbox.decide import profile
 
 KEY_HEADER = "X-Binderbox-Key"
 UNREADABLE = "unknown: the node's record cannot be read"

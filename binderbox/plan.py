@@ -7,19 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from binderbox import agentfiles, builder, firewall, k3s, layout, values, versions
-from binderbox.agentfiles import AgentInputs
-from binderbox.artifacts import Artifact
-from binderbox.builder import BuilderInputs
-from binderbox.disk import DiskPlan, DiskTooSmall, make_disk_plan
+from binderbox import layout
+from binderbox.artifacts import versions
+from binderbox.artifacts.resolve import Artifact
+from binderbox.decide.disk import DiskPlan, DiskTooSmall, make_disk_plan
+from binderbox.decide.facts import HostFacts
+from binderbox.decide.sizing import Sizing, Value, make_sizing
 from binderbox.drain import Drain, render_routes
 from binderbox.errors import PreflightError
-from binderbox.facts import HostFacts
-from binderbox.federation.followed import BUILD_IMAGE, CHART, CHART_IMAGES
-from binderbox.member import Member
-from binderbox.secrets import MADE
-from binderbox.sizing import Sizing, Value, make_sizing
-from binderbox.values import ChartInputs
+from binderbox.federation.following.followed import BUILD_IMAGE, CHART, CHART_IMAGES
+from binderbox.member.model import Member
+from binderbox.parts.agent import units as agentfiles
+from binderbox.parts.agent.units import AgentInputs
+from binderbox.parts.binderhub import values
+from binderbox.parts.binderhub.values import ChartInputs
+from binderbox.parts.builder import settings as builder
+from binderbox.parts.builder.settings import BuilderInputs
+from binderbox.parts.firewall import rules as firewall
+from binderbox.parts.k3s import files as k3s
+from binderbox.parts.secrets.kinds import MADE
 
 SYSCTLS: Mapping[str, int] = {
     # Three members ran out of these, and `sysctl -w` did not survive a reboot: mybinder.org-deploy #2727 #3173 #3654

@@ -7,13 +7,25 @@ from importlib.resources import files as resources
 from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
-from binderbox import agentfiles, layout
-from binderbox.agentfiles import JOBS, AgentInputs
+from binderbox import layout
 from binderbox.deploys.operations import files
+from binderbox.deploys.travelling import module, modules_of, with_packages
+from binderbox.parts.agent import units as agentfiles
+from binderbox.parts.agent.units import JOBS, AgentInputs
 
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
-SHARED = ("launch", "layout", "profile", "release", "samples")
-SHARED_FEDERATION = ("drift", "follow", "followed", "launches", "watch")
+SHARED = (
+    "decide.profile",
+    "federation.following.drift",
+    "federation.following.follow",
+    "federation.following.followed",
+    "federation.following.launches",
+    "federation.following.watch",
+    "launch.sample",
+    "launch.stream",
+    "layout",
+    "parts.helm.release",
+)
 
 
 @deploy("Install the agent")
@@ -38,29 +50,11 @@ def install_agent(inputs: AgentInputs) -> None:
 
 def agent_tree() -> dict[str, str]:
     """Path on the node to text: a directory for the agent's own PYTHONPATH."""
-    package = {f"agent/{name}": text for name, text in _sources("binderbox.agent").items()}
-    federation = _sources("binderbox.federation")
-    package |= {f"federation/{name}": federation[name] for name in _files(SHARED_FEDERATION)}
-    top = _sources("binderbox")
-    package |= {name: top[name] for name in _files(SHARED)}
-    package |= {"__init__.py": "", "federation/__init__.py": ""}
-    tree = {f"{layout.AGENT}/binderbox/{name}": text for name, text in package.items()}
-    sample = resources("binderbox") / "sample"
-    tree |= {
+    modules = modules_of("parts.agent.jobs") | dict(module(name) for name in SHARED)
+    tree = {f"{layout.AGENT}/{path}": text for path, text in with_packages(modules).items()}
+    sample = resources("binderbox.launch") / "repository"
+    return tree | {
         f"{layout.AGENT}/sample/{one.name}": one.read_text("utf-8")
-        for one in sample.iterdir()
+        for one in sorted(sample.iterdir(), key=lambda one: one.name)
         if one.is_file()
-    }
-    return dict(sorted(tree.items()))
-
-
-def _files(names: tuple[str, ...]) -> list[str]:
-    return [f"{name}.py" for name in names]
-
-
-def _sources(package: str) -> dict[str, str]:
-    return {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in resources(package).iterdir()
-        if entry.name.endswith(".py")
     }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files as resources
-
 from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
-from binderbox import builder, builder_units, layout
-from binderbox.builder import BuilderInputs
+from binderbox import layout
 from binderbox.deploys.operations import artifacts, files, reader
+from binderbox.deploys.travelling import module, modules_of, with_packages
+from binderbox.parts.builder import settings as builder
+from binderbox.parts.builder import units as builder_units
+from binderbox.parts.builder.settings import BuilderInputs
 
 BUILDKITD_FILE = f"{layout.SYSTEMD}/{builder.BUILDKITD_UNIT}"
 DOOR_FILE = f"{layout.SYSTEMD}/{builder.DOOR_UNIT}"
@@ -67,23 +68,15 @@ def install_builder(inputs: BuilderInputs) -> None:
 
 def engine_tree() -> dict[str, str]:
     """Path on the node to text: a directory for PYTHONPATH in build pods, where repo2docker finds the engine."""
-    package = {f"binderbox_engine/{name}": text for name, text in _sources("binderbox.engine").items()}
+    package = {
+        f"binderbox_engine/{path.rpartition('/')[2]}": text
+        for path, text in modules_of("parts.builder.engine").items()
+    }
     package["binderbox_engine-1.dist-info/entry_points.txt"] = builder.render_entry_points()
     return {f"{layout.ENGINE}/{name}": text for name, text in package.items()}
 
 
 def door_tree() -> dict[str, str]:
-    """Path on the node to text: a directory for the door's own PYTHONPATH, under the names it has here."""
-    engine = _sources("binderbox.engine")
-    package = {f"binderbox/door/{name}": text for name, text in _sources("binderbox.door").items()}
-    package |= {f"binderbox/engine/{name}": engine[name] for name in ("__init__.py", "wire.py")}
-    package["binderbox/__init__.py"] = ""
-    return {f"{layout.DOOR}/{name}": text for name, text in package.items()}
-
-
-def _sources(package: str) -> dict[str, str]:
-    return {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in sorted(resources(package).iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".py")
-    }
+    """Path on the node to text: a directory for the door's own PYTHONPATH."""
+    modules = modules_of("parts.builder.door") | dict([module("parts.builder.engine.wire")])
+    return {f"{layout.DOOR}/{path}": text for path, text in with_packages(modules).items()}

@@ -8,10 +8,12 @@ from pyinfra import host
 from pyinfra.api import HiddenValue, deploy
 from pyinfra.operations import systemd
 
-from binderbox import firewall_units, k3s, layout
+from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.operations import artifacts, files
 from binderbox.deploys.operations.images import archives
+from binderbox.parts.firewall import units as firewall_units
+from binderbox.parts.k3s import files as k3s
 from binderbox.plan import K3sInputs
 
 UNIT = f"{layout.SYSTEMD}/k3s.service"
@@ -49,7 +51,7 @@ def install_k3s(inputs: K3sInputs) -> None:
     watcher = files.contents(
         {
             firewall_units.SYSTEMPODS_PROGRAM: files.Content(
-                (package_files("binderbox.door") / "systempods.py").read_text()
+                (package_files("binderbox.parts.firewall") / "keeper.py").read_text()
             ),
             f"{layout.SYSTEMD}/{WATCHER}": files.Content(firewall_units.SYSTEMPODS_UNIT),
         }

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from binderbox.checks import every
 from binderbox.cli import COMMANDS
+from binderbox.parts.checks import every
 from tests.tools.docs import PAGES, ROOT
 
 

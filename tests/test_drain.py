@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from binderbox.commands.drain import wanted
 from binderbox.drain import (
     REASON_MOST,
     UNREADABLE,
@@ -26,12 +26,12 @@ from binderbox.drain import (
     render_record,
     render_routes,
 )
-from binderbox.draining import wanted
 from binderbox.plan import drain_inputs
 from tests.charts.rendering import member
+from tests.places import UPSTREAM
 
 SINCE = "2026-01-01T00:00:00+00:00"
-RECORDED = Path(__file__).parents[1] / "../shared/upstream/recorded/redirector/active-hosts.json"
+RECORDED = UPSTREAM / "recorded/redirector/active-hosts.json"
 
 
 @given(st.text(), st.booleans())

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
-from binderbox import layout, member, plan, versions
-from binderbox.artifacts import Artifact
+from binderbox import layout, plan
+from binderbox.artifacts import versions
+from binderbox.artifacts.resolve import Artifact
+from binderbox.decide.facts import HostFacts
 from binderbox.errors import PreflightError
-from binderbox.facts import HostFacts
-from binderbox.member import Member
+from binderbox.member import model as member
+from binderbox.member.model import Member
 from tests.checks.fakes import GOOD
 
 TEXT = "domain: binder.example.org\ntls: own-ca\n"

@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from binderbox.checks.probe import Probe
 from binderbox.errors import BinderboxError
-from binderbox.progress import Progress
-from binderbox.results import CheckResult, Word
+from binderbox.output.progress import Progress
+from binderbox.output.results import CheckResult, Word
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from binderbox import layout
-from binderbox.artifacts import Artifact
+from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe
-from binderbox.disk import DiskTooSmall, make_disk_plan
-from binderbox.facts import HostFacts
-from binderbox.sizing import MIN_RAM_GB, SizeFault, make_sizing
+from binderbox.decide.disk import DiskTooSmall, make_disk_plan
+from binderbox.decide.facts import HostFacts
+from binderbox.decide.sizing import MIN_RAM_GB, SizeFault, make_sizing
 
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
 MIN_CPUS = 2  # k3s alone takes most of one while a build runs

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from binderbox.artifacts import Artifact
-    from binderbox.facts import HostFacts
-    from binderbox.member import Member
+    from binderbox.artifacts.resolve import Artifact
+    from binderbox.decide.facts import HostFacts
+    from binderbox.member.model import Member
+    from binderbox.output.results import Proof
     from binderbox.plan import Plan
-    from binderbox.results import Proof
 
 
 @dataclass(frozen=True)

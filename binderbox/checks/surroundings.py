@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from binderbox import layout
 from binderbox.checks.core import Skip, Verdict, failed, passed, warned
 from binderbox.checks.probe import Calls, Probe, UnitState
-from binderbox.facts import HostFacts, Reach
+from binderbox.decide.facts import HostFacts, Reach
 
 OTHER_CLUSTERS = (
     "kubelet.service",

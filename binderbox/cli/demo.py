@@ -12,7 +12,7 @@ from binderbox.cli import options
 from binderbox.cli.session import Session
 
 if TYPE_CHECKING:
-    from binderbox.demo import Demo
+    from binderbox.commands.demo import Demo
     from binderbox.world.containers import Engine
 
 FIRST_IMAGE_S = 900  # pulls a base image and installs packages, over whatever line there is
@@ -57,7 +57,7 @@ def up(
     """
     session.start("demo up", "demo")
 
-    from binderbox import demo as state
+    from binderbox.commands import demo as state
 
     site: dict[str, object] = {
         "egress_allow": [state.parse_egress(text) for text in egress_allow] or None,
@@ -67,8 +67,8 @@ def up(
     running = _ensure_host(session, image, site)
 
     from binderbox.cli.target import sources
-    from binderbox.operate import install, launch
-    from binderbox.results import Connection, InstallRequest, LaunchRequest
+    from binderbox.commands.operate import install, launch
+    from binderbox.output.results import Connection, InstallRequest, LaunchRequest
 
     connection = Connection(state.ALIAS, running.ssh_config)
     wanted = sources(state.ALIAS, running.member_file, bundle, bundle_sha256)
@@ -102,7 +102,7 @@ def down(session: Session) -> int:
     """
     session.start("demo down")
 
-    from binderbox import demo as state
+    from binderbox.commands import demo as state
     from binderbox.errors import UsageError
     from binderbox.world.containers import Engine
 
@@ -123,7 +123,7 @@ def down(session: Session) -> int:
 
 def _ensure_host(session: Session, image: str | None, site: dict[str, object]) -> Demo:
     """The demo host: found running, started again, or made now."""
-    from binderbox import demo as state
+    from binderbox.commands import demo as state
     from binderbox.errors import UsageError
     from binderbox.world.containers import Engine
 
@@ -155,7 +155,7 @@ def _ensure_host(session: Session, image: str | None, site: dict[str, object]) -
 
 
 def _new_demo(image: str) -> Demo:
-    from binderbox import demo as state
+    from binderbox.commands import demo as state
     from binderbox.world.containers import free_port
 
     return state.Demo(
@@ -170,14 +170,14 @@ def _new_demo(image: str) -> Demo:
 def _make_host(session: Session, engine: Engine, wanted: Demo) -> None:
     from importlib.resources import files
 
-    from binderbox import demo as state
+    from binderbox.commands import demo as state
     from binderbox.world.containers import HostSpec
 
     engine.remove_labelled(state.LABEL)  # what an interrupted start left
     if wanted.image == state.IMAGE:
         session.progress.note("building the host image from debian:12, usually 2 min")
         context = {
-            name: (files("binderbox") / "demo_host" / name).read_bytes() for name in state.IMAGE_CONTEXT
+            name: (files("binderbox.world") / "demo_host" / name).read_bytes() for name in state.IMAGE_CONTEXT
         }
         engine.build(wanted.image, context, label=state.LABEL, timeout_s=FIRST_IMAGE_S)
     session.progress.note(f"starting the throwaway host {state.NAME}")

@@ -38,14 +38,14 @@ def drain(
     """
     session.start("drain", host)
 
-    from binderbox.draining import DrainRequest
-    from binderbox.draining import drain as take_out
+    from binderbox.commands.drain import DrainRequest
+    from binderbox.commands.drain import drain as take_out
 
     request = DrainRequest(session.connection(host), reason, federation, wait, lock_wait)
     result = take_out(request, session.progress, session.confirm(yes))
 
     from binderbox.drain import result_fields
-    from binderbox.report import render_drain
+    from binderbox.output.report import render_drain
 
     return session.answer(result_fields(result), lambda style: render_drain(result, style))
 
@@ -63,12 +63,12 @@ def resume(session: Session, host: str, lock_wait: float) -> int:
     """
     session.start("resume", host)
 
-    from binderbox.draining import ResumeRequest
-    from binderbox.draining import resume as bring_back
+    from binderbox.commands.drain import ResumeRequest
+    from binderbox.commands.drain import resume as bring_back
 
     result = bring_back(ResumeRequest(session.connection(host), lock_wait), session.progress)
 
     from binderbox.drain import result_fields
-    from binderbox.report import render_drain
+    from binderbox.output.report import render_drain
 
     return session.answer(result_fields(result), lambda style: render_drain(result, style))

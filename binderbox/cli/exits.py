@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from binderbox.checks.core import failures
-from binderbox.jsonlines import Result
-from binderbox.results import CheckReport, StatusResult, UninstallResult
+from binderbox.output.jsonlines import Result
+from binderbox.output.results import CheckReport, StatusResult, UninstallResult
 
 PREFLIGHT = ("host", "dns")
 

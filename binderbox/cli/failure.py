@@ -11,8 +11,8 @@ import click
 
 from binderbox.cli.session import Session
 from binderbox.errors import BinderboxError, ChecksFailed, Interrupted, UsageError
-from binderbox.report import error_line, render_checks, render_error
-from binderbox.results import CheckReport, CheckResult
+from binderbox.output.report import error_line, render_checks, render_error
+from binderbox.output.results import CheckReport, CheckResult
 
 
 def report_failure(session: Session, raised: BaseException) -> int:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from binderbox.world.runlog import log_path
+from binderbox.world.host.runlog import log_path
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 TIME = "%Y-%m-%dT%H:%M:%S"

@@ -20,12 +20,12 @@ def status(session: Session, host: str) -> int:
     """
     session.start("status", host)
 
-    from binderbox.report import render_status
-    from binderbox.results import StatusRequest
+    from binderbox.output.report import render_status
+    from binderbox.output.results import StatusRequest
 
     request = StatusRequest(session.connection(host))
 
-    from binderbox.operate import status as look
+    from binderbox.commands.operate import status as look
 
     result = look(request, session.progress)
     return session.answer(result, lambda style: render_status(result, style))
@@ -48,12 +48,12 @@ def launch(session: Session, host: str, url: str | None, ref: str, stop: bool) -
     """
     session.start("launch", host)
 
-    from binderbox.report import render_launch
-    from binderbox.results import LaunchRequest
+    from binderbox.output.report import render_launch
+    from binderbox.output.results import LaunchRequest
 
     request = LaunchRequest(session.connection(host), url, ref, stop)
 
-    from binderbox.operate import launch as launch_repository
+    from binderbox.commands.operate import launch as launch_repository
 
     result = launch_repository(request, session.progress)
     return session.answer(result, lambda style: render_launch(result, style))

@@ -29,11 +29,11 @@ def list_command(session: Session, host: str) -> int:
     """
     session.start("secrets list", host)
 
-    from binderbox.report import render_secrets
+    from binderbox.output.report import render_secrets
 
     connection = session.connection(host)
 
-    from binderbox.operate import list_secrets
+    from binderbox.commands.operate import list_secrets
 
     result = list_secrets(connection, session.progress)
     return session.answer(result, lambda style: render_secrets(result, style))
@@ -58,12 +58,12 @@ def set_command(session: Session, host: str, name: str, source: BinaryIO | None)
     """
     session.start("secrets set", host)
 
-    from binderbox.report import render_secrets
-    from binderbox.results import SecretRequest
+    from binderbox.output.report import render_secrets
+    from binderbox.output.results import SecretRequest
 
     request = SecretRequest(session.connection(host), name, _value(name, source))
 
-    from binderbox.operate import set_secret
+    from binderbox.commands.operate import set_secret
 
     result = set_secret(request, session.progress)
     return session.answer(result, lambda style: render_secrets(result, style))
@@ -71,7 +71,7 @@ def set_command(session: Session, host: str, name: str, source: BinaryIO | None)
 
 def _value(name: str, source: BinaryIO | None) -> bytes:
     from binderbox.errors import ConfigError
-    from binderbox.secrets import GIVEN
+    from binderbox.parts.secrets.kinds import GIVEN
 
     if name not in GIVEN:
         raise ConfigError(

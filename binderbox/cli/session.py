@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from binderbox.jsonlines import Result
-    from binderbox.progress import Watched
-    from binderbox.report import Style
-    from binderbox.results import Connection
+    from binderbox.output.jsonlines import Result
+    from binderbox.output.progress import Watched
+    from binderbox.output.report import Style
+    from binderbox.output.results import Connection
 
 
 class Session:
@@ -58,12 +58,12 @@ class Session:
     @property
     def progress(self) -> Watched:
         if self._progress is None:
-            from binderbox import progress
+            from binderbox.output import progress
 
             if self.json:
                 self._progress = progress.Events(self.emit, verbose=self.verbose)
             elif _is_screen(sys.stderr):
-                from binderbox.live import Screen
+                from binderbox.output.live import Screen
 
                 self._progress = Screen(self.style(sys.stderr), verbose=self.verbose)
             else:
@@ -75,7 +75,7 @@ class Session:
         return () if self._progress is None else tuple(self._progress.finished)
 
     def style(self, stream: object) -> Style:
-        from binderbox.report import Style
+        from binderbox.output.report import Style
 
         return Style(colour=_is_screen(stream) and not os.environ.get("NO_COLOR"))
 
@@ -105,7 +105,7 @@ class Session:
     def answer(self, result: Result, text: Callable[[Style], str], *, exit_code: int | None = None) -> int:
         """Print the result as JSON or as text, and return the exit code of the command."""
         from binderbox.cli.exits import exit_code_of
-        from binderbox.jsonlines import result_line
+        from binderbox.output.jsonlines import result_line
 
         code = exit_code_of(result) if exit_code is None else exit_code
         self.quiet()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from binderbox.artifacts import LOCK_NAME
+from binderbox.artifacts.resolve import LOCK_NAME
 from binderbox.errors import BundleError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.errors import StepFailed
-from binderbox.world.hosts import Host
+from binderbox.world.host.hosts import Host
 
 KUBECTL = (layout.K3S, "kubectl", "--request-timeout=15s")
 

@@ -13,8 +13,8 @@ from pyinfra.api.deploy import add_deploy
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.operations import run_ops
 
-from binderbox.world.deployparts import deploy_name, failed, operation_name, predict
-from binderbox.world.hosts import Host
+from binderbox.world.host.hosts import Host
+from binderbox.world.pyinfra.deployparts import deploy_name, failed, operation_name, predict
 
 
 def run(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pyinfra.api import FactBase, QuoteString
 
 from binderbox.deploys.facts.states import checked
-from binderbox.world.connector import Looking
+from binderbox.world.pyinfra.connector import Looking
 
 MARKED = 'printf "%s %s" "$(stat -c "%s %y" "$p")" "$s"'  # the text of a mark for file $p with checksum $s
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from binderbox.release import LOOK, ReleaseState, parse_release
-from binderbox.world.connector import Looking
+from binderbox.parts.helm.release import LOOK, ReleaseState, parse_release
+from binderbox.world.pyinfra.connector import Looking
 
 
 class HelmRelease(FactBase[ReleaseState]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from binderbox.world.connector import Looking
+from binderbox.world.pyinfra.connector import Looking
 
 
 class Owners(FactBase[dict[str, tuple[str, int]]]):

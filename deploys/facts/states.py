@@ -12,7 +12,7 @@ from typing import Literal
 
 from pyinfra.api import FactBase, QuoteString
 
-from binderbox.world.connector import Looking
+from binderbox.world.pyinfra.connector import Looking
 
 Kind = Literal["file", "directory", "link", "other", "absent"]
 _KINDS: dict[str, Kind] = {"f": "file", "d": "directory", "l": "link"}

@@ -32,7 +32,7 @@ Commands = Generator[StringCommand | FileUploadCommand, None, None]
 
 
 class Artifact(Protocol):
-    """What this module needs of an artifact: see binderbox.artifacts."""
+    """What this module needs of an artifact: see binderbox.artifacts.resolve."""
 
     @property
     def name(self) -> str: ...

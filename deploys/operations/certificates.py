@@ -9,8 +9,9 @@ from pyinfra import host as current
 from pyinfra.api import FileUploadCommand, FunctionCommand, Host, State, StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 
-from binderbox import ca, layout
+from binderbox import layout
 from binderbox.deploys.facts.certificates import AUTHORITY, LEAF, Certificates
+from binderbox.parts.secrets import ca
 
 AUTHORITY_KEY, LEAF_KEY = f"{layout.CA}/ca.key", f"{layout.ETC}/tls/tls.key"
 

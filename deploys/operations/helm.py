@@ -13,10 +13,10 @@ from collections.abc import Generator, Mapping
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from binderbox import release as releases
 from binderbox.deploys.facts.helm import HelmRelease
 from binderbox.deploys.operations.files import Upload
-from binderbox.release import ENVIRONMENT, HELM, KUBECTL, ReleaseInputs, ReleaseState
+from binderbox.parts.helm import release as releases
+from binderbox.parts.helm.release import ENVIRONMENT, HELM, KUBECTL, ReleaseInputs, ReleaseState
 
 
 @operation()

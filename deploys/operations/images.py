@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from binderbox import layout
-from binderbox.artifacts import Artifact
+from binderbox.artifacts.resolve import Artifact
 from binderbox.deploys.operations import artifacts, files
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import count, pairwise
 
-from binderbox import builder, layout
-from binderbox.door.buildkit import build_command
-from binderbox.door.config import DoorConfig, parse_config
-from binderbox.door.pods import Permit
-from binderbox.door.request import BuildRequest
+from binderbox import layout
+from binderbox.parts.builder import settings as builder
+from binderbox.parts.builder.door.buildkit import build_command
+from binderbox.parts.builder.door.config import DoorConfig, parse_config
+from binderbox.parts.builder.door.pods import Permit
+from binderbox.parts.builder.door.request import BuildRequest
 from tests.bench import dockerd
 from tests.bench.image import fill
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs

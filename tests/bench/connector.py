@@ -11,13 +11,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from binderbox import session
-from binderbox.phases import INSTALL, Phase
+from binderbox.commands import connect as session
+from binderbox.commands.phases import INSTALL, Phase
+from binderbox.output.results import Sources
 from binderbox.plan import Plan
-from binderbox.results import Sources
-from binderbox.world import deploying
-from binderbox.world.deploying import Connector
-from binderbox.world.hosts import Host, connect
+from binderbox.world.host.hosts import Host, connect
+from binderbox.world.pyinfra import deploying
+from binderbox.world.pyinfra.deploying import Connector
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
 from tests.bench.stock import StockFigures, watched
 from tests.rig.host import RigHost

@@ -100,9 +100,9 @@ def _repository(directory: Path, told: dict[str, object]) -> str:
 
 def serve(dead: bool) -> None:
     """Run members and a redirector until stdin ends; say where they are in one line."""
-    from binderbox.federation.config import CheckTiming
+    from binderbox.federation.redirector.config import CheckTiming
     from tests.federation.prime import Prime, make_health
-    from tests.federation.redirector import Redirector
+    from tests.federation.small_redirector import Redirector
 
     with ExitStack() as stack:
         members = [stack.enter_context(Prime(health=make_health(5, 100))) for _ in range(MEMBERS)]

@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from binderbox import values
-from binderbox.artifacts import Artifact
-from binderbox.member import Member, parse
-from binderbox.sizing import Sizing, make_sizing
-from binderbox.values import ChartInputs
+from binderbox.artifacts.resolve import Artifact
+from binderbox.decide.sizing import Sizing, make_sizing
+from binderbox.member.model import Member, parse
+from binderbox.parts.binderhub import values
+from binderbox.parts.binderhub.values import ChartInputs
 from tests.rig import binaries
 
 CHARTS = Path(__file__).parents[2] / "charts"

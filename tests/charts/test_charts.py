@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from binderbox import layout
-from binderbox.values import _user_egress
+from binderbox.parts.binderhub.values import _user_egress
 from tests.charts import rendering
 
 NAMES = sorted(rendering.ours())

@@ -16,8 +16,8 @@ import bcrypt
 import pytest
 
 from binderbox import layout
-from binderbox.world import store
-from binderbox.world.store import Key
+from binderbox.world.s3 import store
+from binderbox.world.s3.store import Key
 from tests.charts import rendering
 from tests.rig import binaries
 from tests.world.storeserver import running_store

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from binderbox.artifacts import Artifact
+from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, UnitState
+from binderbox.decide.facts import HostFacts, Listener, Reach
 from binderbox.errors import Unhealthy
-from binderbox.facts import HostFacts, Listener, Reach
-from binderbox.member import Member
+from binderbox.member.model import Member
 
 GOOD = HostFacts(
     name="host.example",

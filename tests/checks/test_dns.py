@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from binderbox.checks import dns, of
+from binderbox.checks import dns
 from binderbox.checks.core import run_checks
-from binderbox.member import Member
+from binderbox.member.model import Member
+from binderbox.parts.checks import of
 from tests.checks.fakes import FakeProbe, facts
 
 HOST = "203.0.113.7"

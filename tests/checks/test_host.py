@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from binderbox import layout
-from binderbox.checks import machine, of, surroundings
+from binderbox.checks import machine, surroundings
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Calls, FileInfo, UnitState
-from binderbox.facts import Listener, Reach
-from binderbox.member import DiskOverrides, Member
-from binderbox.results import Word
+from binderbox.decide.facts import Listener, Reach
+from binderbox.member.model import DiskOverrides, Member
+from binderbox.output.results import Word
+from binderbox.parts.checks import of
 from tests.checks.fakes import FakeProbe, artifact, facts
 
 

@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 
 from binderbox import layout
-from binderbox.buildclass import PROOF
-from binderbox.checks import builder, hub, ingress, k3s, launch, of, prepared, registry, workloads
+from binderbox.checks import workloads
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Answer, Bucket, Certificate, FileInfo, UnitState
 from binderbox.drain import Drain
-from binderbox.results import LaunchResult, Word
-from binderbox.values import NODE_CA
+from binderbox.launch import checks as launch
+from binderbox.output.results import LaunchResult, Word
+from binderbox.parts.binderhub import checks as hub
+from binderbox.parts.binderhub.values import NODE_CA
+from binderbox.parts.builder import checks as builder
+from binderbox.parts.builder.build_class import PROOF
+from binderbox.parts.checks import of
+from binderbox.parts.host import prepared
+from binderbox.parts.ingress import checks as ingress
+from binderbox.parts.k3s import checks as k3s
+from binderbox.parts.registry import checks as registry
 from tests.checks.fakes import FakeProbe, artifact, facts
 
 CONTAINERD = {f"{builder.LABEL}.executor": "containerd", f"{builder.LABEL}.containerd.namespace": "k8s.io"}

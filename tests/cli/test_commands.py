@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from binderbox.cli import main
+from binderbox.decide.sizing import Value
 from binderbox.errors import Locked, PreflightError, StepFailed
-from binderbox.results import (
+from binderbox.output.results import (
     CheckReport,
     CheckRequest,
     CheckResult,
@@ -33,8 +34,7 @@ from binderbox.results import (
     UninstallRequest,
     UninstallResult,
 )
-from binderbox.sizing import Value
-from tests.schemas import validate_output
+from tests.output.schemas import validate_output
 
 LAUNCH = LaunchResult(
     "h", "git://x/s", "HEAD", "https://hub.b/user/x/lab?token=t", "r/i:1", True, False, (("total", 9.5),)
@@ -47,7 +47,7 @@ CHECK = CheckResult(
 
 @dataclass
 class Operate:
-    """Stands where `binderbox.operate` does; keeps the requests, gives the answers, raises what it is told to."""
+    """Stands where `binderbox.commands.operate` does; keeps the requests, gives the answers, raises what it is told to."""
 
     module: ModuleType
     requests: list[Any]
@@ -68,8 +68,8 @@ class Operate:
 
 @pytest.fixture
 def operate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Operate:
-    module = ModuleType("binderbox.operate")
-    monkeypatch.setitem(sys.modules, "binderbox.operate", module)
+    module = ModuleType("binderbox.commands.operate")
+    monkeypatch.setitem(sys.modules, "binderbox.commands.operate", module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"s3cret\n")))
@@ -285,7 +285,7 @@ def test_where_no_log_can_be_written_the_work_goes_on(operate: Operate, capsys: 
 
 def test_every_request_type_is_asked_for() -> None:
     """A new request has no way into the program unless a command makes it."""
-    from binderbox import results
+    from binderbox.output import results
 
     source = "".join(path.read_text() for path in Path(main.__code__.co_filename).parent.glob("*.py"))
     requests = [name for name in vars(results) if name.endswith("Request")]

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from binderbox import draining, operate
 from binderbox.cli import main
+from binderbox.commands import drain as draining
+from binderbox.commands import operate
+from binderbox.commands.drain import DrainRequest, ResumeRequest
 from binderbox.drain import Drain, DrainResult, InFlight
-from binderbox.draining import DrainRequest, ResumeRequest
 from binderbox.errors import Unhealthy
-from binderbox.results import StatusResult
-from tests.schemas import validate_output
+from binderbox.output.results import StatusResult
+from tests.output.schemas import validate_output
 
 DRAIN = Drain("new disk", "me@here", "2026-01-01T00:00:00+00:00", True, "s3cr3t")
 LEFT = InFlight(2, 1, "2026-01-01T07:11:00+00:00")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from binderbox import member
 from binderbox.cli.target import config_file
+from binderbox.member import model as member
 from tests.cli.run import binderbox
-from tests.schemas import validate_output
+from tests.output.schemas import validate_output
 
 
 def test_the_file_is_a_config_that_parses_to_the_flags(tmp_path: Path) -> None:

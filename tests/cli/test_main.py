@@ -13,7 +13,7 @@ import pytest
 
 from binderbox.cli import COMMANDS, cli
 from tests.cli.run import PROGRAM, binderbox
-from tests.schemas import validate_output
+from tests.output.schemas import validate_output
 
 
 def test_help_names_every_command_with_the_first_line_of_its_own_help(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys; from binderbox.cli import main; main(['--help']);"
         "heavy = {'rich', 'pyinfra', 'gevent', 'httpx', 'pydantic', 'yaml', 'kubernetes', 'minio', 'dns', 'logging', 'ssl',"
-        "'cryptography', 'binderbox.operate'} & set(sys.modules); print('heavy:', sorted(heavy))"
+        "'cryptography', 'binderbox.commands.operate'} & set(sys.modules); print('heavy:', sorted(heavy))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
@@ -123,10 +123,10 @@ def broken(tmp_path: Path, body: str, *args: str) -> subprocess.Popen[str]:
     """The program with an `operate.check_host` that does `body`; no host is needed to see how it ends."""
     script = (
         "import sys, types\n"
-        "module = types.ModuleType('binderbox.operate')\n"
+        "module = types.ModuleType('binderbox.commands.operate')\n"
         f"def check_host(request, progress):\n    {body}\n"
         "module.check_host = check_host\n"
-        "sys.modules['binderbox.operate'] = module\n"
+        "sys.modules['binderbox.commands.operate'] = module\n"
         "from binderbox.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

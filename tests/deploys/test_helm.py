@@ -12,10 +12,10 @@ import yaml
 from pyinfra.api import FileUploadCommand, StringCommand
 from pyinfra.context import ctx_host
 
-from binderbox import chartfile
 from binderbox.deploys.facts.helm import HelmRelease
 from binderbox.deploys.operations import helm
-from binderbox.release import ReleaseInputs, parse_inputs, parse_release, render_inputs
+from binderbox.parts.helm import chart as chartfile
+from binderbox.parts.helm.release import ReleaseInputs, parse_inputs, parse_release, render_inputs
 
 CASES = yaml.safe_load((Path(__file__).parent / "helm_cases.yaml").read_text())
 SECRETS = {"s3.accessKey": "s3-registry-access-key", "tls.key": "tls/tls.key", "keys[0]": "hub-crypt-key"}

@@ -12,10 +12,10 @@ from pyinfra.api import deploy
 
 from binderbox import layout
 from binderbox.deploys.operations import files, helm
-from binderbox.release import KUBECTL, values_path
-from binderbox.world import deploying
-from binderbox.world.deploying import DeployResult
-from binderbox.world.hosts import Host, connect
+from binderbox.parts.helm.release import KUBECTL, values_path
+from binderbox.world.host.hosts import Host, connect
+from binderbox.world.pyinfra import deploying
+from binderbox.world.pyinfra.deploying import DeployResult
 from tests.charts import rendering
 from tests.waiting import wait_until
 

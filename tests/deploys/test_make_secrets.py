@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.secrets import MADE
+from binderbox.parts.secrets.kinds import MADE
 
 SCRIPT = (files("binderbox.deploys.files") / "make-secrets.sh").read_text()
 

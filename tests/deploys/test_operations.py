@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from binderbox import ca, layout
+from binderbox import layout
 from binderbox.deploys.operations import certificates, host, removal, secrets
+from binderbox.parts.secrets import ca
 from tests.deploys.running import commands_of
 
 MODULES = {"host": host, "secrets": secrets, "removal": removal}

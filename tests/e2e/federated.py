@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from binderbox import layout
-from binderbox.samples import serve_words
-from binderbox.world.web import Web
+from binderbox.launch.sample import serve_words
+from binderbox.world.http.web import Web
 from tests.federation.prime import Prime
-from tests.federation.redirector import Redirector
 from tests.federation.serving import Asker
+from tests.federation.small_redirector import Redirector
 from tests.rig.client import DOMAIN
 from tests.rig.host import RigHost
 from tests.rig.images import SAMPLE_BASE

@@ -13,8 +13,8 @@ import pytest
 
 from binderbox import layout
 from binderbox.drain import REFUSED
-from binderbox.federation.timing import back_within_s, out_within_s
-from binderbox.world.kernels import evaluate
+from binderbox.federation.redirector.timing import back_within_s, out_within_s
+from binderbox.launch.kernels import evaluate
 from tests.conftest import Installed
 from tests.e2e.federated import (
     OURS,
@@ -27,8 +27,8 @@ from tests.e2e.federated import (
     serve_slow_repository,
 )
 from tests.e2e.test_member import restarts, revisions
-from tests.federation.redirector import Redirector
-from tests.schemas import validate_output
+from tests.federation.small_redirector import Redirector
+from tests.output.schemas import validate_output
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]

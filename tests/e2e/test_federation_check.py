@@ -7,8 +7,8 @@ import pytest
 from binderbox import layout
 from tests.conftest import Installed
 from tests.e2e.federated import URL, end_sessions, federation
+from tests.output.schemas import validate_output
 from tests.rig.host import RigHost
-from tests.schemas import validate_output
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from binderbox.federation.tree import CONFIG
+from binderbox.federation.deployrepo.tree import CONFIG
 from tests.conftest import Installed
 from tests.e2e.federated import URL, end_sessions, federation
 from tests.federation.checkouts import git, make_checkout
 from tests.federation.playing import free_port
+from tests.output.schemas import validate_output
 from tests.rig.client import Client
-from tests.schemas import validate_output
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from binderbox import layout
-from binderbox.federation.followed import parse
+from binderbox.federation.following.followed import parse
 from tests.conftest import Installed
 from tests.e2e.visitors import visited
 from tests.federation.deployment import Deployment, trust_store, versions_of
+from tests.output.schemas import validate_output
 from tests.rig.client import DOMAIN, Client
 from tests.rig.host import RigHost
-from tests.schemas import validate_output
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1500)]

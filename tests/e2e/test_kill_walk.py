@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from binderbox import layout
-from binderbox.phases import INSTALL
+from binderbox.commands.phases import INSTALL
 from tests.e2e.killing import run_into
 from tests.rig.client import Client
 from tests.rig.host import RigHost

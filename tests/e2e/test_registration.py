@@ -17,8 +17,8 @@ from binderbox import layout
 from tests.conftest import Installed
 from tests.e2e.federated import OURS, THEIRS, URL, authority, browser, federation, serve_slow_repository
 from tests.federation.prime import token_of
-from tests.federation.redirector import Redirector
 from tests.federation.serving import Asker
+from tests.federation.small_redirector import Redirector
 from tests.rig.client import DOMAIN, Client
 from tests.rig.host import RigHost
 

@@ -18,11 +18,11 @@ from urllib.parse import urlencode
 import httpx
 
 from binderbox import layout
-from binderbox.launch import Launch, build_path, follow, over, page_path
-from binderbox.results import Connection
-from binderbox.session import opened
-from binderbox.world.sample import served
-from binderbox.world.web import NoAnswer, Web
+from binderbox.commands.connect import opened
+from binderbox.commands.serve_sample import served
+from binderbox.launch.stream import Launch, build_path, follow, over, page_path
+from binderbox.output.results import Connection
+from binderbox.world.http.web import NoAnswer, Web
 from tests.rig.client import DOMAIN
 from tests.rig.host import RigHost
 from tests.rig.images import SAMPLE_BASE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from binderbox.federation.tree import CHART, CONFIG, DOCS, VALUES
+from binderbox.federation.deployrepo.tree import CHART, CONFIG, DOCS, VALUES
 
 FILES = {
     CONFIG: """\

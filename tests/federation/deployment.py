@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import yaml
 
-from binderbox.profile import SETTINGS
+from binderbox.decide.profile import SETTINGS
 from tests.federation.prime import Prime
 from tests.federation.serving import Handler, Served
 from tests.rig import images

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tests.federation.member import Member
-from tests.federation.redirector import Redirector
+from tests.federation.small_redirector import Redirector
 
 CHECK = {"period": 0.4, "jitter": 0.1, "retries": 2, "timeout": 2, "failed_period": 0.5}
 

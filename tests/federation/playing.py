@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import httpx
 
-from binderbox.federation.config import make_config
-from binderbox.federation.rules import choose, read_cookie, with_program_defaults
+from binderbox.federation.redirector.config import make_config
+from binderbox.federation.redirector.rules import choose, read_cookie, with_program_defaults
 from tests.federation.prime import Prime, make_health
 from tests.federation.recordings import URLS, distinct_path, make_section
-from tests.federation.redirector import active_of
+from tests.federation.small_redirector import active_of
 
 HEALTH = re.compile(r"^federation_health(?:_check)?\{.*", re.M)
 PATIENCE_S = 60

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from binderbox.federation.config import RedirectorConfig, make_config
-from binderbox.federation.rules import Answer, MemberSeen, with_program_defaults
+from binderbox.federation.redirector.config import RedirectorConfig, make_config
+from binderbox.federation.redirector.rules import Answer, MemberSeen, with_program_defaults
 from tests.federation.prime import VERSIONS, make_health
 
 FILE = Path(__file__).parent / "recorded" / "scenarios.jsonl"

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from binderbox.federation.rules import Answer
+from binderbox.federation.redirector.rules import Answer
 
 
 class Served:

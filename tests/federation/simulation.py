@@ -14,10 +14,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from binderbox.federation.config import Balancer, CheckTiming, HostEntry, RedirectorConfig
-from binderbox.federation.erlang import PODS_CACHED_S
-from binderbox.federation.model import Capacity, Demand
-from binderbox.federation.rules import Answer, Standing, choose, judge_health, judge_round, next_check_s
+from binderbox.federation.redirector.config import Balancer, CheckTiming, HostEntry, RedirectorConfig
+from binderbox.federation.redirector.erlang import PODS_CACHED_S
+from binderbox.federation.redirector.model import Capacity, Demand
+from binderbox.federation.redirector.rules import (
+    Answer,
+    Standing,
+    choose,
+    judge_health,
+    judge_round,
+    next_check_s,
+)
 from tests.federation.prime import make_health
 
 REPLICAS = 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from binderbox.federation.tree import CHART, CONFIG, DOCS, VALUES, DeployTree, make_tree
+from binderbox.federation.deployrepo.tree import CHART, CONFIG, DOCS, VALUES, DeployTree, make_tree
 
 WORDS = st.sampled_from(
     ["keep this", "weight: 7", "- [x](y)", "url: https://old.example.org", "🤍 ünïcode", "'q\" # #"]

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from binderbox import builder, layout
-from binderbox.buildclass import build_class
-from binderbox.values import POD_ENGINE
+from binderbox import layout
+from binderbox.parts.binderhub.values import POD_ENGINE
+from binderbox.parts.builder import settings as builder
+from binderbox.parts.builder.build_class import build_class
 from tests.conftest import Installed
 from tests.rig import images
 from tests.rig.host import RigHost

@@ -101,6 +101,6 @@ def bundle_options() -> list[str]:
 
 
 def render_member(keys: dict[str, object]) -> str:
-    from binderbox import member
+    from binderbox.member import model as member
 
     return member.render({"domain": DOMAIN, "tls": "own-ca", "follow": NOBODY, **site_settings(), **keys})

@@ -58,7 +58,9 @@ def registry_reachable() -> bool:
 
 def _from_official(base: str, env: dict[str, str]) -> str:
     authorities = extra_authorities()
-    context = {name: files("binderbox").joinpath("demo_host", name) for name in ("Dockerfile", "setup.sh")}
+    context = {
+        name: files("binderbox.world").joinpath("demo_host", name) for name in ("Dockerfile", "setup.sh")
+    }
     recipe = recipe_of(base, *(part.read_bytes() for part in context.values()), *authorities)
     tag = f"binderbox-rig-{base.replace(':', '-')}:{hashlib.sha256(recipe).hexdigest()[:16]}"
     if _present(tag, env):
@@ -96,4 +98,4 @@ def _present(tag: str, env: dict[str, str]) -> bool:
 
 
 def _setup() -> str:
-    return files("binderbox").joinpath("demo_host", "setup.sh").read_text()
+    return files("binderbox.world").joinpath("demo_host", "setup.sh").read_text()

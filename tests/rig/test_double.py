@@ -18,6 +18,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from traitlets.config import Config
 
+from tests.places import UPSTREAM
+
 HERE = Path(__file__).parent
 DOUBLE = HERE / "double"
 sys.path.insert(0, str(DOUBLE))
@@ -29,7 +31,7 @@ from binderhub.quota import LaunchQuotaExceeded, judge  # noqa: E402
 from binderhub.stream import format_event  # noqa: E402
 from binderhub.watching import as_json_line  # noqa: E402
 
-RECORDED = HERE.parents[2] / "shared/upstream/recorded/binderhub"
+RECORDED = UPSTREAM / "recorded/binderhub"
 needs_recordings = pytest.mark.skipif(not RECORDED.is_dir(), reason="../shared holds no recordings")
 SECRET = "ab" * 32
 COMMIT = "0123456789012345678901234567890123456789"

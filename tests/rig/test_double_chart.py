@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from binderbox import values
-from binderbox.member import Member
+from binderbox.member.model import Member
+from binderbox.parts.binderhub import values
 from tests.charts.rendering import artifacts, member, objects, sizing, template
 
 CHART = Path(__file__).parent / "double" / "chart"

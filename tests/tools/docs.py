@@ -6,15 +6,14 @@ docs/cli.md and docs/checks.md whole; of docs/federation.md what is between the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
-from binderbox.checks import CATEGORIES, of
 from binderbox.cli import COMMANDS, cli
+from binderbox.parts.checks import CATEGORIES, of
+from tests.places import ROOT
 from tests.tools import weights_table
 
-ROOT = Path(__file__).parents[2]
 WEIGHTS_BEGIN, WEIGHTS_END = "<!-- weights: made by `make docs` -->", "<!-- end of weights -->"
 WIDTH = 100  # characters; wide enough that a row of --help stays one
 

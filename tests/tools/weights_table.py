@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from binderbox.federation.model import Capacity, Demand, first_error_rate, first_leave_rate, outlook
-from binderbox.federation.weights import fitting_weights
+from binderbox.federation.redirector.model import (
+    Capacity,
+    Demand,
+    first_error_rate,
+    first_leave_rate,
+    outlook,
+)
+from binderbox.federation.redirector.weights import fitting_weights
 
 # mybinder.org-deploy 95860dbc: config/prod.yaml (weights), config/*.yaml (total_quota), mybinder/values.yaml (headroom 10)
 QUOTAS = {"2i2c": 300, "GESIS": 180, "BIDS": 60}

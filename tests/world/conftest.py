@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.world.destination import parse_destination
-from binderbox.world.hosts import Host
-from binderbox.world.runlog import RunLog
-from binderbox.world.ssh import Connection
-from binderbox.world.sudo import Password
+from binderbox.world.host.hosts import Host
+from binderbox.world.host.runlog import RunLog
+from binderbox.world.ssh.connection import Connection
+from binderbox.world.ssh.destination import parse_destination
+from binderbox.world.ssh.sudo import Password
 from tests.world.sshd import LocalSshd, start_sshd
 
 OpenHost = Callable[..., Host]

@@ -13,9 +13,9 @@ from pathlib import Path
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from binderbox.values import STALE_UPLOADS_EXPIRY
-from binderbox.world import store
-from binderbox.world.store import Key, Store
+from binderbox.parts.binderhub.values import STALE_UPLOADS_EXPIRY
+from binderbox.world.s3 import store
+from binderbox.world.s3.store import Key, Store
 from tests.rig import binaries
 
 

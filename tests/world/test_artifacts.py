@@ -15,8 +15,8 @@ from pyinfra.api import deploy
 from binderbox import layout
 from binderbox.deploys.operations import artifacts
 from binderbox.errors import BundleError, StepFailed
-from binderbox.world import deploying
-from binderbox.world.hosts import Host
+from binderbox.world.host.hosts import Host
+from binderbox.world.pyinfra import deploying
 
 
 @dataclass(frozen=True)

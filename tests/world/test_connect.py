@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from binderbox.errors import ConfigError, ConnectError, ConnectionLost, HostKeyUnknown, StepFailed
-from binderbox.world.destination import parse_destination
-from binderbox.world.hosts import Host, connect
-from binderbox.world.sshmaster import keys_tried, own_words
+from binderbox.world.host.hosts import Host, connect
+from binderbox.world.ssh.destination import parse_destination
+from binderbox.world.ssh.master import keys_tried, own_words
 from tests.waiting import wait_until
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd

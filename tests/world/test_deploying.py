@@ -12,8 +12,8 @@ from pyinfra.operations import python, server
 from binderbox import layout
 from binderbox.deploys.operations import files
 from binderbox.errors import ConnectionLost, StepFailed
-from binderbox.world import deploying
-from binderbox.world.hosts import Host
+from binderbox.world.host.hosts import Host
+from binderbox.world.pyinfra import deploying
 from tests.world.sshd import LocalSshd
 
 SECRET = "xyzzy-plugh"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.ca import KeyPair, make_ca, make_leaf
-from binderbox.federation.observed import Ask, Reply
-from binderbox.world.endpoints import PUBLIC, Way, ask_all, observe
+from binderbox.federation.members.observed import Ask, Reply
+from binderbox.parts.secrets.ca import KeyPair, make_ca, make_leaf
+from binderbox.world.http.endpoints import PUBLIC, Way, ask_all, observe
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 GOOD = b'{"ok": true}'
@@ -215,7 +215,7 @@ def test_a_redirect_on_the_same_host_is_followed(serve: Callable[..., Server]) -
 
 def test_twelve_members_are_asked_everything_at_once(serve: Callable[..., Server]) -> None:
     """None of their 24 answers is given before all 24 questions are there."""
-    from binderbox.federation.config import make_config
+    from binderbox.federation.redirector.config import make_config
 
     all_asked = threading.Barrier(24)
 

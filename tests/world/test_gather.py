@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from binderbox.decide.facts import Listener, make_facts
 from binderbox.drain import Drain
-from binderbox.facts import Listener, make_facts
-from binderbox.world.gather import gather, parse_sections, split_sections
-from binderbox.world.hosts import Host
-from binderbox.world.sockets import parse_listeners, parse_proc_net, unit_of
+from binderbox.world.host.gather import gather, parse_sections, split_sections
+from binderbox.world.host.hosts import Host
+from binderbox.world.host.sockets import parse_listeners, parse_proc_net, unit_of
 
 RECORDED = (Path(__file__).parent / "gathered.txt").read_text()
 

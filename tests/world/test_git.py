@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from binderbox.errors import DeployRepoError
-from binderbox.federation.tree import CONFIG
-from binderbox.world import clones
-from binderbox.world import git as world
+from binderbox.federation.deployrepo.tree import CONFIG
+from binderbox.world.git import clones
+from binderbox.world.git import repository as world
 from tests.federation.checkouts import git, make_checkout
 
 CHANGE = {CONFIG: b"changed: \xf0\x9f\xa4\x8d\r\n", "new/file": b"new"}
@@ -223,8 +223,8 @@ def test_a_clone_that_was_for_nothing_is_taken_away(there: Path, tmp_path: Path)
 
 KILLED = """
 import sys
-from binderbox.world import clones, git
-run, calls = git.run, 0
+from binderbox.world.git import clones, repository
+run, calls = repository.run, 0
 def slow(args, **more):
     global calls
     calls += 1
@@ -232,7 +232,7 @@ def slow(args, **more):
         print("now", flush=True)
         import time; time.sleep(60)
     return run(args, **more)
-git.run = slow
+repository.run = slow
 with clones.opened(sys.argv[1]) as checkout:
     _, commit = checkout.start()
     checkout.write(commit, "binderbox/x", {"config/prod.yaml": b"changed: 1"}, "T")

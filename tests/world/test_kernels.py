@@ -16,9 +16,9 @@ import pytest
 from websockets.sync.server import ServerConnection
 from websockets.sync.server import serve as serve_websockets
 
-from binderbox import ca
-from binderbox.world.kernels import evaluate
-from binderbox.world.web import NoAnswer, Web
+from binderbox.launch.kernels import evaluate
+from binderbox.parts.secrets import ca
+from binderbox.world.http.web import NoAnswer, Web
 
 BOUND_S = 20
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
@@ -139,7 +139,7 @@ def test_what_the_code_printed_is_the_answer() -> None:
 
 
 def test_a_kernel_that_leaves_its_handshake_unanswered_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binderbox.world.kernels.HANDSHAKE_S", 1.0)
+    monkeypatch.setattr("binderbox.launch.kernels.HANDSHAKE_S", 1.0)
     with served(WELL, mute=2) as (server, web):
         assert evaluate(web, server.url, "secret", "6 * 7", timeout_s=BOUND_S) == "42"
     assert server.log == ["POST", "GET 1", "DELETE 1", "POST", "GET 2", "DELETE 2", "POST", "GET 3"]

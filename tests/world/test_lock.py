@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from binderbox.errors import Locked
-from binderbox.world import lock
-from binderbox.world.lock import hold
+from binderbox.world.host import lock
+from binderbox.world.host.lock import hold
 from tests.waiting import wait_until
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd
@@ -20,7 +20,7 @@ from tests.world.sshd import LocalSshd
 CLIENT = """\
 import time
 from pathlib import Path
-from binderbox.world.lock import hold
+from binderbox.world.host.lock import hold
 from tests.world.conftest import open_on
 from tests.world.sshd import LocalSshd
 host = open_on(LocalSshd(Path({sshd!r}), {port}, None), Path({directory!r}))

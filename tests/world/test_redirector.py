@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from binderbox.commands.federation.redirector import LARGEST_BYTES, active_hosts
 from binderbox.errors import EndpointFailed
-from binderbox.world.redirector import LARGEST_BYTES, active_hosts
 
 ANSWERS = {
     "/good/active_hosts": (200, b'{"active_hosts": {}}'),

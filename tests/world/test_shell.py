@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.world.hosts import Host
+from binderbox.world.host.hosts import Host
 from tests.waiting import wait_until
 from tests.world.conftest import open_on
 from tests.world.sshd import LocalSshd

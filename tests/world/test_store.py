@@ -8,8 +8,8 @@ import pytest
 from minio.error import S3Error
 
 from binderbox.errors import StepFailed
-from binderbox.world import store
-from binderbox.world.store import Key, Store
+from binderbox.world.s3 import store
+from binderbox.world.s3.store import Key, Store
 from tests.world.storeserver import running_store
 
 ROOT = Key("rootrootroot", "0123456789abcdef0123456789abcdef01234567")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from binderbox.errors import SudoRefused
-from binderbox.world.lock import hold
+from binderbox.world.host.lock import hold
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd, start_sshd
 

@@ -12,8 +12,8 @@ import pytest
 
 from binderbox import layout
 from binderbox.errors import BundleError, StepFailed
-from binderbox.world.hosts import Host
-from binderbox.world.runlog import RunLog
+from binderbox.world.host.hosts import Host
+from binderbox.world.host.runlog import RunLog
 from tests.world.sshd import LocalSshd
 
 
@@ -73,15 +73,15 @@ def test_a_client_killed_within_an_upload_leaves_no_file_of_that_name(
     code = f"""
 import time
 from pathlib import Path
-from binderbox.world.destination import parse_destination
-from binderbox.world.ssh import Connection
+from binderbox.world.ssh.destination import parse_destination
+from binderbox.world.ssh.connection import Connection
 connection = Connection(parse_destination("box", Path({str(sshd.config)!r})), run_dir={str(directory / "run")!r}).open()
 def slow():
     for _ in range(100000):
         yield b"x" * 100_000
         print("sent", flush=True)
         time.sleep(0.01)
-from binderbox.world.transfer import put_script
+from binderbox.world.ssh.transfer import put_script
 connection.session(put_script({str(directory / "f")!r}, 0o644, 10**10), stdin=slow())
 """
     own = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}  # a killed client cannot tidy up

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from binderbox.world.web import NoAnswer, Web
+from binderbox.world.http.web import NoAnswer, Web
 
 BOUND_S = 20
 

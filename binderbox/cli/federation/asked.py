@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from binderbox.cli.options import option
 
 if TYPE_CHECKING:
-    from binderbox.federation_asked import Asked
+    from binderbox.commands.federation.ask import Asked
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,8 +37,8 @@ def asked(federation: str, deploy_repo: str | None) -> Asked:
     """Raises UsageError for what is no address, DeployRepoError for what is no deployment repository."""
     from urllib.parse import urlsplit
 
+    from binderbox.commands.federation.ask import Asked, deploy_config
     from binderbox.errors import UsageError
-    from binderbox.federation_asked import Asked, deploy_config
 
     parts = urlsplit(federation)
     if parts.scheme not in ("https", "http") or not parts.hostname:

@@ -13,7 +13,7 @@ from binderbox.cli.federation.asked import federation_option
 from binderbox.cli.session import Session
 
 if TYPE_CHECKING:
-    from binderbox.federation_change import Edited, Place
+    from binderbox.commands.federation.change import Edited, Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 NOT_READY = 5
@@ -51,14 +51,14 @@ def place_options(function: F) -> F:
 
 def _place(deploy_repo: str, checkout: Path | None, dry_run: bool, no_ask: bool, federation: str) -> Place:
     from binderbox.cli.federation.asked import asked
-    from binderbox.federation_change import Place
+    from binderbox.commands.federation.change import Place
 
     asked(federation, None)
     return Place(deploy_repo, checkout, federation, write=not dry_run, ask=not no_ask)
 
 
 def _answer(session: Session, edited: Edited) -> int:
-    from binderbox.federation.change_report import edited_fields, render_edited
+    from binderbox.commands.federation.change_report import edited_fields, render_edited
 
     return session.answer(edited_fields(edited), lambda style: render_edited(edited, style), exit_code=0)
 
@@ -82,7 +82,7 @@ def weight(session: Session, /, name: str, weight_: str, why: str, **place: Any)
     """
     session.start("federation weight")
 
-    from binderbox.federation_change import weight as change
+    from binderbox.commands.federation.change import weight as change
 
     return _answer(session, change(name, weight_, why, _place(**place)))
 
@@ -103,7 +103,7 @@ def drain(session: Session, /, name: str, why: str, **place: Any) -> int:
     """
     session.start("federation drain")
 
-    from binderbox.federation_change import drain as change
+    from binderbox.commands.federation.change import drain as change
 
     return _answer(session, change(name, why, _place(**place)))
 
@@ -125,7 +125,7 @@ def leave(session: Session, /, name: str, sponsor_url: str, **place: Any) -> int
     """
     session.start("federation leave")
 
-    from binderbox.federation_change import leave as change
+    from binderbox.commands.federation.change import leave as change
 
     return _answer(session, change(name, sponsor_url, _place(**place)))
 
@@ -169,9 +169,9 @@ def join(
     session.start("federation join")
     session.host = member
 
-    from binderbox.federation.change_report import joined_fields, render_joined
-    from binderbox.federation_change import JoinRequest
-    from binderbox.federation_change import join as change
+    from binderbox.commands.federation.change import JoinRequest
+    from binderbox.commands.federation.change import join as change
+    from binderbox.commands.federation.change_report import joined_fields, render_joined
 
     by_address = member.startswith(("https://", "http://"))
     connection = None if by_address else session.connection(member)

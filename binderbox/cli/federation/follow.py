@@ -37,7 +37,7 @@ def follow(session: Session, host: str, now: bool, again: bool, hold: bool, why:
     if again and not now:
         raise UsageError("--again needs --now", remedy=f"binderbox federation follow {host} --now --again")
 
-    from binderbox.following import UNWELL, FollowRequest, follow_host, render_follow
+    from binderbox.commands.follow import UNWELL, FollowRequest, follow_host, render_follow
 
     request = FollowRequest(session.connection(host), now, again, why if hold else None, release)
     answer = follow_host(request, session.progress)

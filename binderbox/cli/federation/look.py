@@ -29,8 +29,8 @@ def status(session: Session, federation: str, deploy_repo: str | None) -> int:
     """
     session.start("federation status")
 
-    from binderbox.federation.render import render_status
-    from binderbox.federation_look import status as look
+    from binderbox.commands.federation.look import status as look
+    from binderbox.federation.members.render import render_status
 
     result = look(asked(federation, deploy_repo))
     return session.answer(
@@ -68,9 +68,9 @@ def check(
     session.start("federation check")
     session.host = member
 
-    from binderbox.federation.look import REF
-    from binderbox.federation.render import render_check
-    from binderbox.federation_check import check_member
+    from binderbox.commands.federation.check import check_member
+    from binderbox.federation.members.look import REF
+    from binderbox.federation.members.render import render_check
 
     result = check_member(
         member,

@@ -51,10 +51,10 @@ def ramp(
     """
     session.start("federation ramp")
 
-    from binderbox.federation.change_report import render_edited
-    from binderbox.federation.render import render_ramp
-    from binderbox.federation_change import Place, weight
-    from binderbox.federation_look import ramp as decide
+    from binderbox.commands.federation.change import Place, weight
+    from binderbox.commands.federation.change_report import render_edited
+    from binderbox.commands.federation.look import ramp as decide
+    from binderbox.federation.members.render import render_ramp
 
     place = Place(deploy_repo, checkout, federation, write=not dry_run)
     result = decide(name, steps, asked(federation, deploy_repo))

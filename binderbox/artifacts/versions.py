@@ -1,0 +1,163 @@
+"""Reads versions.toml: every pinned version with its source and, once somebody could verify it, its checksum.
+
+`load()` reads the file of the package, `parse` any text; a broken file raises BundleError with all its faults.
+`with_checksum` is the hosted job's edit: one line in, everything else as it stood.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Literal, get_args
+
+from binderbox.errors import BundleError
+
+Kind = Literal["file", "tar", "image", "chart"]
+SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TEXTS = ("version", "source", "sha256", "checksum_url")
+_SWITCHES = ("by_tag", "bundle_only")
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Where the follower may take new versions from, and which: `[follow]` of versions.toml.
+
+    A range is (at least, below); an image source is a repository without a tag.
+    """
+
+    federation: str
+    deploy_repo: str
+    branch: str
+    chart_index: str
+    chart_range: tuple[str, str]
+    build_image_range: tuple[str, str]
+    image_sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One artifact as pinned. `sha256` is None until verified: of the file, or of an image's manifest."""
+
+    name: str
+    kind: Kind
+    version: str
+    source: str
+    sha256: str | None = None
+    checksum_url: str | None = None
+    by_tag: bool = False
+    bundle_only: bool = False
+
+
+def load() -> dict[str, Pin]:
+    """Read the versions that this binderbox was released with."""
+    return parse(resources.files("binderbox.artifacts").joinpath("versions.toml").read_text("utf-8"))
+
+
+def load_follow() -> Follow:
+    """Read `[follow]` of the versions that this binderbox was released with."""
+    return parse_follow(resources.files("binderbox.artifacts").joinpath("versions.toml").read_text("utf-8"))
+
+
+def parse_follow(text: str) -> Follow:
+    """Read it from TOML text; a broken one raises BundleError with all its faults."""
+    table = tomllib.loads(text).get("follow", {})
+    faults = [f"follow.{key}: is missing" for key in Follow.__dataclass_fields__ if key not in table]
+    faults += [f"follow.{key}: unknown key" for key in table if key not in Follow.__dataclass_fields__]
+    faults += [
+        f"follow.{key}: expected https://"
+        for key in ("federation", "deploy_repo", "chart_index")
+        if not str(table.get(key, "https://")).startswith("https://")
+    ]
+    for key in ("chart_range", "build_image_range"):
+        if len(table.get(key, ("", ""))) != 2:
+            faults.append(f"follow.{key}: expected [at least, below]")
+    if faults:
+        raise _broken(faults)
+    found: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+    }
+    return Follow(**found)
+
+
+def parse(text: str) -> dict[str, Pin]:
+    """Read pins from TOML text, in the order of the file."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _broken([str(error)]) from error
+    faults: list[str] = []
+    if tables.pop("schema", None) != 1:
+        faults.append("schema: expected 1")
+    tables.pop("follow", None)  # parse_follow
+    pins: dict[str, Pin] = {}
+    for name, table in tables.items():
+        found = _table_faults(name, table)
+        if not found:
+            pins[name] = Pin(name=name, **table)
+        faults += found
+    if faults:
+        raise _broken(faults)
+    return pins
+
+
+def _table_faults(name: str, table: Any) -> list[str]:
+    if not isinstance(table, Mapping):
+        return [f"{name}: expected a table"]
+    known = ("kind", *_TEXTS, *_SWITCHES)
+    faults = [f"{name}.{key}: unknown key" for key in table if key not in known]
+    if not _NAME.fullmatch(name):
+        faults.append(f"{name}: a name has small letters, digits and single hyphens")
+    if table.get("kind") not in get_args(Kind):
+        faults.append(
+            f"{name}.kind: expected one of {', '.join(get_args(Kind))}, found {table.get('kind')!r}"
+        )
+    for key in _TEXTS:
+        value = table.get(key)
+        if value is None and key in ("version", "source"):
+            faults.append(f"{name}.{key}: is missing")
+        elif value is not None and (not isinstance(value, str) or not value.strip()):
+            faults.append(f"{name}.{key}: expected text, found {value!r}")
+    faults += [
+        f"{name}.{key}: expected true or false"
+        for key in _SWITCHES
+        if not isinstance(table.get(key, False), bool)
+    ]
+    sha256 = table.get("sha256")
+    if isinstance(sha256, str) and not SHA256.fullmatch(sha256):
+        faults.append(f"{name}.sha256: expected 64 small hex digits")
+    if sha256 is None and not table.get("checksum_url") and not table.get("bundle_only"):
+        faults.append(f"{name}: neither a sha256 nor the checksum_url of its publisher")
+    for key in ("source", "checksum_url"):
+        value = table.get(key)
+        if isinstance(value, str) and "://" in value and not value.startswith("https://"):
+            faults.append(f"{name}.{key}: expected https://")
+    return faults
+
+
+def with_checksum(text: str, name: str, sha256: str) -> str:
+    """Return the text of versions.toml with `sha256` in table `name`, replacing one that is there."""
+    if not SHA256.fullmatch(sha256):
+        raise BundleError(f"{name}: {sha256!r} is no sha256", remedy="give 64 small hex digits")
+    if name not in parse(text):
+        raise BundleError(f"{name}: no such artifact in versions.toml", remedy="name one of its tables")
+    lines = text.splitlines(keepends=True)
+    start = next(i for i, line in enumerate(lines) if re.fullmatch(rf"\[{re.escape(name)}\]\s*", line))
+    stop = next((i for i in range(start + 1, len(lines)) if lines[i].startswith("[")), len(lines))
+    body = [line for line in lines[start:stop] if not re.match(r"sha256\s*=", line)]
+    after = next(i for i, line in enumerate(body) if re.match(r"source\s*=", line)) + 1
+    body.insert(after, f'sha256 = "{sha256}"\n')
+    changed = "".join([*lines[:start], *body, *lines[stop:]])
+    parse(changed)
+    return changed
+
+
+def _broken(faults: list[str]) -> BundleError:
+    return BundleError(
+        "versions.toml is broken:\n" + "\n".join(faults),
+        cause="it is part of binderbox and is not edited on a host",
+        remedy="install binderbox again",
+    )

@@ -1,0 +1,157 @@
+"""What every command does before its own work: connect, look, read the config, plan, hold the lock.
+
+The pieces are separate because each command needs other ones; failures are raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from difflib import unified_diff
+from pathlib import Path
+
+from binderbox import layout, plan
+from binderbox.artifacts import resolve as artifacts
+from binderbox.artifacts import versions
+from binderbox.artifacts.resolve import Artifact
+from binderbox.commands.probe import HostProbe
+from binderbox.commands.prove import Visit
+from binderbox.decide.facts import HostFacts, make_facts
+from binderbox.errors import BinderboxError, ConfigError, Interrupted, UsageError
+from binderbox.federation.following import followed
+from binderbox.federation.following.followed import Followed
+from binderbox.member import model as member
+from binderbox.output.progress import Progress
+from binderbox.output.results import Connection, Sources
+from binderbox.plan import Plan
+from binderbox.world.bundle import read_lock
+from binderbox.world.host.gather import gather
+from binderbox.world.host.hosts import Host, connect
+from binderbox.world.host.lock import HostLock, audit, client_name, hold
+from binderbox.world.http.web import Web, address_for
+
+NOTHING_GIVEN = Sources()
+
+
+@contextmanager
+def opened(connection: Connection, sources: Sources = NOTHING_GIVEN) -> Iterator[Host]:
+    """A connection to the host; what is wrong with a local config or bundle is said before it is made."""
+    if sources.config is not None:
+        member.parse(_read(sources.config), str(sources.config))
+    if sources.bundle is not None:
+        artifacts.parse_lock(read_lock(sources.bundle))
+    with connect(
+        connection.host, ssh_config=connection.ssh_config, sudo_password=connection.sudo_password
+    ) as host:
+        yield host
+
+
+@contextmanager
+def changing(
+    host: Host, command: str, progress: Progress, *, wait_s: float = 0.0, audited: bool = True
+) -> Iterator[HostLock]:
+    """Hold the host's lock for a command that changes it, with a line in its audit log before and after."""
+    with hold(host, command, wait_s=wait_s, note=progress.note) as lock:
+        if audited:
+            audit(host, "start", command)
+        exit_code = 1
+        try:
+            yield lock
+            exit_code = 0
+        except BinderboxError as error:
+            exit_code = error.exit_code
+            raise
+        except KeyboardInterrupt:
+            exit_code = Interrupted.exit_code
+            raise
+        finally:
+            if audited and host.connection.usable:
+                audit(host, "end", command, exit=exit_code)
+
+
+def look(host: Host, sources: Sources) -> HostProbe:
+    facts = make_facts(gather(host))
+    text, source = _config(facts, sources)
+    return HostProbe(host, facts, member.parse(text, source), text, _artifacts(facts, sources))
+
+
+def planned(probe: HostProbe, sources: Sources) -> tuple[HostProbe, Plan]:
+    lock, accepted = _lock(probe.facts, sources)
+    decided = plan.make(
+        probe.member,
+        probe.member_text,
+        probe.facts,
+        probe.artifacts,
+        who=client_name(),
+        bundle=sources.bundle,
+        bundle_sha256=accepted,
+        bundle_lock=lock,
+    )
+    return replace(probe, plan=decided), decided
+
+
+def _config(facts: HostFacts, sources: Sources) -> tuple[str, str]:
+    if sources.config is not None:
+        return _read(sources.config), str(sources.config)
+    if facts.applied is None:
+        raise UsageError(
+            f"{facts.name}: there is no config here, and the host holds none",
+            remedy=f"binderbox init {facts.name} --domain NAME, then binderbox install {facts.name}",
+        )
+    return facts.applied.text, f"{facts.name}:{layout.MEMBER_FILE}"
+
+
+def _read(config: Path) -> str:
+    try:
+        return config.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config} cannot be read: {error}", remedy="name a file with --config") from error
+
+
+def _lock(facts: HostFacts, sources: Sources) -> tuple[str | None, str | None]:
+    """(text, accepted digest) of the bundle's lock: of the one given, else of the one the host was installed from."""
+    if sources.bundle is None:
+        return facts.bundle_lock, sources.bundle_sha256 or facts.bundle_sha256
+    return read_lock(sources.bundle), sources.bundle_sha256 or facts.bundle_sha256
+
+
+def _artifacts(facts: HostFacts, sources: Sources) -> dict[str, Artifact]:
+    pinned = versions.load()
+    text, accepted = _lock(facts, sources)
+    if text is None:
+        found = artifacts.resolve(pinned, None, None, None)
+    else:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        found = artifacts.resolve(pinned, artifacts.parse_lock(text), digest, accepted)
+    return artifacts.overlay(found, _followed(facts))
+
+
+def _followed(facts: HostFacts) -> Followed | None:
+    """What the node's own follower proved wins over what this machine knows."""
+    try:
+        return followed.parse(facts.followed).followed
+    except ValueError as error:
+        raise ConfigError(
+            f"{facts.name}: {error}",
+            cause=f"{layout.FOLLOWED_FILE} is written by the node's follower alone",
+            remedy=f"remove it on the host; the follower writes it anew: binderbox federation follow {facts.name} --now",
+        ) from error
+
+
+def config_diff(facts: HostFacts, text: str) -> str:
+    if facts.applied is None or facts.applied.text == text:
+        return ""
+    lines = unified_diff(facts.applied.text.splitlines(True), text.splitlines(True), "applied", "local")
+    return "".join(lines)
+
+
+@contextmanager
+def visiting(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit]:
+    domain = probe.member.domain
+    web = Web(domain, address_for(domain, probe.facts.address), probe.ca_pem(), probe.own_headers())
+    try:
+        yield Visit(host, probe.facts, probe.member.binder_url, web, progress)
+    finally:
+        web.close()

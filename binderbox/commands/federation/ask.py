@@ -1,0 +1,127 @@
+"""Asking the federation: the list of members, what each of them answers, and what the redirector says of it.
+
+The list comes from the redirector, from a deployment repository, or from both. Nothing here prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from binderbox.errors import EndpointFailed, UsageError
+from binderbox.federation.deployrepo.tree import WANTED, make_tree, redirector_config
+from binderbox.federation.members.observed import Ask, Observed, Reply
+from binderbox.federation.members.public import parse_active_hosts, parse_out
+from binderbox.federation.members.status import Federation
+from binderbox.federation.redirector.config import RedirectorConfig
+from binderbox.world.git import clones
+from binderbox.world.http import endpoints
+from binderbox.world.http.endpoints import PUBLIC, Way
+
+MYBINDER = "https://mybinder.org"
+REDIRECTOR_S = 5.0  # as long as it gives its members itself
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where the list of members comes from. `deploy` is the configuration of a deployment repository, None without one."""
+
+    url: str = MYBINDER
+    deploy: RedirectorConfig | None = None
+    deploy_source: str = ""
+
+
+def deploy_config(source: str) -> RedirectorConfig:
+    """The redirector's configuration in the last commit of a checkout, or of a URL. Raises DeployRepoError."""
+    return redirector_config(make_tree(*clones.look(source, WANTED)))
+
+
+def observe(config: RedirectorConfig, way: Way = PUBLIC) -> dict[str, Observed]:
+    """Every member of a configuration, those of weight 0 too, each asked once within the redirector's own timeout."""
+    return endpoints.observe(config.hosts, config.check.timeout_s, way)
+
+
+def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:
+    """The members with what they answer. The redirector's list comes first only where there is no other.
+
+    Raises EndpointFailed when the redirector gives no list and there is no deployment repository to take it from.
+    """
+    url, notes = asked.url.rstrip("/"), tuple[str, ...]()
+    question = Ask(f"{url}/active_hosts", REDIRECTOR_S)
+    also = [Ask(f"{url}/metrics", REDIRECTOR_S, "text"), Ask(f"{url}/versions", REDIRECTOR_S)]
+    if asked.deploy is None:
+        config = listed = _listed(*endpoints.ask_all([question], way))
+        metrics, prime, *answers = endpoints.ask_all([*also, *_of_members(config)], way)
+        if metrics.fault:
+            notes = (f"{metrics.url}: {metrics.fault}; members that are out are not known",)
+    else:
+        config = asked.deploy
+        hosts, metrics, prime, *answers = endpoints.ask_all([question, *also, *_of_members(config)], way)
+        try:
+            listed = _listed(hosts)
+            notes = _undeployed(config, listed)
+        except EndpointFailed as error:
+            listed = None
+            notes = (f"{error.message}; who is in is by its rules alone",)
+    by_url = {one.url: one for one in answers}
+    observed = {
+        one.name: Observed(one.name, by_url[one.versions], by_url[one.health]) for one in config.hosts
+    }
+    active = None if listed is None else {one.name: one.weight for one in listed.hosts}
+    return Federation(
+        source=asked.deploy_source or url,
+        config=config,
+        observed=observed,
+        active=None if active is None else frozenset(active),
+        out=None if active is None or metrics.fault else parse_out(metrics.text, frozenset(active)),
+        prime=prime,
+        deployed=active,
+        notes=notes,
+    )
+
+
+def _of_members(config: RedirectorConfig) -> list[Ask]:
+    wanted = dict.fromkeys(url for one in config.hosts for url in (one.versions, one.health))
+    return [Ask(url, config.check.timeout_s) for url in wanted]
+
+
+def _listed(hosts: Reply) -> RedirectorConfig:
+    """What /active_hosts says. Raises EndpointFailed."""
+    fault = hosts.fault
+    if not fault:
+        try:
+            return parse_active_hosts(hosts.body)
+        except ValueError as error:
+            fault = str(error)
+    raise EndpointFailed(
+        f"the redirector gives no list of members: {hosts.url}: {fault}",
+        cause="needed: the JSON of its route /active_hosts",
+        remedy="name another with --federation URL, or a deployment repository with --deploy-repo PATH",
+    )
+
+
+def unknown_member(given: str, config: RedirectorConfig) -> UsageError:
+    """The error for a name that no member has."""
+    return UsageError(
+        f"{given} is no member of this federation",
+        cause=f"members are: {', '.join(names_of(config)) or 'none'}",
+        remedy="binderbox federation status",
+    )
+
+
+def _undeployed(config: RedirectorConfig, listed: RedirectorConfig) -> tuple[str, ...]:
+    """Where the redirector uses something else than the repository says."""
+    told = []
+    for one in listed.hosts:
+        mine = config.host(one.name)
+        if mine is None:
+            told.append(f"the redirector has {one.name}, the repository does not")
+        elif (mine.weight, mine.url) != (one.weight, one.url):
+            told.append(
+                f"the redirector has {one.name} with weight {one.weight:g} at {one.url}, the repository {mine.weight:g} at {mine.url}"
+            )
+    return tuple(told)
+
+
+def names_of(config: RedirectorConfig) -> tuple[str, ...]:
+    """Names of all members, in order."""
+    return tuple(one.name for one in config.hosts)

@@ -1,0 +1,158 @@
+"""What an install is, in order. Reading INSTALL is reading the product.
+
+A phase has a deploy with its typed inputs from the plan, sometimes a step that a deploy cannot be (one that needs
+what the deploy has just started), and the category of checks that prove it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from binderbox.checks.core import failures, prove
+from binderbox.commands.probe import HostProbe
+from binderbox.deploys.agent import install_agent
+from binderbox.deploys.builder import install_builder
+from binderbox.deploys.helm import install_chart
+from binderbox.deploys.host import prepare_host
+from binderbox.deploys.k3s import install_k3s
+from binderbox.deploys.uninstall import remove_files, stop_pods, stop_services
+from binderbox.errors import BinderboxError, WaitTimedOut
+from binderbox.output.progress import Progress
+from binderbox.output.results import CheckResult, PhaseResult
+from binderbox.parts import checks
+from binderbox.plan import Plan
+from binderbox.world.host.hosts import Host
+from binderbox.world.pyinfra import deploying
+from binderbox.world.pyinfra.deploying import DeployResult
+from binderbox.world.s3.bucket import ensure_bucket
+
+After = Callable[[Host, Plan, bool], tuple[str, ...]]
+"""Does (or, when the last argument is true, only tells) what must follow a deploy; the names of its changes."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase; `proof` is the category of checks that must hold `within_s` seconds after it."""
+
+    title: str
+    deploy: Callable[..., Any]
+    inputs: Callable[[Any], Any]
+    proof: str = ""
+    after: After | None = None
+    within_s: float = 180
+
+
+INSTALL = (
+    Phase("Prepare the host", prepare_host, inputs=lambda plan: plan.host, proof="prepared"),
+    Phase("Start k3s", install_k3s, inputs=lambda plan: plan.k3s, proof="k3s", within_s=300),
+    Phase(
+        "Install the object store",
+        install_chart,
+        inputs=lambda plan: plan.objectstore,
+        proof="objectstore",
+        after=ensure_bucket,
+    ),
+    Phase("Install the registry", install_chart, inputs=lambda plan: plan.registry, proof="registry"),
+    Phase("Start the builder", install_builder, inputs=lambda plan: plan.builder, proof="builder"),
+    Phase("Install the ingress", install_chart, inputs=lambda plan: plan.ingress, proof="ingress"),
+    Phase(
+        "Install BinderHub",
+        install_chart,
+        inputs=lambda plan: plan.binderhub,
+        proof="binderhub",
+        within_s=300,
+    ),
+    Phase("Install the agent", install_agent, inputs=lambda plan: plan.agent, proof="agent"),
+)
+
+# Its inputs are not a plan but whether data goes too: a half-made install may not even have a config.
+UNINSTALL = (
+    Phase("Stop services", stop_services, inputs=lambda purge: purge),
+    Phase("Stop pods", stop_pods, inputs=lambda purge: purge),
+    Phase("Remove files", remove_files, inputs=lambda purge: purge),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All phases' results, the names of operations that changed (or would), their diffs, and the checks."""
+
+    phases: tuple[PhaseResult, ...] = ()
+    changed: tuple[str, ...] = ()
+    diffs: tuple[str, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+
+
+def run(
+    phases: Iterable[Phase],
+    host: Host,
+    plan: Any,
+    probe: HostProbe | None,
+    progress: Progress,
+    on_step: Callable[[str], None],
+) -> Outcome:
+    """Carry out the phases, each proved before the next; raises what the failing phase raised."""
+    outcome = Outcome()
+    for phase in phases:
+        on_step(phase.title)
+        progress.phase_started(phase.title)
+        started = time.monotonic()
+        try:
+            done = deploying.run(host, phase.deploy, phase.inputs(plan))
+            after = phase.after(host, plan, False) if phase.after else ()
+            proven = _proven(phase, host, probe, progress) if probe else ()
+        except BinderboxError:
+            progress.phase_failed(phase.title, time.monotonic() - started)
+            raise
+        outcome = _joined(outcome, phase, done, after, time.monotonic() - started, proven)
+        progress.phase_done(
+            phase.title, time.monotonic() - started, len(done.changed) + len(after), done.unchanged
+        )
+    return outcome
+
+
+def preview(phases: Iterable[Phase], host: Host, plan: Plan, progress: Progress) -> Outcome:
+    """What `run` would do, found out without changing anything."""
+    outcome = Outcome()
+    for phase in phases:
+        progress.phase_started(phase.title)
+        started = time.monotonic()
+        would = deploying.run(host, phase.deploy, phase.inputs(plan), dry=True)
+        after = phase.after(host, plan, True) if phase.after else ()
+        outcome = _joined(outcome, phase, would, after, time.monotonic() - started, ())
+        progress.phase_done(
+            phase.title, time.monotonic() - started, len(would.changed) + len(after), would.unchanged
+        )
+    return outcome
+
+
+def _proven(phase: Phase, host: Host, probe: HostProbe, progress: Progress) -> tuple[CheckResult, ...]:
+    results = prove(checks.of(phase.proof), probe, progress, within_s=phase.within_s)
+    if failing := failures(results):
+        raise WaitTimedOut(
+            f"{host.name}: {phase.title}: {'; '.join(f'{one.claim}: no, {one.measured}' for one in failing)}",
+            cause=probe.why(phase.proof),
+            remedy=failing[0].fix or f"binderbox install {host.name}",
+        )
+    return results
+
+
+def _joined(
+    outcome: Outcome,
+    phase: Phase,
+    done: DeployResult,
+    after: tuple[str, ...],
+    seconds: float,
+    proven: tuple[CheckResult, ...],
+) -> Outcome:
+    changed = (*done.changed, *after)
+    result = PhaseResult(phase.title, round(seconds, 2), len(changed), done.unchanged)
+    return Outcome(
+        (*outcome.phases, result),
+        (*outcome.changed, *changed),
+        (*outcome.diffs, *done.diffs),
+        (*outcome.checks, *proven),
+    )

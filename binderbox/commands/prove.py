@@ -1,0 +1,148 @@
+"""The proof that a member works: a repository becomes a running notebook, twice, and nothing leaks.
+
+Everything goes through the public address, as a visitor's browser would; only what the kubelet did is asked on the node.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from binderbox import layout
+from binderbox.commands.serve_sample import REF, served
+from binderbox.decide.facts import HostFacts
+from binderbox.errors import LaunchFailed
+from binderbox.launch.kernels import evaluate
+from binderbox.launch.stream import (
+    Launch,
+    allowed_targets,
+    build_path,
+    follow,
+    forbidden_targets,
+    over,
+    page_path,
+    reason_lines,
+)
+from binderbox.output.progress import Progress
+from binderbox.output.results import LaunchResult, Proof
+from binderbox.world.cluster import events_of, pods_of_image
+from binderbox.world.host.hosts import Host
+from binderbox.world.http.web import NoAnswer, Web
+
+BUILD_AT_MOST_S = 3600  # longer builds are practically always stuck: mybinder.org-deploy 51da72bf
+SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
+ASK = "import json, subprocess, sys; print(json.dumps([6 * 7, json.load(open('seen-by-build.json')), json.loads(subprocess.check_output([sys.executable, 'probe.py', 'targets.json']))]))"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A member as visitors reach it: its public address, and the browser that goes there."""
+
+    host: Host
+    facts: HostFacts
+    binder_url: str
+    web: Web
+    progress: Progress
+
+
+def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]:
+    """Launch a repository and wait until its server answers; raises LaunchFailed with the build's last lines."""
+    started = time.monotonic()
+    path = build_path(repo_url, ref)
+    state = Launch()
+    try:
+        token = visit.web.build_token(visit.binder_url + page_path(path))
+        url = f"{visit.binder_url}{path}?{urlencode({'build_token': token})}"
+        for event in visit.web.events(url, silence_s=SILENCE_S):
+            if event:
+                state = follow(state, event, time.monotonic() - started)
+                visit.progress.waiting(
+                    f"launch of {repo_url}",
+                    state.phase or "asked",
+                    time.monotonic() - started,
+                    state.lines[-1] if state.lines else "",
+                )
+            if over(state, time.monotonic() - started) or time.monotonic() - started > BUILD_AT_MOST_S:
+                break
+    except NoAnswer as error:
+        raise _failed(visit, repo_url, state, str(error)) from error
+    if not state.ready:
+        told_nothing = (
+            "the stream ended without a server"
+            if state.failed_at_s is None
+            else "it failed, and said no more"
+        )
+        raise _failed(visit, repo_url, state, state.failure or told_nothing)
+    pods = pods_of_image(visit.host, state.image)
+    events = events_of(visit.host, layout.HUB_NAMESPACE, "Pod", pods[0]["metadata"]["name"]) if pods else []
+    result = LaunchResult(
+        host=visit.host.name,
+        repository=repo_url,
+        ref=ref,
+        url=f"{state.url}lab?token={state.token}",
+        image=state.image,
+        built=state.built,
+        pulled=any(event.startswith("Pulling") and state.image in event for event in events),
+        seconds=(*state.seconds.items(), ("total", round(time.monotonic() - started, 2))),
+    )
+    return state, result
+
+
+def launch_sample(visit: Visit, base_image: str) -> LaunchResult:
+    """Launch the sample repository, and leave it running."""
+    with served(visit.host, base_image, _targets(visit)) as url:
+        return launch(visit, url, REF)[1]
+
+
+def prove(visit: Visit, base_image: str) -> Proof:
+    """Build what was never built, use it, launch it again, stop it; the checks of `launch` judge what was seen."""
+    with served(visit.host, base_image, _targets(visit)) as url:
+        first, cold = launch(visit, url, REF)
+        answer, by_build, by_kernel = _ask_kernel(visit, first)
+        second, warm = launch(visit, url, REF)
+    for one in (first, second):
+        stop(visit, one)
+    if answer != 42:
+        raise LaunchFailed(
+            f"{visit.host.name}: a notebook started, but its kernel thinks that 6 * 7 is {answer}",
+            remedy=f"binderbox check {visit.host.name}",
+        )
+    return Proof(cold, warm, by_kernel, by_build)
+
+
+def stop(visit: Visit, launched: Launch) -> None:
+    """End a user's server by its own API, which a token is enough for; the hub sees it go."""
+    try:
+        visit.web.request("POST", f"{launched.url}api/shutdown?token={launched.token}", json={})
+    except NoAnswer as error:
+        visit.progress.note(f"a server could not be stopped, the culler will: {error}")
+
+
+def _targets(visit: Visit) -> dict[str, str]:
+    https_port = urlsplit(visit.binder_url).port or 443
+    return {**forbidden_targets(visit.facts), **allowed_targets(visit.facts, https_port)}
+
+
+def _ask_kernel(
+    visit: Visit, launched: Launch
+) -> tuple[int, Mapping[str, bool | str], Mapping[str, bool | str]]:
+    try:
+        answer, by_build, by_kernel = json.loads(evaluate(visit.web, launched.url, launched.token, ASK))
+    except (NoAnswer, ValueError) as error:
+        raise LaunchFailed(
+            f"{visit.host.name}: the notebook at {launched.url} runs, but its kernel gave no answer",
+            cause=str(error),
+            remedy=f"binderbox check {visit.host.name}",
+        ) from error
+    return answer, by_build, by_kernel
+
+
+def _failed(visit: Visit, repo_url: str, state: Launch, why: str) -> LaunchFailed:
+    return LaunchFailed(
+        f"{visit.host.name}: {repo_url} did not become a running notebook (last phase: {state.phase or 'none'})",
+        cause="\n".join(reason_lines(state, why)),
+        remedy=f"mend the repository, or see whether the member is well: binderbox status {visit.host.name}",
+    )

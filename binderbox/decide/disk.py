@@ -1,0 +1,176 @@
+"""One planner for every ceiling on the node's disk, so that their sum can never fill it.
+
+Three stores hold image bytes at once (containerd, BuildKit's cache, the registry's object store); each with a limit
+of its own filled real members (mybinder.org-deploy 44a8414f, ed91228a). So one budget is handed out once:
+
+    usable  = disk - what other things on the filesystem take
+    budget  = 80 % of usable = images + BuildKit + object store + logs + 3 GB for k3s, the hub and system images
+    defence = free space at which something gives way: images go at 20 % of usable, BuildKit's cache at 12 %,
+              pods are evicted at 5 % (1 to 20 GB)
+
+Kubernetes counts in percent of the *whole* disk, whoever fills it, and deletes every image that no pod runs when
+other things alone pass its mark. So its percentages are computed from what other things take, and eviction is
+absolute. What others take is measured once and kept (`recorded_other_gb`) until it has moved by a tenth of the disk:
+a plan must not change because somebody's log grew. GB are 10^9 bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from binderbox.decide.sizing import AnyValue, Value
+from binderbox.member.model import Member
+
+MIN_USABLE_GB = 20.0  # 4 GB of system images, one base image three times, and room for two Jupyter images
+BUDGET_SHARE = 0.8
+SYSTEM_GB = 3.0
+LOGS_SHARE, LOGS_MIN_GB, LOGS_MAX_GB = 0.02, 0.5, 10.0
+IMAGES_SHARE, BUILDKIT_SHARE, OBJECTSTORE_SHARE = 0.38, 0.38, 0.24
+BUILDKIT_FREE_SHARE = 0.12
+EVICTION_SHARE, EVICTION_MIN_GB, EVICTION_MAX_GB = 0.05, 1.0, 20.0
+DRIFT_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class DiskPlan:
+    """Every ceiling of one filesystem."""
+
+    other_gb: Value[float]
+    usable_gb: Value[float]
+    images_gb: Value[float]
+    buildkit_max_gb: Value[float]
+    objectstore_max_gb: Value[float]
+    logs_gb: Value[float]
+    buildkit_reserved_gb: Value[float]
+    buildkit_min_free_gb: Value[float]
+    image_gc_high_percent: Value[int]
+    image_gc_low_percent: Value[int]
+    eviction_hard_gb: Value[float]
+
+    @property
+    def values(self) -> tuple[AnyValue, ...]:
+        """All figures, in the order in which `plan` prints them."""
+        return (
+            self.other_gb,
+            self.usable_gb,
+            self.images_gb,
+            self.buildkit_max_gb,
+            self.objectstore_max_gb,
+            self.logs_gb,
+            self.buildkit_reserved_gb,
+            self.buildkit_min_free_gb,
+            self.image_gc_high_percent,
+            self.image_gc_low_percent,
+            self.eviction_hard_gb,
+        )
+
+    @property
+    def ceilings_gb(self) -> float:
+        """Sum of everything that may grow, with what k3s and the hub need."""
+        parts = (self.images_gb, self.buildkit_max_gb, self.objectstore_max_gb, self.logs_gb)
+        return SYSTEM_GB + sum(part.value for part in parts)
+
+
+@dataclass(frozen=True)
+class DiskTooSmall:
+    """No plan fits: `needed_gb` of usable space against `found_gb`, and why."""
+
+    needed_gb: float
+    found_gb: float
+    reason: str
+
+
+def make_disk_plan(
+    member: Member,
+    disk_gb: float,
+    disk_free_gb: float,
+    ours_gb: float = 0.0,
+    recorded_other_gb: float | None = None,
+) -> DiskPlan | DiskTooSmall:
+    """Hand out the budget of a disk of `disk_gb` with `disk_free_gb` free, of which our data already takes `ours_gb`."""
+    other = _other(disk_gb, disk_free_gb, ours_gb, recorded_other_gb)
+    usable = _floor(disk_gb - other.value)
+    if usable < MIN_USABLE_GB:
+        return DiskTooSmall(
+            MIN_USABLE_GB, max(0.0, usable), f"of {disk_gb:.0f} GB, {other.value:.0f} GB are taken"
+        )
+    logs = Value(
+        "disk.logs_gb",
+        _floor(min(max(LOGS_SHARE * usable, LOGS_MIN_GB), LOGS_MAX_GB)),
+        "GB",
+        "2 % of the usable disk, 0.5 to 10 GB",
+    ).overridden(member.disk.logs_gb)
+    shared = BUDGET_SHARE * usable - SYSTEM_GB - logs.value
+    images = _share("disk.images_gb", IMAGES_SHARE, shared, member.disk.images_gb)
+    buildkit = _share("disk.buildkit_gb", BUILDKIT_SHARE, shared, member.disk.buildkit_gb)
+    objectstore = _share("disk.objectstore_gb", OBJECTSTORE_SHARE, shared, member.disk.objectstore_gb)
+    total = SYSTEM_GB + logs.value + images.value + buildkit.value + objectstore.value
+    if total > BUDGET_SHARE * usable + 1e-6:
+        reason = (
+            f"the ceilings of the config add up to {total:.1f} GB, and 80 % of {usable:.1f} GB is the most"
+        )
+        return DiskTooSmall(_ceil(total / BUDGET_SHARE), usable, reason)
+    high = int(100 * (other.value + BUDGET_SHARE * usable) / disk_gb)
+    low = int(100 * (other.value + BUDGET_SHARE * usable - images.value / 2) / disk_gb)
+    return DiskPlan(
+        other_gb=other,
+        usable_gb=Value("disk.usable_gb", usable, "GB", f"{disk_gb:.1f} GB less what other things take"),
+        images_gb=images,
+        buildkit_max_gb=buildkit,
+        objectstore_max_gb=objectstore,
+        logs_gb=logs,
+        buildkit_reserved_gb=Value(
+            "disk.buildkit_reserved_gb",
+            _floor(buildkit.value / 4),
+            "GB",
+            "a quarter of its ceiling is never pruned",
+        ),
+        buildkit_min_free_gb=Value(
+            "disk.buildkit_min_free_gb",
+            _floor(BUILDKIT_FREE_SHARE * usable),
+            "GB",
+            "12 % of the usable disk: the cache goes before pods do",
+        ),
+        image_gc_high_percent=Value(
+            "disk.image_gc_high_percent",
+            high,
+            "% of the whole disk",
+            f"what others take ({other.value:.0f} GB) and our budget ({BUDGET_SHARE * usable:.0f} GB)",
+        ),
+        image_gc_low_percent=Value(
+            "disk.image_gc_low_percent",
+            max(1, min(low, high - 1)),
+            "% of the whole disk",
+            "half of the images' ceiling below it",
+        ),
+        eviction_hard_gb=Value(
+            "disk.eviction_hard_gb",
+            _floor(min(max(EVICTION_SHARE * usable, EVICTION_MIN_GB), EVICTION_MAX_GB)),
+            "GB free",
+            "5 % of the usable disk, 1 to 20 GB; absolute, because a percentage would count what others take",
+        ),
+    )
+
+
+def _other(disk_gb: float, free_gb: float, ours_gb: float, recorded: float | None) -> Value[float]:
+    now = max(0.0, _ceil(disk_gb - free_gb - ours_gb))
+    if recorded is not None and abs(now - recorded) <= DRIFT_SHARE * disk_gb:
+        return Value("disk.other_gb", recorded, "GB", "taken by other things at the first install", "node")
+    return Value("disk.other_gb", now, "GB", "taken by the system and other things on this disk", "node")
+
+
+def _share(key: str, share: float, shared: float, given: float | None) -> Value[float]:
+    value = _floor(share * shared)
+    reason = (
+        f"{share:.0%} of what 80 % of the usable disk leaves after logs and {SYSTEM_GB:.0f} GB for the system"
+    )
+    return Value(key, value, "GB", reason).overridden(given)
+
+
+def _floor(size: float) -> float:
+    return math.floor(size * 10 + 1e-6) / 10
+
+
+def _ceil(size: float) -> float:
+    return math.ceil(size * 10 - 1e-6) / 10

@@ -1,0 +1,244 @@
+"""RAM and CPUs to pods, quota, build slots and memory: arithmetic, each figure with its reason.
+
+GB are 10^9 bytes, MB 10^6. Every figure can be set in the config (`origin` is then `config`); what contradicts the
+machine is listed in `Sizing.faults` for the checks to report, never silently corrected.
+
+Where the constants come from: k3s page of mybinder.org-deploy (1.75 pods for each GB of RAM), its values.yaml (user
+450M guarantee, 2G limit, 1 CPU; 16 Gi for all builds of a 64 GB node), idle memory of each process as measured on
+a real node (k3s and containerd 983 MiB, buildkitd 62, shims 14 each; hub, binder, proxy, coredns, registry 403).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, Protocol, TypeVar
+
+from binderbox.layout import NODE_CIDR_MASK
+from binderbox.member.model import Member
+
+Origin = Literal["computed", "config", "node", "bundle", "versions", "followed"]
+T = TypeVar("T")
+
+MIN_RAM_GB = (
+    3.8  # a VM sold with 4 GB (4 GiB) shows about 4.1; below it k3s and the hub leave nothing for a user
+)
+PODS_PER_GB = 1.75
+SYSTEM_PODS = (
+    12  # coredns, traefik, registry, objectstore, hub, proxy, binder, guard, and room while they roll over
+)
+POD_ADDRESS_MARGIN = (
+    34  # network, gateway, broadcast, and 31 pods that still hold an address while they terminate
+)
+MAX_PODS = 2 ** (32 - NODE_CIDR_MASK) - POD_ADDRESS_MARGIN
+K3S_AND_DAEMONS_GB = 1.35  # k3s 1.03, buildkitd 0.07, nine shims 0.13, the door, systemd and sshd
+SYSTEM_POD_MEMORY_GB = (
+    0.65  # hub 0.16, binder 0.13, proxy, registry, coredns 0.13, traefik and object store 0.2
+)
+MIN_USERS = 2  # the proof of an install runs two at once
+USER_GUARANTEE_MB = 450
+USER_LIMIT_GB = 2.0
+USER_CPU_LIMIT = 1.0
+BUILD_MEMORY_MAX_GB = 16.0
+BUILD_STEP_TYPICAL_GB = 6.0  # jupyterlab-demo's build needs it: mybinder.org-deploy 2b323707
+
+
+class Machine(Protocol):
+    """What sizing needs of HostFacts."""
+
+    @property
+    def ram_gb(self) -> float: ...
+    @property
+    def cpus(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Value(Generic[T]):
+    """One figure of the plan, with why it is what it is and where it came from."""
+
+    key: str
+    value: T
+    unit: str
+    reason: str
+    origin: Origin = "computed"
+
+    def overridden(self, given: T | None) -> Value[T]:
+        """Return the config's figure in place of this one, when the config gives it."""
+        if given is None:
+            return self
+        reason = f"set in the config; computed would be {self.value} {self.unit}".rstrip()
+        return replace(self, value=given, reason=reason, origin="config")
+
+
+AnyValue = Value[int] | Value[float] | Value[str]
+
+
+@dataclass(frozen=True)
+class SizeFault:
+    """A figure of the config that this machine cannot hold."""
+
+    key: str
+    found: str
+    needed: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Every figure that depends on RAM and CPUs."""
+
+    pods: Value[int]
+    quota: Value[int]
+    build_slots: Value[int]
+    build_memory_gb: Value[float]
+    build_step_memory_gb: Value[float]
+    build_pod_memory_mb: Value[int]
+    system_reserved_gb: Value[float]
+    user_memory_guarantee_mb: Value[int]
+    user_memory_limit_gb: Value[float]
+    user_cpu_limit: Value[float]
+    faults: tuple[SizeFault, ...] = ()
+
+    @property
+    def values(self) -> tuple[AnyValue, ...]:
+        """All figures, in the order in which `plan` prints them."""
+        return (
+            self.pods,
+            self.quota,
+            self.build_slots,
+            self.build_memory_gb,
+            self.build_step_memory_gb,
+            self.build_pod_memory_mb,
+            self.system_reserved_gb,
+            self.user_memory_guarantee_mb,
+            self.user_memory_limit_gb,
+            self.user_cpu_limit,
+        )
+
+
+def make_sizing(member: Member, machine: Machine) -> Sizing:
+    """Decide the sizes of `member` on `machine`."""
+    ram, cpus = machine.ram_gb, max(1, machine.cpus)
+    build_memory = _build_memory(ram).overridden(member.build_memory_gb)
+    slots = _build_slots(build_memory.value, cpus).overridden(member.build_slots)
+    step = _step_memory(build_memory.value, slots.value).overridden(member.build_step_memory_gb)
+    reserved = Value(
+        "system_reserved_gb",
+        _round(K3S_AND_DAEMONS_GB + build_memory.value),
+        "GB",
+        f"k3s, containerd and our daemons {K3S_AND_DAEMONS_GB} + builds {build_memory.value}, "
+        "which run outside Kubernetes' own accounting",
+    )
+    limit = Value(
+        "user_memory_limit_gb", USER_LIMIT_GB, "GB", "the same on every member of the federation"
+    ).overridden(member.user_memory_gb)
+    guarantee = Value(
+        "user_memory_guarantee_mb",
+        min(USER_GUARANTEE_MB, int(limit.value * 1000)),
+        "MB",
+        "the same on every member of the federation",
+    )
+    for_users = ram - reserved.value - SYSTEM_POD_MEMORY_GB
+    fitting = max(MIN_USERS, int(for_users * 1000 / guarantee.value))
+    pods = _pods(ram, slots.value, fitting).overridden(member.pods)
+    quota = _quota(pods.value, slots.value, fitting, for_users).overridden(member.quota)
+    sizing = Sizing(
+        pods=pods,
+        quota=quota,
+        build_slots=slots,
+        build_memory_gb=build_memory,
+        build_step_memory_gb=step,
+        build_pod_memory_mb=_build_pod_memory(ram),
+        system_reserved_gb=reserved,
+        user_memory_guarantee_mb=guarantee,
+        user_memory_limit_gb=limit,
+        user_cpu_limit=Value("user_cpu_limit", USER_CPU_LIMIT, "CPUs", "the same on every member"),
+    )
+    return replace(sizing, faults=_faults(sizing, ram))
+
+
+def _build_memory(ram: float) -> Value[float]:
+    value = math.floor(min(BUILD_MEMORY_MAX_GB, ram / 4) * 10 + 1e-6) / 10
+    return Value(
+        "build_memory_gb", value, "GB", f"a quarter of {ram:.1f} GB RAM, at most 16 (all builds together)"
+    )
+
+
+def _build_slots(build_memory: float, cpus: int) -> Value[int]:
+    value = max(1, min(int(build_memory / 2), cpus))
+    return Value(
+        "build_slots", value, "builds", f"2 GB of the builds' {build_memory} GB each, at most one per CPU"
+    )
+
+
+def _step_memory(build_memory: float, slots: int) -> Value[float]:
+    if slots == 1:
+        return Value(
+            "build_step_memory_gb", build_memory, "GB", "one build at a time has all of the builds' memory"
+        )
+    fair = build_memory / slots
+    value = _round(max(fair, min(BUILD_STEP_TYPICAL_GB, 0.75 * build_memory)))
+    reason = "6 GB (what a large conda or JupyterLab build needs), at most 3/4 of the builds' memory"
+    return Value("build_step_memory_gb", value, "GB", reason)
+
+
+def _build_pod_memory(ram: float) -> Value[int]:
+    reason = "a build pod only clones and packs the repository; BuildKit does the rest outside it"
+    return Value("build_pod_memory_mb", 500 if ram < 8 else 2000, "MB", reason)
+
+
+def _pods(ram: float, slots: int, fitting: int) -> Value[int]:
+    by_rule = int(ram * PODS_PER_GB)
+    least = SYSTEM_PODS + slots + min(fitting, 11)
+    value = min(max(by_rule, least), MAX_PODS)
+    if value == MAX_PODS:
+        reason = f"the addresses of a /{NODE_CIDR_MASK} less {POD_ADDRESS_MARGIN} for pods that come and go"
+    elif value == by_rule:
+        reason = f"{PODS_PER_GB} for each of {ram:.1f} GB RAM"
+    else:
+        reason = f"small machine: {SYSTEM_PODS} pods of the system, {slots} of builds, and a few users"
+    return Value("pods", value, "pods", reason)
+
+
+def _quota(pods: int, slots: int, fitting: int, for_users: float) -> Value[int]:
+    left = max(MIN_USERS, pods - SYSTEM_PODS - slots)
+    if fitting < left:
+        reason = f"{for_users:.1f} GB left for users at {USER_GUARANTEE_MB} MB each"
+    else:
+        reason = f"{pods} pods less {SYSTEM_PODS} of the system and {slots} of builds"
+    value = min(left, fitting)
+    if value <= 10:
+        reason += "; 11 is the least that a redirector sends users to"
+    return Value("quota", value, "user pods", reason)
+
+
+def _faults(sizing: Sizing, ram: float) -> tuple[SizeFault, ...]:
+    if ram < MIN_RAM_GB:
+        fix = "use a machine with 4 GB RAM or more"
+        return (SizeFault("ram", f"{ram:.1f} GB", f"{MIN_RAM_GB} GB", fix),)
+    found = []
+    memory = K3S_AND_DAEMONS_GB + SYSTEM_POD_MEMORY_GB
+    if sizing.build_memory_gb.value > ram - memory - 0.5:
+        most = max(0.5, _round(ram - memory - 0.5))
+        fix = f"set build_memory_gb to {most} or less, or leave it out"
+        found.append(
+            SizeFault("build_memory_gb", f"{sizing.build_memory_gb.value} GB", f"at most {most} GB", fix)
+        )
+    if sizing.build_step_memory_gb.value > sizing.build_memory_gb.value:
+        found.append(
+            SizeFault(
+                "build_step_memory_gb",
+                f"{sizing.build_step_memory_gb.value} GB",
+                f"at most {sizing.build_memory_gb.value} GB, the memory of all builds",
+                "set it lower, or build_memory_gb higher",
+            )
+        )
+    room = sizing.pods.value - SYSTEM_PODS - sizing.build_slots.value
+    if sizing.quota.value > max(room, MIN_USERS):
+        fix = "set quota lower, or pods higher"
+        found.append(SizeFault("quota", str(sizing.quota.value), f"at most {max(room, MIN_USERS)}", fix))
+    return tuple(found)
+
+
+def _round(size: float) -> float:
+    return round(size, 1)

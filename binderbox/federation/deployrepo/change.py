@@ -1,0 +1,96 @@
+"""What a change of the deployment repository is made of: files, words for the reviewer, and a list of what is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+
+from binderbox.errors import UsageError
+from binderbox.federation.deployrepo.tree import DeployTree
+
+FIRST_WEIGHT = 5  # new members started at 5 to 10: mybinder.org-deploy 206011cb, #3267
+FIRST_QUOTA = 20  # pods; with the redirector's headroom of 10 a member takes launches up to 9
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+WORDS = re.compile(r"[^\W_]((?!_)[\w .,'&()+/-]*[\w.)])?")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a checklist: what, whether this change does it, and where or why not."""
+
+    what: str
+    done: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """The files that differ, with their new content; `title` and `body` are the commit's and the pull request's."""
+
+    files: Mapping[str, bytes]
+    title: str
+    body: str
+    steps: tuple[Step, ...] = ()
+
+
+def changed(tree: DeployTree, texts: Mapping[str, str]) -> dict[str, bytes]:
+    """Of these texts by path, the files that differ from the tree's."""
+    contents = {path: text.encode() for path, text in texts.items()}
+    return {path: content for path, content in contents.items() if tree.files.get(path) != content}
+
+
+def render_diff(tree: DeployTree, change: Change) -> str:
+    """The change as `git diff` would show it, three lines around each hunk; "" when nothing differs."""
+    parts = []
+    for path, content in change.files.items():
+        old, new = (LINE.findall(side.decode()) for side in (tree.files[path], content))
+        rows = [
+            row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n"
+            for row in unified_diff(old, new, f"a/{path}", f"b/{path}")
+        ]
+        parts.append("".join(rows))
+    return "".join(parts)
+
+
+def checked_name(name: str) -> str:
+    """A member's name that is safe as a key, in addresses and in branch names; raises UsageError."""
+    if NAME.fullmatch(name) and not name.replace("-", "").isdigit() and name not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):  # fmt: skip
+        return name
+    raise UsageError(
+        f"{name!r} cannot be a member's name",
+        cause="needed: small letters, digits and dashes, at least one letter, at most 63, no word that YAML reads "
+        "as true, false or null",
+        remedy="give another one with --name",
+    )
+
+
+def checked_words(what: str, words: str) -> str:
+    """One line of plain words for a comment, a page and a list; raises UsageError."""
+    if not words or (len(words) <= 80 and WORDS.fullmatch(words) and words.isprintable()):
+        return words
+    raise UsageError(
+        f"{what} {words!r}: needed are plain words on one line, at most 80 characters",
+        cause="letters, digits, spaces and .,'&()+/- can stand in YAML, Markdown and HTML alike",
+    )
+
+
+def checked_url(what: str, url: str, *, http: bool = False) -> str:
+    """An address without a slash at its end that can stand in YAML, Markdown and HTML; raises UsageError."""
+    scheme = "https?" if http else "https"
+    if re.fullmatch(rf"{scheme}://[A-Za-z0-9.-]+(:\d{{1,5}})?(/[A-Za-z0-9._~/?=&%+@-]*)?", url):
+        return url.rstrip("/")
+    raise UsageError(f"{what} {url!r}: needed is an address such as https://binder.example.org")
+
+
+def checked_weight(weight: str | int) -> int:
+    """A whole number of at least 0; raises UsageError."""
+    if re.fullmatch(r"\d{1,6}", str(weight), re.ASCII):
+        return int(weight)
+    raise UsageError(
+        f"weight {weight}: needed is a whole number of at least 0",
+        cause="a member's share of launches is its weight over the sum of all weights",
+        remedy="binderbox federation weight NAME 50",
+    )

@@ -1,0 +1,136 @@
+"""The files of a mybinder.org-deploy checkout that the commands read, and the redirector's configuration in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from binderbox.errors import DeployRepoError, RuleBroken
+from binderbox.federation.deployrepo.yamltext import Document, read, scalar_pairs
+from binderbox.federation.redirector.config import RedirectorConfig, make_config
+from binderbox.federation.redirector.rules import start_faults
+
+CONFIG = "config/prod.yaml"
+VALUES = "mybinder/values.yaml"
+CHART = "mybinder/Chart.yaml"
+DOCS = "docs/source/operation_guide/federation.md"
+REQUIRED = (CONFIG, VALUES, CHART)
+WANTED = (*REQUIRED, DOCS)
+SECTION = "federationRedirect"
+
+
+@dataclass(frozen=True)
+class DeployTree:
+    """Contents by path of what was read; `names` are the paths of all files that the repository has."""
+
+    files: Mapping[str, bytes]
+    names: frozenset[str] = field(default=frozenset())
+
+    def document(self, path: str) -> Document:
+        return read(path, self.files[path])
+
+    def with_files(self, files: Mapping[str, bytes]) -> DeployTree:
+        return DeployTree({**self.files, **files}, self.names)
+
+
+def make_tree(files: Mapping[str, bytes], names: frozenset[str] = frozenset()) -> DeployTree:
+    """Raises DeployRepoError that names every expected file which is missing."""
+    if missing := [path for path in REQUIRED if path not in files]:
+        raise DeployRepoError(
+            f"this is no checkout of mybinder.org-deploy: {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing; nothing was written",
+            remedy="give the checkout's directory or its address with --deploy-repo",
+        )
+    return DeployTree({path: files[path] for path in WANTED if path in files}, names or frozenset(files))
+
+
+def redirector_config(tree: DeployTree) -> RedirectorConfig:
+    """What the redirector is started with: the chart's values, overlaid by config/prod.yaml as helm does it.
+
+    Raises DeployRepoError with file and line of every fault, a member that stands twice and two primes among them.
+    """
+    document = tree.document(CONFIG)
+    chart, own = (_section(tree.document(path)) for path in (VALUES, CONFIG))
+    hosts = document.find(SECTION, "hosts")
+    if hosts is not None and isinstance(hosts[1], yaml.MappingNode):
+        for key, _ in scalar_pairs(hosts[1]):
+            document.entry(hosts[1], key.value)
+    try:
+        config = make_config(overlay(chart, own))
+    except ValueError as error:
+        faults = [
+            f"{CONFIG}:{_line(document, fault)}: {SECTION}.{fault}" for fault in str(error).splitlines()
+        ]
+        raise DeployRepoError(
+            "\n".join([*faults, "nothing was written"]), remedy=f"correct {CONFIG} and run it again"
+        ) from error
+    primes = [host.name for host in config.hosts if host.prime]
+    if len(primes) > 1:
+        lines = (f"{name} (line {_line(document, f'hosts.{name}.prime:')})" for name in primes)
+        raise DeployRepoError(
+            f"{CONFIG} has {len(primes)} primes: {', '.join(lines)}; nothing was written",
+            cause="the redirector would take pages from the first and versions from each of them in turn",
+            remedy="leave `prime: true` at one of them",
+        )
+    return config
+
+
+def held_to_rules(tree: DeployTree) -> RedirectorConfig:
+    """The configuration of a tree that is about to be written; raises RuleBroken when the redirector would not start
+    with it."""
+    config = redirector_config(tree)
+    if faults := start_faults(config):
+        raise RuleBroken(
+            "with this change mybinder.org's redirector would not start; nothing was written",
+            cause="\n".join(faults),
+            remedy=f"correct {SECTION}.hosts in {CONFIG}, or make another member the prime first",
+        )
+    return config
+
+
+def overlay(chart: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values over a chart's defaults as helm merges them: mappings key by key, and a null takes a default away.
+
+    A null where the chart has no default stays null, which is what stops the redirector (recorded, null-host).
+    """
+    merged = dict(chart)
+    for key, value in given.items():
+        if value is None and key in chart:
+            merged.pop(key)
+        elif isinstance(value, Mapping) and isinstance(chart.get(key), Mapping):
+            merged[key] = overlay(chart[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _section(document: Document) -> dict[str, Any]:
+    data = document.data()
+    section = data.get(SECTION) if isinstance(data, dict) else None
+    if not isinstance(section, dict):
+        found = document.find(SECTION)
+        line = document.line(found[0]) if found else 1
+        raise DeployRepoError(
+            f"{document.path}:{line}: no {SECTION} with settings in it; nothing was written",
+            cause="the layout of this repository is not the one that is known",
+        )
+    return section
+
+
+def _line(document: Document, fault: str) -> int:
+    """The line that a fault such as `hosts.NAME.weight: expected ...` is about; names may hold dots."""
+    node, keys = document.find(SECTION), fault.partition(": ")[0].rstrip(":")
+    while node is not None and isinstance(node[1], yaml.MappingNode):
+        named = [
+            pair
+            for pair in scalar_pairs(node[1])
+            if keys == pair[0].value or keys.startswith(f"{pair[0].value}.")
+        ]
+        if not named:
+            break
+        node = max(named, key=lambda pair: len(pair[0].value))
+        keys = keys[len(node[0].value) + 1 :]
+    return document.line(node[0]) if node else 1

@@ -1,0 +1,69 @@
+"""The change of one member's weight: one line of config/prod.yaml."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from binderbox.errors import DeployRepoError, RuleBroken
+from binderbox.federation.deployrepo import entries as hosts
+from binderbox.federation.deployrepo.change import Change, changed, checked_weight
+from binderbox.federation.deployrepo.tree import CONFIG, DeployTree, held_to_rules, redirector_config
+from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
+
+
+def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Change:
+    """One changed line, or no file where the member has this weight already.
+
+    Raises UsageError for a weight that is none, RuleBroken where the redirector would not start, DeployRepoError.
+    """
+    wanted = checked_weight(value)
+    config = redirector_config(tree)
+    member = known(config, name)
+    if wanted == 0 and member.prime:
+        refuse_prime(name, leaving=False)
+    text = tree.document(CONFIG)
+    # one without a weight is dropped like one with 0, so that there is nothing to write
+    after = text.text if member.weight == wanted else hosts.set_weight(text, name, wanted)
+    files = changed(tree, {CONFIG: after})
+    held_to_rules(tree.with_files(files))
+    return Change(
+        files, f"Weight of {name} from {member.weight:g} to {wanted}", _body(config, member, wanted, why)
+    )
+
+
+def refuse_prime(name: str, *, leaving: bool) -> NoReturn:
+    """Raises RuleBroken: the redirector ends when it finds no prime."""
+    how = "without it the redirector" if leaving else "with weight 0 the redirector drops it,"
+    rest = "" if leaving else f", or take load off it: binderbox federation weight {name} 1"
+    raise RuleBroken(
+        f"{name} is the prime; {how} finds no prime and ends, and all of mybinder.org with it; "
+        "nothing was written",
+        cause="with weight 0 on the prime this happened on 2025-08-26 (mybinder.org-deploy 5efc4a80)",
+        remedy=f"make another member the prime first, in a change of its own{rest}",
+    )
+
+
+def known(config: RedirectorConfig, name: str) -> HostEntry:
+    """The member of that name; raises DeployRepoError that lists the members there are."""
+    found = config.host(name)
+    if found is None:
+        there = ", ".join([*(host.name for host in config.hosts), *config.null_hosts])
+        raise DeployRepoError(
+            f"{name} is no member in {CONFIG}; there are {there or 'none'}; nothing was written",
+            remedy="binderbox federation status",
+        )
+    return found
+
+
+def _body(config: RedirectorConfig, member: HostEntry, wanted: int, why: str) -> str:
+    before = sum(host.weight for host in config.hosts)
+    after = before - member.weight + wanted
+    lines = [
+        f"{member.name} gets {_share(wanted, after)} of launches instead of {_share(member.weight, before)}, as long as "
+        "all members are in rotation.",
+    ]
+    return "\n\n".join([*([why] if why else []), *lines])
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else "none"

@@ -1,0 +1,116 @@
+"""What public addresses of the federation answered, as frozen data: asked by `world.endpoints`, judged here and in rules.
+
+A reply is JSON or text within bounds, or an `error` in words that can be shown as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from binderbox.federation.redirector.rules import Answer, MemberSeen
+
+Wanted = Literal["json", "text"]
+TOLD_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One GET. `wants` "json": anything else is an error in the reply; `timeout_s` bounds all of it.
+
+    `most_bytes`: the biggest honest answer, a redirector's metrics, is some 20 kB. `redirects` False: one is the answer.
+    """
+
+    url: str
+    timeout_s: float
+    wants: Wanted = "json"
+    most_bytes: int = 1_000_000
+    redirects: bool = True
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. `status` 0: nothing, `error` says why; `body` is parsed JSON; header names in lower case.
+
+    `days_left` is the certificate's, None without one; `error` with a status: the answer is of no use.
+    """
+
+    url: str
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = field(default="", repr=False)
+    body: Any = None
+    error: str = ""
+    seconds: float = 0.0
+    days_left: float | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """As the redirector's rules want it."""
+        return Answer(self.status, self.body, self.error)
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be used, in one line; empty for a 200 of the wanted kind."""
+        return self.error or ("" if self.status == 200 else f"HTTP {self.status}")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One member's two answers."""
+
+    name: str
+    versions: Reply
+    health: Reply
+
+    @property
+    def seen(self) -> MemberSeen:
+        return MemberSeen(self.name, self.versions.answer, self.health.answer)
+
+    @property
+    def days_left(self) -> float | None:
+        """Of the certificate that was shown; None where TLS failed, or is not used."""
+        known = [one.days_left for one in (self.versions, self.health) if one.days_left is not None]
+        return min(known, default=None)
+
+    @property
+    def seconds(self) -> float:
+        """Of the slower of the two."""
+        return max(self.versions.seconds, self.health.seconds)
+
+
+def parsed(text: str, content_type: str, wants: Wanted) -> tuple[Any, str]:
+    """(body, error) of a text that came."""
+    if wants == "text":
+        return None, ""
+    try:
+        return json.loads(text), ""
+    except ValueError as error:
+        if "html" in content_type.lower() or text.lstrip()[:15].lower().startswith(("<!doctype", "<html")):
+            return None, "it answers HTML, where JSON is needed"
+        return None, f"no JSON: {error}"
+
+
+def next_place(url: str, location: str, joined: str) -> str:
+    """Why a redirect is not followed: to another host, or from https to http. Empty: it may be followed.
+
+    The redirector's own client follows every redirect; one to another host would have somebody else vouch for the member.
+    """
+    here, there = urlsplit(url), urlsplit(joined)
+    if not location:
+        return "a redirect without a place"
+    if there.hostname != here.hostname:
+        return f"it redirects to another host: {printable(joined)}"
+    if here.scheme == "https" and there.scheme != "https":
+        return f"it redirects from https to {printable(joined)}"
+    return ""
+
+
+def printable(text: str) -> str:
+    """Text of somebody else's server, safe for a terminal: one line, no control characters, not endless."""
+    clean = re.sub(r"\s+", " ", "".join(one if one.isprintable() else " " for one in text)).strip()
+    return clean if len(clean) <= TOLD_CHARACTERS else clean[: TOLD_CHARACTERS - 3] + "..."

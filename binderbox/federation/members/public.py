@@ -1,0 +1,56 @@
+"""What the redirector itself tells everybody: who is active now, and by its metrics who else there is and why not.
+
+Routes and gauges: mybinder.org-deploy 95860dbc, images/federation-redirect/app.py. It runs as two replicas that each
+keep a state of their own, and one answer is that of one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from binderbox.federation.members.observed import printable
+from binderbox.federation.redirector.config import RedirectorConfig, make_config
+from binderbox.federation.redirector.rules import UNKNOWN
+
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")  # of a helm release, with room
+SERIES = re.compile(r"^federation_health(?P<check>_check)?\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)$", re.M)
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def parse_active_hosts(body: Any) -> RedirectorConfig:
+    """The active members with the chart's own timing and headroom, which the route does not tell.
+
+    Raises ValueError with all that is wrong: this is somebody else's answer.
+    """
+    hosts = body.get("active_hosts") if isinstance(body, Mapping) else None
+    if not isinstance(hosts, Mapping):
+        raise ValueError('expected {"active_hosts": {NAME: {url, weight, ...}}}')
+    if odd := [printable(str(name)) for name in hosts if not NAME.fullmatch(str(name))]:
+        raise ValueError(f"these are no names of members: {', '.join(odd)}")
+    return make_config({"hosts": hosts})
+
+
+def parse_out(metrics: str, active: frozenset[str]) -> dict[str, str]:
+    """Members that the metrics know and that are not active, each with the redirector's word for why.
+
+    A reason's gauge is never cleared: of several old ones none can be told to be today's. The gauges of single checks
+    are current, so one of these that says no comes first.
+    """
+    checks: dict[str, str] = {}
+    reasons: dict[str, set[str]] = {}
+    for found in SERIES.finditer(metrics):
+        labels = dict(LABEL.findall(found["labels"]))
+        member, says_no = labels.get("member", ""), float(found["value"]) == 0
+        if not NAME.fullmatch(member) or member in active:
+            continue
+        known = reasons.setdefault(member, set())
+        if found["check"] and says_no:
+            checks.setdefault(member, printable(labels.get("check", "")))
+        elif says_no:
+            known.add(printable(labels.get("reason", "")))
+    return {
+        member: checks.get(member) or (known.copy().pop() if len(known) == 1 else UNKNOWN)
+        for member, known in reasons.items()
+    }

@@ -1,0 +1,209 @@
+"""The federation on one screen: every member, whether it gets launches or why not, its share, its room. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from binderbox.federation.members.differences import differences
+from binderbox.federation.members.observed import Observed, Reply, printable
+from binderbox.federation.redirector.config import RedirectorConfig
+from binderbox.federation.redirector.rules import (
+    QUOTA,
+    UNKNOWN,
+    Standing,
+    free_places,
+    in_rotation,
+    judge_member,
+    shares,
+    start_doubts,
+    start_faults,
+)
+
+DAYS_LEFT = 14  # Let's Encrypt renews at 30 and mails nobody any more
+
+
+@dataclass(frozen=True)
+class Federation:
+    """What was asked, and what came: `active` are the names of /active_hosts, None when it was not asked or failed.
+
+    `out` are members that the redirector's metrics know and that are not active, with its word for why. `prime` is the
+    /versions that the redirector passes on from the prime, None when it was not asked. `deployed` are the weights that the
+    redirector uses, of active members only. `notes` say what is missing.
+    """
+
+    source: str
+    config: RedirectorConfig
+    observed: Mapping[str, Observed]
+    active: frozenset[str] | None = None
+    out: Mapping[str, str] | None = None
+    prime: Reply | None = None
+    deployed: Mapping[str, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """One member. Shares are 0 to 1; None stands for "not known".
+
+    `active` is what the rules make of what was just seen; `redirector` what the redirector itself says.
+    """
+
+    name: str
+    url: str
+    prime: bool
+    weight: float | None
+    active: bool
+    redirector: bool | None
+    reason: str
+    detail: str
+    share: float
+    capacity_share: float | None
+    quota: int | None
+    pods: int | None
+    free: int | None
+    versions: str
+    certificate_days: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class FederationStatus:
+    """`faults` would stop the redirector, `doubts` and `notes` are worth reading."""
+
+    source: str
+    members: tuple[MemberRow, ...]
+    faults: tuple[str, ...]
+    doubts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def well(self) -> bool:
+        """Every member that has a weight gets launches, and nothing would stop the redirector."""
+        return not self.faults and all(one.active or one.weight == 0 for one in self.members)
+
+
+def reference_of(found: Federation) -> object | None:
+    """The prime's versions: as it answers itself, else as the redirector passes them on. None: not known."""
+    for one in reversed([one for one in in_rotation(found.config) if one.prime]):
+        seen = found.observed.get(one.name)
+        if seen is not None and seen.versions.answer.usable:
+            return seen.versions.body  # type: ignore[no-any-return]
+    if found.prime is not None and found.prime.answer.usable:
+        return found.prime.body  # type: ignore[no-any-return]
+    return None
+
+
+def pods_and_quota(reply: Reply) -> tuple[int | None, int | None]:
+    """(pods, quota) of a /health; None for what it does not say as a whole number."""
+    checks = reply.body.get("checks") if isinstance(reply.body, dict) else None
+    for check in checks if isinstance(checks, list) else []:
+        if isinstance(check, dict) and check.get("service") == QUOTA:
+            return _whole(check.get("total_pods")), _whole(check.get("quota"))
+    return None, None
+
+
+def capacities(observed: Mapping[str, Observed]) -> dict[str, int | None]:
+    """The quota of each member that was asked; None where it told none."""
+    return {name: pods_and_quota(one.health)[1] for name, one in observed.items()}
+
+
+def capacity_shares(quotas: Mapping[str, int | None], names: tuple[str, ...]) -> dict[str, float] | None:
+    """Each one's part of all places; None unless all quotas are known, because a part of an unknown sum is none."""
+    known = {name: quota for name in names if (quota := quotas.get(name)) is not None}
+    total = sum(known.values())
+    return (
+        {name: quota / total for name, quota in known.items()} if total and len(known) == len(names) else None
+    )
+
+
+def make_status(found: Federation) -> FederationStatus:
+    reference = reference_of(found)
+    standings = {
+        one.name: judge_member(
+            one, seen.seen if (seen := found.observed.get(one.name)) else None, reference, found.config
+        )
+        for one in found.config.hosts
+    }
+    expected = shares(found.config, [name for name, one in standings.items() if one.active])
+    kept = tuple(one.name for one in in_rotation(found.config))
+    parts = capacity_shares(capacities(found.observed), kept) or {}
+    rows = [
+        _row(found, standings[one.name], expected.get(one.name, 0.0), parts.get(one.name), reference)
+        for one in found.config.hosts
+    ]
+    unknown = [
+        MemberRow(name, "", False, None, False, False, why, "only its name is public while it is out", 0.0,
+                  None, None, None, None, "not known", None, None)
+        for name, why in (found.out or {}).items()
+        if name not in standings
+    ]  # fmt: skip
+    return FederationStatus(
+        found.source,
+        (*rows, *unknown),
+        start_faults(found.config) if found.config.hosts or found.config.null_hosts else (),
+        start_doubts(found.config),
+        (*found.notes, *_disagreements(found, standings)),
+    )
+
+
+def _row(
+    found: Federation, standing: Standing, share: float, part: float | None, reference: object | None
+) -> MemberRow:
+    entry = found.config.host(standing.name)
+    assert entry is not None
+    seen = found.observed.get(standing.name)
+    pods, quota = pods_and_quota(seen.health) if seen else (None, None)
+    return MemberRow(
+        name=standing.name,
+        url=entry.url,
+        prime=entry.prime,
+        weight=entry.weight,
+        active=standing.active,
+        redirector=None if found.active is None else standing.name in found.active,
+        reason=standing.reason,
+        detail=printable(standing.detail),
+        share=share,
+        capacity_share=part,
+        quota=quota,
+        pods=pods,
+        free=free_places(seen.health.body, found.config.pod_headroom) if seen else None,
+        versions=_versions(entry.prime, seen, reference),
+        certificate_days=None if seen is None or seen.days_left is None else round(seen.days_left, 1),
+        seconds=None if seen is None else round(seen.seconds, 3),
+    )
+
+
+def _versions(prime: bool, seen: Observed | None, reference: object | None) -> str:
+    """ "prime", "equal", "not known", or how they differ."""
+    if seen is None or not seen.versions.answer.usable:
+        return "not known"
+    if prime:
+        return "prime"
+    if reference is None:
+        return "not known"
+    return printable("; ".join(differences(seen.versions.body, reference))) or "equal"
+
+
+def _disagreements(found: Federation, standings: Mapping[str, Standing]) -> tuple[str, ...]:
+    """Where the redirector says otherwise than its rules on what was just seen."""
+    if found.active is None:
+        return ()
+    told = []
+    for name, one in standings.items():
+        if one.active and name not in found.active:
+            why = (found.out or {}).get(name, UNKNOWN)
+            told.append(
+                f"{name} looks well now, and the redirector has it out ({why}):"
+                f" it looks again {found.config.check.failed_period_s:g} s after a failure, and may have another config"
+            )
+        elif not one.active and name in found.active and one.reason != "weight":
+            told.append(
+                f"{name} is not well ({one.reason}), and the redirector has it in:"
+                f" it gives up after {found.config.check.retries} tries, or it saw another moment"
+            )
+    return tuple(told)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

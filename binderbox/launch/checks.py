@@ -1,0 +1,80 @@
+"""What the proof at the end of an install must have seen; skipped where none was run."""
+
+from __future__ import annotations
+
+from binderbox.checks.core import Check, Skip, Verdict, failed, passed
+from binderbox.checks.probe import Probe
+from binderbox.launch.stream import judge_reach
+from binderbox.output.results import LaunchResult
+
+AGAIN = "binderbox launch HOST"
+
+
+def look_cold(probe: Probe) -> LaunchResult:
+    if probe.launch is None:
+        raise Skip("no launch was proved in this run")
+    return probe.launch.cold
+
+
+def look_warm(probe: Probe) -> LaunchResult:
+    if probe.launch is None:
+        raise Skip("no launch was proved in this run")
+    return probe.launch.warm
+
+
+def judge_cold(launch: LaunchResult) -> Verdict:
+    if launch.built:
+        return passed(f"{launch.image} in {_total(launch)}")
+    return failed(f"{launch.image} was there already", "a build", AGAIN)
+
+
+def judge_warm(launch: LaunchResult) -> Verdict:
+    if not launch.built:
+        return passed(f"{launch.image} in {_total(launch)}")
+    return failed(
+        "it was built again",
+        "the image of the first launch",
+        "see whether the registry answers BinderHub: BBX-R02",
+    )
+
+
+def judge_not_pulled(launch: LaunchResult) -> Verdict:
+    if not launch.pulled:
+        return passed("by the kubelet's own events")
+    return failed("the kubelet pulled it", "an image that lies in containerd already", "see BBX-B02")
+
+
+def look_kernel(probe: Probe) -> tuple[str, ...]:
+    if probe.launch is None:
+        raise Skip("no launch was proved in this run")
+    return judge_reach(probe.launch.seen_by_kernel, probe.facts)
+
+
+def look_build(probe: Probe) -> tuple[str, ...]:
+    if probe.launch is None:
+        raise Skip("no launch was proved in this run")
+    return judge_reach(probe.launch.seen_by_build, probe.facts)
+
+
+def judge_seen(faults: tuple[str, ...]) -> Verdict:
+    if not faults:
+        return passed("metadata, API server, registry and node are out of reach")
+    return failed("; ".join(faults), "public addresses only", "see BBX-P02")
+
+
+def _total(launch: LaunchResult) -> str:
+    return f"{dict(launch.seconds).get('total', 0):.1f} s"
+
+
+CHECKS = (
+    Check("BBX-L01", "launch", "a new repository was built and launched", look_cold, judge_cold,
+          "One with a random file in it, so that no cache could have it."),
+    Check("BBX-L02", "launch", "the second launch built nothing", look_warm, judge_warm,
+          "BinderHub asks the registry before each launch."),
+    Check("BBX-L03", "launch", "the image was never pulled", look_cold, judge_not_pulled,
+          "It was built where it runs."),
+    Check("BBX-L04", "launch", "a notebook reaches public addresses only", look_kernel, judge_seen,
+          "Tried from the kernel of the launched notebook."),
+    Check("BBX-L05", "launch", "a build step reaches public addresses only", look_build, judge_seen,
+          "Tried from a step of the build."),
+)  # fmt: skip

@@ -1,0 +1,133 @@
+"""What a launch is, read from BinderHub's event stream, and what its proof must see. Pure.
+
+The stream's contract: every answer is HTTP 200, and what failed is said in the events; the first `failed`
+may be bare and its text may come before or after; the stream stays open for minutes afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from binderbox import layout
+
+if TYPE_CHECKING:
+    from binderbox.decide.facts import HostFacts
+
+# in the settings that BinderHub's page gives its script
+BUILD_TOKEN = re.compile(r'"buildToken": *"([^"]+)"')
+BARE_FAILED_GRACE_S = 5  # a bare `failed` can come before the one with the text, never long before
+KEPT_LINES = 30
+TOLD_LINES = 12
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch as far as its events have told; times are seconds since the request."""
+
+    url: str = ""
+    token: str = ""
+    image: str = ""
+    built: bool = False
+    failure: str | None = None
+    failed_at_s: float | None = None
+    phase: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.url)
+
+
+def build_path(repo_url: str, ref: str) -> str:
+    """The path of BinderHub's build endpoint for a repository; github.com has a provider of its own.
+
+    Raises ValueError for anything that is not an absolute http, https or git URL.
+    """
+    parts = urlsplit(repo_url)
+    if parts.scheme not in ("http", "https", "git") or not parts.netloc:
+        raise ValueError(f"{repo_url!r} is not a repository URL; write it like https://github.com/owner/name")
+    match = re.fullmatch(r"/([\w.-]+)/([\w.-]+?)(?:\.git)?/?", parts.path)
+    if parts.netloc == "github.com" and match:
+        return f"/build/gh/{match[1]}/{match[2]}/{quote(ref, safe='')}"
+    return f"/build/git/{quote(repo_url, safe='')}/{quote(ref, safe='')}"
+
+
+def without_query(url: str) -> str:
+    """An address as errors tell it: in its query a server's token may stand."""
+    return url.partition("?")[0]
+
+
+def page_path(path: str) -> str:
+    """The path of the page that a visitor opens, for a path of the build endpoint; it carries a token for the build."""
+    return path.replace("/build/", "/v2/", 1)
+
+
+def reason_lines(launch: Launch, why: str) -> tuple[str, ...]:
+    """The last lines of a launch that failed, and why it did, unless they say so already."""
+    told = launch.lines[-TOLD_LINES:]
+    reason = why.splitlines()
+    return told if tuple(reason[-len(told) :]) == told[-len(reason) :] else (*told, *reason)
+
+
+def follow(launch: Launch, event: Mapping[str, Any], at_s: float) -> Launch:
+    """The launch after one more event."""
+    phase = event.get("phase") or launch.phase
+    message = str(event.get("message") or "")
+    seconds = dict(launch.seconds)
+    seconds.setdefault(phase, round(at_s, 2))
+    lines = (*launch.lines, *message.rstrip().splitlines())[-KEPT_LINES:]
+    launch = replace(launch, phase=phase, seconds=seconds, lines=lines)
+    if phase in ("fetching", "building"):
+        return replace(launch, built=True)
+    if phase == "built":
+        return replace(launch, image=event.get("imageName") or launch.image)
+    if phase == "ready":
+        url, image = str(event["url"]), event.get("image") or launch.image
+        return replace(launch, url=url, token=str(event["token"]), image=image)
+    if phase in ("failed", "failure"):
+        text = message.strip() or launch.failure or ""
+        return replace(launch, failure=text, failed_at_s=launch.failed_at_s or at_s)
+    return launch
+
+
+def over(launch: Launch, at_s: float) -> bool:
+    """Whether nothing more is to be waited for."""
+    if launch.failed_at_s is None:
+        return launch.ready
+    return bool(launch.failure) or at_s - launch.failed_at_s > BARE_FAILED_GRACE_S
+
+
+def forbidden_targets(facts: HostFacts) -> dict[str, str]:
+    """What neither a notebook nor a build step may ever reach, by name."""
+    return {
+        "metadata address": "169.254.169.254:80",
+        "API server by service": "10.43.0.1:443",
+        "API server by node": f"{facts.address}:6443",
+        "kubelet": f"{facts.address}:10250",
+        "registry": f"{layout.REGISTRY_IP}:5000",
+        "BuildKit's socket": f"unix:{layout.BUILDKIT_SOCKET}",
+        "build door": f"unix:{layout.DOOR_SOCKET}",
+        "containerd": f"unix:{layout.CONTAINERD_SOCKET}",
+    }
+
+
+def allowed_targets(facts: HostFacts, https_port: int = 443) -> dict[str, str]:
+    """What must be reachable; without these a dead network would pass for a firewall."""
+    return {
+        "cluster resolver": "dns:kubernetes.default.svc.cluster.local",
+        "ingress": f"{facts.address}:{https_port}",
+    }
+
+
+def judge_reach(seen: Mapping[str, bool | str], facts: HostFacts) -> tuple[str, ...]:
+    """Every way in which `seen` (name to True or the error) differs from what must be."""
+    open_ones = [f"{name} is within reach" for name in forbidden_targets(facts) if seen[name] is True]
+    closed = [
+        f"{name} is out of reach ({seen[name]})" for name in allowed_targets(facts) if seen[name] is not True
+    ]
+    return (*open_ones, *closed)

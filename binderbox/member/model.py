@@ -1,0 +1,219 @@
+"""Member: one member's config, frozen; read and checked from text. `example.yaml` beside it is the manual.
+
+`parse` raises ConfigError with *every* fault of the text, each with its line, key path, what was expected and found.
+A value that is None here is computed from the machine by `sizing` or `disk`. GB are 10^9 bytes.
+Decides on text alone: whether a value fits the machine is a check of the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.functional_validators import AfterValidator
+
+from binderbox.errors import ConfigError
+from binderbox.member import rules as member_rules
+from binderbox.member.faults import Fault, explain, render_faults
+from binderbox.member.yaml import read
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+PublicPort = Annotated[int, Field(ge=1, le=65535), AfterValidator(member_rules.public_port)]
+GB = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class EgressAllow(_Model):
+    """A network that user pods and builds may reach although it is not public, on these TCP ports."""
+
+    network: Annotated[str, AfterValidator(member_rules.network)] = Field(
+        description="a network in CIDR form, such as 10.1.2.0/24"
+    )
+    ports: Annotated[tuple[Port, ...], Field(min_length=1)] = Field(
+        description="a list of TCP ports, such as [443]"
+    )
+
+
+class DiskOverrides(_Model):
+    """Ceilings that `disk` would compute; each in GB."""
+
+    images_gb: GB | None = Field(default=None, description="a size in GB")
+    buildkit_gb: GB | None = Field(default=None, description="a size in GB")
+    objectstore_gb: GB | None = Field(default=None, description="a size in GB")
+    logs_gb: GB | None = Field(default=None, description="a size in GB")
+
+
+class Follow(_Model):
+    """How the node follows the prime; what is None is as versions.toml says."""
+
+    enabled: bool = Field(default=True, description="true or false")
+    federation: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+        default=None, description="an address whose /versions is the prime's"
+    )
+    deploy_repo: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+        default=None, description="the address of a git repository"
+    )
+    branch: Annotated[str, AfterValidator(member_rules.branch)] | None = Field(
+        default=None, description="a branch"
+    )
+    chart_index: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+        default=None, description="the address of a chart index"
+    )
+    image_sources: tuple[Annotated[str, AfterValidator(member_rules.image_source)], ...] = Field(
+        default=(), description="a list of image repositories, beside those of versions.toml"
+    )
+    window: Annotated[str, AfterValidator(member_rules.window)] | None = Field(
+        default=None, description="a time of day, HH:MM-HH:MM in UTC"
+    )
+
+
+class Member(_Model):
+    """One member of the federation, as its operator describes it."""
+
+    domain: Annotated[str, AfterValidator(member_rules.domain)] = Field(description="a host name")
+    https_port: PublicPort = Field(default=443, description="a port, 1 to 65535")
+    http_port: PublicPort = Field(default=80, description="a port, 1 to 65535")
+    tls: Literal["acme", "own-ca"] = Field(default="acme", description="acme or own-ca")
+    email: Annotated[str, AfterValidator(member_rules.email)] | None = Field(
+        default=None, description="a mail address"
+    )
+    abuse_contact: Annotated[str, AfterValidator(member_rules.contact)] | None = Field(
+        default=None, description="a mail address or an https:// page"
+    )
+    ingress_ip: Annotated[str, AfterValidator(member_rules.address)] | None = Field(
+        default=None, description="an IP address"
+    )
+    egress_allow: tuple[EgressAllow, ...] = Field(default=(), description="a list of {network, ports}")
+    extra_ca: tuple[Annotated[str, AfterValidator(member_rules.certificate)], ...] = Field(
+        default=(), description="a list of certificates"
+    )
+    offline: bool = Field(default=False, description="true or false")
+    data_dir: Annotated[str, AfterValidator(member_rules.data_dir)] = Field(
+        default="/var/lib/binderbox", description="an absolute path"
+    )
+    pods: Annotated[int, Field(ge=10, le=990)] | None = Field(
+        default=None, description="a whole number of pods, 10 to 990"
+    )
+    quota: Annotated[int, Field(ge=0, le=990)] | None = Field(
+        default=None, description="a whole number of user pods, 0 to 990"
+    )
+    build_slots: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="a whole number of builds, 1 to 64"
+    )
+    build_memory_gb: GB | None = Field(default=None, description="a size in GB")
+    build_step_memory_gb: GB | None = Field(default=None, description="a size in GB")
+    user_memory_gb: GB | None = Field(default=None, description="a size in GB")
+    disk: DiskOverrides = Field(default=DiskOverrides(), description="a mapping of sizes in GB")
+    follow: Follow = Field(default=Follow(), description="a mapping, see below")
+
+    @property
+    def hub_domain(self) -> str:
+        """Name under which hub and user servers answer."""
+        return f"hub.{self.domain}"
+
+    @property
+    def binder_url(self) -> str:
+        """Public address of BinderHub, without a slash at the end."""
+        return _url(self.domain, self.https_port)
+
+    @property
+    def hub_url(self) -> str:
+        """Public address of JupyterHub, without a slash at the end."""
+        return _url(self.hub_domain, self.https_port)
+
+
+def _url(name: str, port: int) -> str:
+    return f"https://{name}" if port == 443 else f"https://{name}:{port}"
+
+
+def parse(text: str, source: str) -> Member:
+    """Read a member from YAML text; `source` is its file name in messages. Raises ConfigError with all faults."""
+    marked = read(text)
+    faults = [Fault(fault.line, fault.path, fault.message) for fault in marked.faults]
+    member: Member | None = None
+    if isinstance(marked.data, dict):
+        try:
+            member = Member.model_validate(marked.data)
+        except ValidationError as error:
+            faults += explain(error, marked, Member)
+        faults += [
+            Fault(marked.lines.get((key,), 1), (key,), why) for key, why in _contradictions(marked.data)
+        ]
+    elif not faults:
+        what = "nothing" if marked.data is None else "something else"
+        faults.append(Fault(1, (), f"expected `key: value` lines, at least `domain: ...`; found {what}"))
+    if faults or member is None:
+        raise ConfigError(
+            render_faults(faults, source),
+            remedy="Correct it and run the same command again; nothing was changed on the host. "
+            "Every key is explained in docs/member.md.",
+        )
+    return member
+
+
+def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Pairs of values that are each right, and wrong together; looks only at values of the right type."""
+
+    def number(key: str, default: float) -> float:
+        value = data.get(key, default)
+        return value if isinstance(value, (int, float)) and not isinstance(value, bool) else default
+
+    found = []
+    https, http = number("https_port", 443), number("http_port", 80)
+    if https == http:
+        found.append(("https_port", f"http_port is {http} too"))
+    if data.get("tls", "acme") == "acme" and (https, http) != (443, 80):
+        key = "https_port" if https != 443 else "http_port"
+        found.append((key, "tls: acme proves the domain on ports 80 and 443; use those, or tls: own-ca"))
+    if number("quota", 0) > number("pods", 990):
+        found.append(("quota", "is larger than pods, so the last users could not start"))
+    if number("build_step_memory_gb", 0) > number("build_memory_gb", 100_000):
+        found.append(
+            ("build_step_memory_gb", "is larger than build_memory_gb, which holds all builds together")
+        )
+    return found
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes text of several lines, such as a certificate, as a block and not between quotes."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Blocks.add_representer(str, _Blocks.represent_str)
+
+
+def render(flags: Mapping[str, object]) -> str:
+    """Render the short commented YAML that `binderbox init` writes; `flags` are Member keys, None is left out.
+
+    The text is parsed before it is returned, so a bad flag raises the same ConfigError as a bad file.
+    """
+    rows = ["# A member of the mybinder.org federation. Every other key, with its default: docs/member.md"]
+    comments = {
+        "domain": "Needs two DNS records that point at the host: this name, and *.this name.",
+        "tls": "acme: certificates by Let's Encrypt. own-ca: a certificate authority of the host's own, for trials.",
+        "email": "Told by Let's Encrypt about trouble with the account.",
+        "abuse_contact": "Who answers when the provider complains about this host.",
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    for key in [*Member.model_fields, *(key for key in given if key not in Member.model_fields)]:
+        if key not in given:
+            continue
+        value = given[key]
+        plain = list(value) if isinstance(value, tuple) else value
+        if key in comments:
+            rows += ["", f"# {comments[key]}"]
+        rows += (
+            yaml.dump({key: plain}, Dumper=_Blocks, sort_keys=False, allow_unicode=True)
+            .rstrip("\n")
+            .splitlines()
+        )
+    text = "\n".join(rows) + "\n"
+    parse(text, "the flags")
+    return text

@@ -1,0 +1,56 @@
+"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, or `watch`.
+
+`look` prints what the follower sees and would do, as JSON, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+
+from binderbox import layout
+from binderbox.federation.following.follow import decide
+from binderbox.parts.agent.jobs import files, follow, telling, watch
+from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
+
+USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch"
+
+
+def main() -> int:
+    os.umask(0o022)  # git serves the sample as nobody; what is private says so itself
+    try:
+        config = parse_config(files.read(layout.AGENT_CONFIG) or "")
+        (job,) = sys.argv[1:]
+    except (ConfigFault, ValueError) as fault:
+        print(f"{fault}; {USAGE}", file=sys.stderr)
+        return 2
+    if job == "look":
+        seen = follow.look(config)
+        record = telling.record()
+        found = {
+            "seen": asdict(seen),
+            "decision": asdict(decide(seen, config.rules)),
+            "followed": asdict(record.followed) if record.followed else None,
+            "failed": [asdict(one) for one in record.failed],
+            "last": json.loads(files.read(layout.FOLLOW_STATE) or "null"),
+        }
+        print(json.dumps(found))
+        return 0
+    if job == "watch":
+        watch.run(config)
+        return 0
+    if job != "follow":
+        print(USAGE, file=sys.stderr)
+        return 2
+    asked = files.read(layout.FOLLOW_NOW)
+    files.remove(layout.FOLLOW_NOW)
+    if not config.enabled and asked is None:
+        return 0
+    decision = follow.run(config, now=asked is not None, again=asked is not None and "again" in asked)
+    return 1 if decision.verdict in ("unmatched", "refused", "rolled-back") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The agent's config, /etc/binderbox/agent.json: which prime to follow, from where, and how the node is reached."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+from binderbox.federation.following.follow import Range, Rules
+
+
+class ConfigFault(Exception):
+    """The config is not what binderbox writes."""
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """One node's follower.
+
+    + federation: the address whose /versions is the prime's; the redirector passes it on to the prime
+    + deploy_repo, branch: where the pins are
+    + image_sources: repositories from which images may be pulled, without a tag
+    + chart_range, build_image_range: [at least, below], empty for no end
+    + window: "HH:MM-HH:MM" in UTC, or empty
+    + binder_url, address, ca_file: this member's public address, where to look for it, and who vouches for it
+    + sample_base: what the repository that proves a change is built from
+    """
+
+    federation: str
+    deploy_repo: str
+    branch: str
+    chart_index: str
+    image_sources: tuple[str, ...]
+    chart_range: tuple[str, str]
+    build_image_range: tuple[str, str]
+    window: str
+    binder_url: str
+    address: str
+    ca_file: str
+    sample_base: str
+    enabled: bool = True
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(
+            self.chart_index,
+            self.image_sources,
+            Range(*self.chart_range),
+            Range(*self.build_image_range),
+            self.window,
+        )
+
+
+def parse_config(text: str) -> AgentConfig:
+    """Read it; raises ConfigFault with what is wrong."""
+    try:
+        found: dict[str, Any] = json.loads(text)
+        lists = ("image_sources", "chart_range", "build_image_range")
+        known = {one.name for one in fields(AgentConfig)}
+        if unknown := sorted(set(found) - known):
+            raise ConfigFault(f"unknown keys: {', '.join(unknown)}")
+        return AgentConfig(**{**found, **{key: tuple(found[key]) for key in lists}})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigFault(f"agent.json: {error}") from error

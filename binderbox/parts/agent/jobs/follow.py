@@ -1,0 +1,236 @@
+"""The follower's job: look, decide, prepare, switch, prove; or go back and tell. Killed anywhere, the next run continues.
+
+What is under way stands in `switch.json` from before the first change until its end is recorded: both sides whole, so
+that a run which finds it goes on to the new side, and back if the proof fails. Everything before the switch only adds
+to the node (a chart, images). The lock is taken for the switch alone; looking and pulling hinder nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from binderbox import layout
+from binderbox.federation.following import follow
+from binderbox.federation.following.drift import drift
+from binderbox.federation.following.follow import Decision, Pins, Seen
+from binderbox.federation.following.followed import Failed, Followed, Record
+from binderbox.parts.agent.jobs import charts, deployrepo, files, images, launching, quiet, releasing, telling
+from binderbox.parts.agent.jobs.config import AgentConfig
+from binderbox.parts.agent.jobs.launching import TROUBLE, member_of
+from binderbox.parts.agent.jobs.locking import Busy, hold
+from binderbox.parts.agent.jobs.releasing import Side
+from binderbox.parts.agent.jobs.web import NoAnswer, fetch_json
+
+JOB = "follow"
+LOCK_WAIT_S = 300
+IN_A_ROW = 10  # answers: while the replaced pod still gets requests too, a launch could prove that one
+SETTLE_S = 60  # how long /versions may still be the replaced pod's after the other one is ready
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A change under way: both sides, the pins to record, and what /versions must be then."""
+
+    before: Side
+    after: Side
+    pins: Followed
+    prime: Any
+
+
+def look(config: AgentConfig, now: bool = False) -> Seen:
+    """Both /versions, whether it is held, and the time."""
+    prime, own, why = None, None, ""
+    try:
+        prime = fetch_json(f"{config.federation}/versions")
+    except NoAnswer as error:
+        why = str(error)
+    try:
+        own = launching.versions(member_of(config))
+    except NoAnswer as error:
+        telling.say("own-versions", why=str(error))
+    held = files.read(layout.FOLLOW_HOLD)
+    clock = time.gmtime()
+    return Seen(
+        prime, own, why, None if held is None else held.strip(), clock.tm_hour * 60 + clock.tm_min, now
+    )
+
+
+def find(
+    config: AgentConfig, seen: Seen, record: Record, again: bool
+) -> tuple[Decision, Pins | None, str, str]:
+    """The pins that give the prime's /versions, with the chart's address and checksum; brings charts and images.
+
+    Without a match nothing is chosen.
+    """
+    deployrepo.update(config.deploy_repo, config.branch)
+    wanted, refused, tried = str(seen.prime["binderhub"]), "", []
+    for pins in follow.candidates(deployrepo.history(), seen.prime):
+        if why := follow.refusal(pins, config.rules):
+            refused = why
+            continue
+        url, sha256 = charts.find(config.chart_index, pins.chart)
+        version = _version_of(config, charts.bring(url, sha256), sha256, pins)
+        tried.append(f"{pins.chart} is {version}")
+        if version != wanted:
+            continue
+        if why := follow.failed_before(pins, record, again):
+            return Decision("alert", "failed", why), None, "", ""
+        return Decision("follow", "following", f"{pins.commit[:8]}: chart {pins.chart}"), pins, url, sha256
+    if refused:
+        return Decision("alert", "refused", f"not followed: {refused}"), None, "", ""
+    why = f"no commit of {config.branch} pins what the prime runs ({follow.told(seen.prime)}); {'; '.join(tried) or 'none has its build image'}"
+    return Decision("alert", "unmatched", why), None, "", ""
+
+
+def prepare(config: AgentConfig, pins: Pins, url: str, sha256: str, prime: Any) -> Switch:
+    """Everything that the change needs, on the node; nothing that runs is touched."""
+    before = releasing.installed()
+    after = releasing.changed(before, charts.bring(url, sha256), sha256, pins.build_image)
+    needed = [*charts.images_of(_objects(after)), pins.build_image]
+    foreign = [image for image in needed if not follow.image_allowed(image, config.rules)]
+    if foreign:
+        raise ValueError(f"chart {pins.chart} runs images from elsewhere: {', '.join(foreign)}")
+    digests = {image: images.pull(image) for image in needed}
+    record = Followed(pins.commit, pins.chart, url, sha256, pins.build_image, telling.now(), digests)
+    return Switch(before, after, record, prime)
+
+
+def switch(config: AgentConfig, change: Switch) -> Decision:
+    """Make the change, prove it and record it; else go back. Under the node's lock."""
+    with hold(telling.WHO[JOB], LOCK_WAIT_S) as tell:
+        _keep_switch(change)
+        telling.audit(JOB, "start", chart=change.pins.chart, commit=change.pins.commit)
+        try:
+            tell(f"BinderHub to chart {change.pins.chart}")
+            releasing.bring(change.after)
+            tell("waiting for BinderHub's pods")
+            releasing.wait_rolled_out()
+            tell("proving it with a launch")
+            _prove(config, change.prime)
+        except TROUBLE as error:
+            return _go_back(config, change, str(error), tell)
+        telling.keep(Record(change.pins, telling.record().failed))
+        files.remove(layout.FOLLOW_SWITCH)
+        telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="0")
+        return Decision("nothing", "equal", f"followed to {follow.told(change.prime)}")
+
+
+def under_way() -> Switch | None:
+    """The change that an earlier run began and did not end."""
+    text = files.read(layout.FOLLOW_SWITCH)
+    if text is None:
+        return None
+    found = json.loads(text)
+    sides = [releasing.parse_side(found[name]) for name in ("before", "after")]
+    return Switch(sides[0], sides[1], Followed(**found["pins"]), found["prime"])
+
+
+def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decision:
+    """One run of the job, from looking to telling."""
+    moved: tuple[str, ...] | None = None
+    seen = Seen(None, None)
+    try:
+        if change := under_way():
+            telling.say("continues", chart=change.pins.chart)
+            decision = switch(config, change)
+            seen = look(config, now)
+        else:
+            seen = look(config, now)
+            decision = follow.decide(seen, config.rules)
+            if decision.action == "follow":
+                decision, pins, url, sha256 = find(config, seen, telling.record(), again)
+                if pins:
+                    moved = drift(deployrepo.values_of(pins.commit))
+                    change = prepare(config, pins, url, sha256, seen.prime)
+                    quiet.wait(telling.say)
+                    decision = switch(config, change)
+                    seen = look(config, now)
+    except Busy as error:
+        decision = Decision("wait", "busy", str(error))
+    except TROUBLE as error:
+        if files.read(layout.FOLLOW_SWITCH) is None:
+            decision = Decision("alert", "unmatched", f"nothing was changed: {error}")
+        else:  # not even going back worked
+            decision = Decision(
+                "alert", "failed", f"a change is half made, the next run goes on with it: {error}"
+            )
+    _tell(decision, seen, moved)
+    return decision
+
+
+def _go_back(config: AgentConfig, change: Switch, why: str, tell: Any) -> Decision:
+    """Bring the old side back, remember what failed, and tell. If even that fails the next run tries it again."""
+    tell(f"going back: {why[:200]}")
+    releasing.bring(change.before)
+    record = telling.record()
+    failed = Failed(change.pins.commit, change.pins.chart, change.pins.build_image, telling.now(), why[:500])
+    telling.keep(Record(record.followed, (*record.failed, failed)))
+    files.remove(layout.FOLLOW_SWITCH)
+    telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="4", why=why[:500])
+    releasing.wait_rolled_out()
+    with suppress(NoAnswer, ValueError):  # it is back, and what asks next sees so
+        _settle(config, lambda own: own != change.prime)
+    return Decision("alert", "rolled-back", f"went back, chart {change.pins.chart} failed its proof: {why}")
+
+
+def _prove(config: AgentConfig, prime: Any) -> None:
+    _settle(config, lambda own: own == prime)
+    launching.prove(member_of(config), config.sample_base)
+
+
+def _settle(config: AgentConfig, holds: Callable[[Any], bool]) -> None:
+    """Ask for /versions until the answers are as they shall be, some in a row. Raises ValueError after SETTLE_S, NoAnswer."""
+    member, deadline, in_a_row = member_of(config), time.monotonic() + SETTLE_S, 0
+    while True:
+        own = launching.versions(member)
+        in_a_row = in_a_row + 1 if holds(own) else 0
+        if in_a_row == IN_A_ROW:
+            return
+        if time.monotonic() > deadline:
+            raise ValueError(f"after {SETTLE_S} s /versions still says {follow.told(own)}")
+        time.sleep(0.5)
+
+
+def _version_of(config: AgentConfig, chart: str, sha256: str, pins: Pins) -> str:
+    """What the chart's BinderHub calls itself: asked once, of its image, and remembered by the chart's checksum."""
+    known = json.loads(files.read(layout.FOLLOW_VERSIONS) or "{}")
+    if sha256 not in known:
+        side = releasing.changed(releasing.installed(), chart, sha256, pins.build_image)
+        binder = [
+            image for image, of in charts.images_of(_objects(side)).items() if "Deployment/binder" in of
+        ]
+        if len(binder) != 1 or not follow.image_allowed(binder[0], config.rules):
+            raise ValueError(
+                f"chart {pins.chart} runs BinderHub from {binder or 'no image'}, which is not allowed"
+            )
+        images.pull(binder[0])
+        known[sha256] = images.version_in(binder[0])
+        files.write(layout.FOLLOW_VERSIONS, json.dumps(known, indent=1))
+    return str(known[sha256])
+
+
+def _objects(side: Side) -> list[Any]:
+    path = f"{layout.AGENT_DATA}/trial.values.yaml"
+    files.write(path, side.values, releasing.VALUES_MODE)
+    return charts.render(side.inputs, path)
+
+
+def _keep_switch(change: Switch) -> None:
+    sides = {name: releasing.render_side(getattr(change, name)) for name in ("before", "after")}
+    found = {**sides, "pins": asdict(change.pins), "prime": change.prime}
+    files.write(layout.FOLLOW_SWITCH, json.dumps(found), 0o600)
+
+
+def _tell(decision: Decision, seen: Seen, moved: tuple[str, ...] | None) -> None:
+    earlier = json.loads(files.read(layout.FOLLOW_STATE) or "{}")
+    fields = {"verdict": decision.verdict, "why": decision.why, "prime": seen.prime, "own": seen.own}
+    if decision.action == "alert" and earlier.get("why") != decision.why:
+        telling.audit(JOB, "alert", verdict=decision.verdict, why=decision.why)
+    told = earlier.get("drift", []) if moved is None else list(moved)
+    telling.state(layout.FOLLOW_STATE, {**fields, "drift": told})
+    telling.say(decision.verdict, why=decision.why)

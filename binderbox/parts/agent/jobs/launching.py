@@ -1,0 +1,72 @@
+"""A launch of a repository that was never built before, through this member's public address, as a visitor's."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+from binderbox import layout
+from binderbox.launch.sample import NAMES, REF, sample_texts, sample_url, serve_words, stop_words
+from binderbox.launch.stream import BUILD_TOKEN, Launch, build_path, follow, over, page_path, reason_lines
+from binderbox.parts.agent.jobs.config import AgentConfig
+from binderbox.parts.agent.jobs.running import CommandFailed, run
+from binderbox.parts.agent.jobs.web import Member, NoAnswer
+
+SAMPLE = Path(layout.AGENT) / "sample"
+TARGETS = {"cluster resolver": "dns:kubernetes.default.svc.cluster.local"}  # what the sample tries to reach
+LAUNCH_S = 900
+TROUBLE = (CommandFailed, NoAnswer, ValueError, OSError)  # what a launch or a change may raise
+SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
+
+
+def member_of(config: AgentConfig) -> Member:
+    """This member, as its visitors reach it."""
+    return Member(config.binder_url, config.address, config.ca_file)
+
+
+def versions(member: Member) -> object:
+    """What this member says at /versions; raises NoAnswer."""
+    url = f"{member.binder_url}/versions"
+    try:
+        return json.loads(member.request("GET", url))
+    except ValueError as error:
+        raise NoAnswer(f"{url}: no JSON") from error
+
+
+def prove(member: Member, base_image: str) -> None:
+    """Build, launch, ask the server, stop it; raises NoAnswer with the build's last words."""
+    directory = f"{layout.RUN}/samples/{secrets.token_hex(8)}"
+    read = {name: (SAMPLE / name).read_text("utf-8") for name in NAMES}
+    Path(directory).mkdir(mode=0o755, parents=True)
+    try:
+        for name, text in sample_texts(read, base_image, TARGETS, directory.rpartition("/")[2]).items():
+            Path(directory, name).write_text(text, "utf-8")
+        run(serve_words(directory))
+        launched = _launch(member, sample_url(directory))
+        try:
+            member.request("GET", f"{launched.url}api/status?token={launched.token}")
+        finally:
+            member.request("POST", f"{launched.url}api/shutdown?token={launched.token}", body=b"{}")
+    finally:
+        shutil.rmtree(Path(directory, ".git"), ignore_errors=True)
+        run(stop_words(directory))
+
+
+def _launch(member: Member, repo_url: str) -> Launch:
+    path, started = build_path(repo_url, REF), time.monotonic()
+    page = member.request("GET", member.binder_url + page_path(path)).decode(errors="replace")
+    found = BUILD_TOKEN.search(page)
+    query = urlencode({"build_token": found[1]}) if found else ""
+    state = Launch()
+    for event in member.events(f"{member.binder_url}{path}?{query}", SILENCE_S):
+        state = follow(state, event, time.monotonic() - started)
+        if over(state, time.monotonic() - started) or time.monotonic() - started > LAUNCH_S:
+            break
+    if not state.ready:
+        why = state.failure or f"the stream ended in phase {state.phase or 'none'}"
+        raise NoAnswer("a launch failed: " + " | ".join(reason_lines(state, why)))
+    return state

@@ -1,0 +1,116 @@
+"""The BinderHub release on the node: as it is, brought to other inputs, and whether its pods came up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import time
+from dataclasses import dataclass, replace
+
+from binderbox import layout
+from binderbox.federation.following.follow import judge_pods, with_build_image
+from binderbox.parts.agent.jobs import files
+from binderbox.parts.agent.jobs.running import CommandFailed, helm, kubectl, run
+from binderbox.parts.helm.release import (
+    ENVIRONMENT,
+    HELM,
+    KUBECTL,
+    LOOK,
+    ReleaseInputs,
+    inputs_path,
+    leaving_words,
+    objects_path,
+    parse_inputs,
+    parse_release,
+    render_inputs,
+    secret_path,
+    upgrade_words,
+    values_path,
+)
+
+RELEASE = "binderhub"
+HELM_EXTRA_S = 120
+ROLLOUT_S = 300
+LOOK_AGAIN_S = 10
+VALUES_MODE = 0o640
+
+
+@dataclass(frozen=True)
+class Side:
+    """A release whole: what it is made from, and the text of its values."""
+
+    inputs: ReleaseInputs
+    values: str
+
+
+def installed() -> Side:
+    """What an install (or this job) last brought the release to; raises ValueError where none did."""
+    text, values = files.read(inputs_path(RELEASE)), files.read(values_path(RELEASE))
+    if text is None or values is None:
+        raise ValueError("BinderHub is not installed on this node yet")
+    side = Side(parse_inputs(text), values)
+    if _sha256(values) != side.inputs.values_sha256:
+        raise ValueError(f"{values_path(RELEASE)} is not what the release was made from")
+    return side
+
+
+def changed(side: Side, chart: str, chart_sha256: str, build_image: str) -> Side:
+    """The same release with other pins; raises ValueError when the values have no build image to change."""
+    values = with_build_image(side.values, build_image)
+    inputs = replace(side.inputs, chart=chart, chart_sha256=chart_sha256, values_sha256=_sha256(values))
+    return Side(inputs, values)
+
+
+def bring(side: Side) -> None:
+    """Bring the release there, out of whatever state a killed helm left it in, as an install does."""
+    inputs = side.inputs
+    files.write(values_path(RELEASE), side.values, VALUES_MODE)
+    files.write(inputs_path(RELEASE), render_inputs(inputs))
+    objects = objects_path(RELEASE)
+    secrets = [secret_path(name) for _, name in sorted(inputs.secrets.items())]
+    look = ["sh", "-c", LOOK, "helm-release", inputs.namespace, RELEASE, objects, *secrets]
+    found = parse_release(run(look).splitlines())
+    if found.is_at(inputs.digest):
+        return
+    if not found.is_at(inputs.digest, listed=False):
+        if leaving := leaving_words(inputs, *found.way_out()):
+            helm(*leaving, timeout_s=inputs.timeout_s + HELM_EXTRA_S)
+        helm(*upgrade_words(inputs, found.secrets), timeout_s=inputs.timeout_s + HELM_EXTRA_S)
+    _list_objects(inputs.namespace, objects)
+
+
+def wait_rolled_out() -> None:
+    """Wait until every deployment of the release runs its new pods; raises CommandFailed with what the pods say."""
+    namespace = ("--namespace", layout.HUB_NAMESPACE)
+    deadline = time.monotonic() + ROLLOUT_S
+    for name in kubectl("get", "deployments", *namespace, "-o", "name").split():
+        while True:
+            try:
+                kubectl("rollout", "status", name, *namespace, f"--timeout={LOOK_AGAIN_S}s", timeout_s=60)
+                break
+            except CommandFailed as error:
+                told, hopeless = judge_pods(
+                    json.loads(kubectl("get", "pods", *namespace, "-o", "json"))["items"]
+                )
+                if hopeless or time.monotonic() > deadline:
+                    raise CommandFailed(f"{name} did not come up: {'; '.join(told) or error}") from error
+
+
+def render_side(side: Side) -> dict[str, str]:
+    return {"inputs": render_inputs(side.inputs), "values": side.values}
+
+
+def parse_side(found: dict[str, str]) -> Side:
+    return Side(parse_inputs(found["inputs"]), found["values"])
+
+
+def _list_objects(namespace: str, objects: str) -> None:
+    """The same list as deploys/operations/helm.py writes, whole or not at all."""
+    get = shlex.join(["env", *ENVIRONMENT, HELM, "get", "manifest", RELEASE, "--namespace", namespace])
+    names = f"{KUBECTL} get -n {shlex.quote(namespace)} -f - -o name > {shlex.quote(f'{objects}.new')}"
+    run(["sh", "-c", f"{get} | {names} && mv -f {shlex.quote(f'{objects}.new')} {shlex.quote(objects)}"])
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""The agent's files on the node as text from plain data: its config, and a service and a timer for each job. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from binderbox import layout
+from binderbox.artifacts.versions import Follow
+from binderbox.decide.facts import HostFacts
+from binderbox.member.model import Member
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the agent, run again `every_s` after it ended, and later by chance up to `spread_s`."""
+
+    name: str
+    title: str
+    every_s: int
+    spread_s: int
+    longest_s: int
+
+    @property
+    def service(self) -> str:
+        return f"binderbox-{self.name}.service"
+
+    @property
+    def timer(self) -> str:
+        return f"binderbox-{self.name}.timer"
+
+
+# The federation sends nothing to a node that differs, so it looks often, and asks for one small answer. Members that
+# follow the same prime do not pull at the same moment. An image may take half an hour, and a launch a quarter.
+FOLLOW = Job("follow", "Follow the prime of the federation", every_s=120, spread_s=90, longest_s=3 * 3600)
+# Six launches at most, of a quarter of an hour each, and two restarts.
+WATCH = Job("watch", "Watch whether launches work", every_s=60, spread_s=10, longest_s=2 * 3600)
+JOBS = (FOLLOW, WATCH)
+
+
+@dataclass(frozen=True)
+class AgentInputs:
+    """Everything the agent's deploy needs: the text of agent.json."""
+
+    config: str
+
+
+def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: str) -> AgentInputs:
+    """The follower's config: what the member's config says, else versions.toml. Its keys are those of agent/config.py."""
+    asked = member.follow
+    config = {
+        "enabled": asked.enabled,
+        "federation": asked.federation or allowed.federation,
+        "deploy_repo": asked.deploy_repo or allowed.deploy_repo,
+        "branch": asked.branch or allowed.branch,
+        "chart_index": asked.chart_index or allowed.chart_index,
+        "image_sources": sorted({*allowed.image_sources, *asked.image_sources}),
+        "chart_range": list(allowed.chart_range),
+        "build_image_range": list(allowed.build_image_range),
+        "window": asked.window or "",
+        "binder_url": member.binder_url,
+        "address": facts.address,
+        "ca_file": f"{layout.CA}/ca.crt" if member.tls == "own-ca" else "",
+        "sample_base": sample_base,
+    }
+    return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def render_service(job: Job) -> str:
+    """It runs as root, because helm, containerd and the node's secrets are root's; it keeps little of it."""
+    return f"""\
+[Unit]
+Description={job.title}
+After=k3s.service network-online.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+Environment={" ".join(layout.AGENT_PYTHON)} HOME={layout.AGENT_DATA} PYTHONUNBUFFERED=1
+ExecStart=/usr/bin/python3 -m binderbox.parts.agent.jobs {job.name}
+TimeoutStartSec={job.longest_s}
+# a helm or a pull that is under way ends with it; the next run goes on from there
+KillMode=control-group
+MemoryMax=1G
+TasksMax=512
+CPUWeight=50
+IOWeight=50
+SuccessExitStatus=1
+
+CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_SETUID CAP_SETGID
+NoNewPrivileges=yes
+ProtectSystem=full
+ReadWritePaths={layout.ETC}
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+"""
+
+
+def render_timer(job: Job) -> str:
+    return f"""\
+[Unit]
+Description={job.title}, again and again
+
+[Timer]
+OnBootSec={job.every_s}
+OnUnitInactiveSec={job.every_s}
+OnActiveSec={job.every_s}
+RandomizedDelaySec={job.spread_s}
+AccuracySec=1
+
+[Install]
+WantedBy=timers.target
+"""

@@ -1,0 +1,202 @@
+"""The builder's settings on the node from plain data: buildkitd's config and the door's. Its units: builder_units.py.
+
+Sizes: GB are 10^9 bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from binderbox import layout
+from binderbox.artifacts.resolve import Artifact
+from binderbox.decide.disk import DiskPlan
+from binderbox.decide.sizing import Sizing
+
+BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
+DOOR_CONFIG = f"{layout.ETC}/door.json"
+DOOR_STATUS = f"{layout.RUN}/door-status.json"  # beside the directory that build pods see, not in it
+READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
+BUILDKITD_UNIT = "binderbox-buildkitd.service"
+DOOR_UNIT = "binderbox-door.service"
+SCOPE_LIMITS = f"{layout.SYSTEMD}/bbx-.scope.d/50-limits.conf"
+PROGRAMS = (
+    "buildkitd",
+    "buildctl",
+    *(f"buildkit-cni-{name}" for name in ("bridge", "firewall", "host-local", "loopback")),
+)
+
+# Only the repository is compared. A frontend makes the very build steps, limits included, so a stranger's is not run.
+FRONTENDS = ("docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream")
+
+HISTORY_S = 3600
+HISTORY_ENTRIES = 100  # build arguments show in it
+SOURCES_KEEP = "48h"  # contexts, cache mounts, git checkouts: BuildKit's own default
+SOURCES_SHARE = 0.1
+PUSH_SLOTS = 2
+MAX_CONNECTIONS = 64  # a build pod has one; the rest is refused before it is read
+MAX_CONTEXT_MB = 2048  # a build pod has 2 GB of scratch space: mybinder.org-deploy mybinder/values.yaml
+MAX_CONTEXT_FILES = 300_000
+MAX_BUILD_S = 3600
+IDLE_S = 60
+PUSH_ATTEMPTS_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class BuilderInputs:
+    """Everything the builder's deploy needs; `buildkit` is a tar with PROGRAMS in `bin/`.
+
+    + resolvers, egress_networks: what buildkitd itself may ask although it is not public
+    + node_addresses: this node's own, which it may not ask although they may be public
+    """
+
+    buildkit: Artifact
+    bundle: Path | None
+    data_dir: str
+    platform: str
+    build_slots: int
+    build_memory_gb: float
+    build_step_memory_gb: float
+    cache_reserved_gb: float
+    cache_max_gb: float
+    cache_min_free_gb: float
+    resolvers: tuple[str, ...] = ()
+    egress_networks: tuple[str, ...] = ()
+    node_addresses: tuple[str, ...] = ()
+    reserved_images: tuple[str, ...] = ()
+
+
+def make_inputs(
+    sizing: Sizing,
+    disk: DiskPlan,
+    buildkit: Artifact,
+    bundle: Path | None,
+    *,
+    data_dir: str = layout.DATA,
+    arch: str = "amd64",
+    resolvers: Iterable[str] = (),
+    egress_networks: Iterable[str] = (),
+    node_addresses: Iterable[str] = (),
+    reserved_images: Iterable[str] = (),
+) -> BuilderInputs:
+    return BuilderInputs(
+        buildkit=buildkit,
+        bundle=bundle,
+        data_dir=data_dir,
+        platform=f"linux/{arch}",
+        build_slots=sizing.build_slots.value,
+        build_memory_gb=sizing.build_memory_gb.value,
+        build_step_memory_gb=sizing.build_step_memory_gb.value,
+        cache_reserved_gb=disk.buildkit_reserved_gb.value,
+        cache_max_gb=disk.buildkit_max_gb.value,
+        cache_min_free_gb=disk.buildkit_min_free_gb.value,
+        resolvers=tuple(resolvers),
+        egress_networks=tuple(egress_networks),
+        node_addresses=tuple(node_addresses),
+        reserved_images=tuple(reserved_images),
+    )
+
+
+def render_buildkitd(inputs: BuilderInputs) -> str:
+    """buildkitd.toml. Every choice that BuildKit would make by looking around is made here."""
+    return tomli_w.dumps(
+        {
+            "root": f"{inputs.data_dir}/buildkit",
+            "insecure-entitlements": [],
+            "grpc": {"address": [f"unix://{layout.BUILDKIT_SOCKET}"], "uid": 0, "gid": 0},
+            "cdi": {"disabled": True},
+            "dns": {"nameservers": [layout.CLUSTER_DNS]},
+            "history": {"maxAge": HISTORY_S, "maxEntries": HISTORY_ENTRIES},
+            "registry": {layout.REGISTRY: {"http": True}},
+            "frontend": {"gateway.v0": {"enabled": True, "allowedRepositories": list(FRONTENDS)}},
+            "worker": {
+                "oci": {
+                    "enabled": False
+                },  # it would win, and its images are where the kubelet cannot see them
+                "containerd": {
+                    "enabled": True,
+                    "address": layout.CONTAINERD_SOCKET,  # a plain path: `unix://` breaks it (nerdctl#2268)
+                    "namespace": "k8s.io",
+                    "snapshotter": "overlayfs",
+                    "platforms": [inputs.platform],
+                    "networkMode": "bridge",  # `auto` falls back to the host's own network
+                    "bridgeName": layout.BUILD_INTERFACE,
+                    "bridgeSubnet": layout.BUILD_CIDR,
+                    "cniPoolSize": 2 * inputs.build_slots,  # networks made ahead: 0.1 s less for each step
+                    "defaultCgroupParent": f"{layout.BUILDS_SLICE}:bbx:",
+                    "max-parallelism": 4 * inputs.build_slots,
+                    "runtime": {
+                        "name": "io.containerd.runc.v2",
+                        "options": {"SystemdCgroup": True, "BinaryName": layout.RUNC},
+                    },
+                    "gc": True,
+                    "gcpolicy": [
+                        {
+                            "filters": [
+                                "type==source.local",
+                                "type==exec.cachemount",
+                                "type==source.git.checkout",
+                            ],
+                            "keepDuration": SOURCES_KEEP,
+                            "maxUsedSpace": bytes_of(SOURCES_SHARE * inputs.cache_max_gb),
+                        },
+                        {
+                            "all": True,
+                            "reservedSpace": bytes_of(inputs.cache_reserved_gb),
+                            "maxUsedSpace": bytes_of(inputs.cache_max_gb),
+                            "minFreeSpace": bytes_of(inputs.cache_min_free_gb),
+                        },
+                    ],
+                },
+            },
+        }
+    )
+
+
+def render_door(inputs: BuilderInputs) -> str:
+    """The door's config; its keys are those of door/config.py."""
+    return json.dumps(
+        {
+            "socket": layout.DOOR_SOCKET,
+            "state_dir": f"{inputs.data_dir}/door",
+            "status_file": DOOR_STATUS,
+            "image_prefix": layout.IMAGE_PREFIX,
+            "reserved_images": list(inputs.reserved_images),
+            "platform": inputs.platform,
+            "build_slots": inputs.build_slots,
+            "push_slots": PUSH_SLOTS,
+            "max_connections": MAX_CONNECTIONS,
+            "max_context_mb": MAX_CONTEXT_MB,
+            "max_context_files": MAX_CONTEXT_FILES,
+            "max_build_s": MAX_BUILD_S,
+            "idle_s": IDLE_S,
+            "push_attempts_s": PUSH_ATTEMPTS_S,
+            "buildctl": f"{layout.BIN}/buildctl",
+            "buildkit_address": f"unix://{layout.BUILDKIT_SOCKET}",
+            "ctr": [layout.K3S, "ctr"],
+            "containerd_socket": layout.CONTAINERD_SOCKET,
+            "containerd_namespace": "k8s.io",
+            "api_server": "https://127.0.0.1:6443",
+            "api_ca_file": f"{READER}/ca.crt",
+            "api_token_file": f"{READER}/token",
+            "namespace": layout.HUB_NAMESPACE,
+            "registry": layout.REGISTRY,
+            "registry_url": f"http://{layout.REGISTRY_IP}:{layout.REGISTRY.rpartition(':')[2]}",
+            "registry_user_file": f"{layout.SECRETS}/registry-user",
+            "registry_password_file": f"{layout.SECRETS}/registry-password",
+        },
+        indent=1,
+    )
+
+
+def render_entry_points() -> str:
+    """How repo2docker finds the engine: the one file of a `dist-info` directory on PYTHONPATH."""
+    return "[repo2docker.engines]\nbinderbox = binderbox_engine.plugin:BinderboxEngine\n"
+
+
+def bytes_of(gb: float) -> int:
+    return round(gb * 1e9)

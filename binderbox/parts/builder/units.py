@@ -1,0 +1,135 @@
+"""The builder's units on the node as text, the limits of builds among them. What each limit holds:
+
+- the slice holds all build steps of all builds together (memory, processes, share of the CPUs);
+- the prefix drop-in `bbx-.scope.d` holds each step by itself, which BuildKit cannot (a step beyond it ends with 137);
+- buildkitd's own fetches (`FROM`, `ADD https://...`) leave from the host itself, where the rules for the builds'
+  bridge do not see them: there the unit's address list holds, by destination alone. In it what is allowed wins
+  over what is denied, so a wide `egress_allow` opens more to a fetch than to a build step.
+"""
+
+from __future__ import annotations
+
+from binderbox import layout
+from binderbox.parts.builder.settings import (
+    BUILDKITD_CONFIG,
+    BUILDKITD_UNIT,
+    DOOR_CONFIG,
+    BuilderInputs,
+    bytes_of,
+)
+from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6
+
+NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
+
+STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
+CPU_WEIGHT = 50  # half of what the pods get when both want everything: running notebooks go first
+
+
+def render_buildkitd_unit(inputs: BuilderInputs) -> str:
+    """buildkitd shares containerd's mounts, so nothing here may give it a mount namespace of its own."""
+    denied = [*NOT_PUBLIC_4, *NOT_PUBLIC_6_LOCAL, *NOT_PUBLIC_6, *inputs.node_addresses]
+    allowed = [*inputs.resolvers, *inputs.egress_networks]
+    # Without a resolver's address nothing could be fetched at all; `plan` always knows one.
+    fetching = (
+        f"IPAddressDeny={' '.join(denied)}\nIPAddressAllow={' '.join(allowed)}\n" if inputs.resolvers else ""
+    )
+    return f"""\
+[Unit]
+Description=BuildKit on k3s's containerd, for binderbox
+Documentation=https://github.com/moby/buildkit
+After=network-online.target k3s.service binderbox-firewall.service
+Wants=network-online.target
+Requires=binderbox-firewall.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+# buildkit-cni-* are looked for in PATH
+Environment=PATH={layout.BIN}:/usr/sbin:/usr/bin:/sbin:/bin
+ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
+RuntimeDirectory=binderbox/buildkit
+RuntimeDirectoryMode=0700
+LimitNOFILE=1048576
+TasksMax=infinity
+OOMScoreAdjust=-250
+# it waits for containerd by itself for a minute
+TimeoutStartSec=120
+Restart=always
+RestartSec=2
+{fetching}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def render_door_unit(inputs: BuilderInputs) -> str:
+    """The door runs as root, because the sockets of containerd and BuildKit are root's; it keeps little of it."""
+    return f"""\
+[Unit]
+Description=Build door between build pods and BuildKit
+After=k3s.service {BUILDKITD_UNIT}
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+Environment=PYTHONPATH={layout.DOOR}
+ExecStart=/usr/bin/python3 -B -m binderbox.parts.builder.door {DOOR_CONFIG}
+# Build pods have the directory mounted: it must stay the same one when the door is restarted.
+RuntimeDirectory=binderbox/door
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+Restart=always
+RestartSec=1
+TimeoutStopSec=40
+MemoryMax=2G
+TasksMax=1024
+
+CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL
+NoNewPrivileges=yes
+ProtectSystem=full
+ReadWritePaths={inputs.data_dir}
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=no
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def render_slice(inputs: BuilderInputs) -> str:
+    return f"""\
+[Unit]
+Description=All build steps of all builds
+
+[Slice]
+MemoryMax={bytes_of(inputs.build_memory_gb)}
+MemorySwapMax=0
+CPUWeight={CPU_WEIGHT}
+IOWeight={CPU_WEIGHT}
+TasksMax={STEP_TASKS * inputs.build_slots}
+"""
+
+
+def render_scope_limits(inputs: BuilderInputs) -> str:
+    return f"""\
+# Each build step is a scope bbx-<id>.scope; systemd applies this to all of them.
+[Scope]
+MemoryMax={bytes_of(inputs.build_step_memory_gb)}
+MemorySwapMax=0
+TasksMax={STEP_TASKS}
+"""

@@ -1,0 +1,46 @@
+"""Every check, by category, in the order in which a host is made: what must hold before, and what proves each phase."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from binderbox.checks.core import Check
+
+CATEGORIES = {
+    "host": ("binderbox.parts.host.checks", "Whether the host is fit; asked before anything changes."),
+    "dns": ("binderbox.checks.dns", "Whether the names lead to the host; asked before anything changes."),
+    "prepared": ("binderbox.parts.host.prepared", "What the first phase leaves: firewall, sysctls, secrets."),
+    "k3s": (
+        "binderbox.parts.k3s.checks",
+        "Kubernetes, its settings that cannot be changed later, and its resolver.",
+    ),
+    "objectstore": ("binderbox.parts.registry.checks", "The bucket that holds the images."),
+    "registry": (
+        "binderbox.parts.registry.checks",
+        "The registry, and that nobody reaches it who should not.",
+    ),
+    "builder": ("binderbox.parts.builder.checks", "BuildKit and the build door."),
+    "ingress": ("binderbox.parts.ingress.checks", "What visitors meet first: ports, redirect, certificates."),
+    "binderhub": ("binderbox.parts.binderhub.checks", "BinderHub, and that builds go through the door."),
+    "agent": ("binderbox.parts.agent.checks", "What the node does by itself."),
+    "launch": ("binderbox.launch.checks", "What the proof of an install must have seen."),
+    "federation": (
+        "binderbox.federation.members.checks",
+        "Whether the federation would send a member launches, and they would succeed: `federation check`.",
+    ),
+}
+
+
+def of(*categories: str) -> tuple[Check[Any], ...]:
+    """The checks of these categories, in order; an unknown name is a KeyError."""
+    found: list[Check[Any]] = []
+    for category in categories:
+        checks = import_module(CATEGORIES[category][0]).CHECKS
+        found += [check for check in checks if check.category == category]
+    return tuple(found)
+
+
+def every() -> tuple[Check[Any], ...]:
+    return of(*CATEGORIES)

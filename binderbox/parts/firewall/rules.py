@@ -1,0 +1,208 @@
+"""The node's firewall as nftables text, from plain data: one table of ours, loaded before k3s, replaced atomically.
+
+Who is told apart, and how
+- *Untrusted*: every pod and every build step. All pods share one bridge and one network, and Kubernetes assigns
+  addresses without regard to namespaces, so an address alone says nothing.
+- *System pods* are the elements of the set `system_pods`, kept by binderbox-systempods.service from what the API
+  server says of their namespace and labels. The set is empty at first: a new pod is untrusted until it is known, so
+  whatever goes wrong with that service, users gain nothing by it. Drops are silent, so a system pod's first
+  connection is repeated by TCP within a second and then passes.
+- *Outside*: every other interface.
+
+What makes it bite
+- Pod to pod is bridged, not routed; it passes these hooks because of net.bridge.bridge-nf-call-iptables=1.
+- Destinations are seen after the DNAT of kube-proxy and of hostPorts. So the resolver and the ingress are recognised
+  by what the connection was first addressed to (`ct original`), and only if a DNAT took place.
+- A drop here is final, whatever other tables accept; an accept here leaves the last word to them.
+- `egress_allow` can open private networks, never this node, its pods, or link-local (metadata) addresses.
+
+Design: section 5. Which addresses are public: addresses.py. The units: firewall_units.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from binderbox.layout import BUILD_INTERFACE, POD_INTERFACE
+from binderbox.member.model import EgressAllow
+from binderbox.parts.firewall.addresses import (
+    METADATA_4,
+    METADATA_6,
+    NOT_PUBLIC_4,
+    NOT_PUBLIC_6,
+    PUBLIC_6,
+    PUBLIC_TCP_PORTS,
+)
+
+TABLE = "binderbox"
+SYSTEM_PODS_SET = "system_pods"
+
+API_PORT = 6443
+
+
+@dataclass(frozen=True)
+class FirewallInputs:
+    """Everything the rules depend on; networks and addresses as text, ports are TCP.
+
+    The node's own addresses are not among them: what is for the node goes through the input hook, whatever its
+    address, so that an address that comes or goes needs no new rules.
+    """
+
+    pod_cidr: str
+    service_cidr: str
+    build_cidr: str
+    cluster_dns: str
+    resolvers: tuple[str, ...]
+    egress_allow: tuple[EgressAllow, ...] = ()
+    pod_interface: str = POD_INTERFACE
+    build_interface: str = BUILD_INTERFACE
+    ingress_ports: tuple[int, ...] = (80, 443)
+    sample_port: int = 9418
+    ssh_ports: tuple[int, ...] = (22,)
+
+
+def render_ruleset(inputs: FirewallInputs) -> str:
+    """Render the whole table; `nft -f` replaces the old one in one step."""
+    pods, builds = f'"{inputs.pod_interface}"', f'"{inputs.build_interface}"'
+    ours = f"{{ {pods}, {builds} }}"
+    never_4 = (inputs.pod_cidr, inputs.service_cidr, inputs.build_cidr, *METADATA_4)
+    gateway = ip_network(inputs.pod_cidr)[1]
+    ingress = (
+        f"meta l4proto tcp ct status dnat ct original proto-dst {_ports(inputs.ingress_ports)} "
+        f"ct original ip daddr != {inputs.service_cidr}"
+    )
+    return f"""\
+# Made by binderbox; changes here are overwritten. What it does and why: docs/operations.md
+table inet {TABLE}
+delete table inet {TABLE}
+table inet {TABLE} {{
+    # Addresses of pods that are part of the member; binderbox-systempods.service keeps them. Not in it: untrusted.
+    set {SYSTEM_PODS_SET} {{
+        type ipv4_addr
+    }}
+    # Pods, services and builds of this node, and metadata addresses: nothing in the config opens these.
+{_set("never_4", "ipv4_addr", never_4)}
+{_set("never_6", "ipv6_addr", METADATA_6)}
+{_set("not_public_4", "ipv4_addr", NOT_PUBLIC_4)}
+{_set("not_public_6", "ipv6_addr", NOT_PUBLIC_6)}
+
+    chain input {{
+        type filter hook input priority filter - 5; policy accept;
+        iifname "lo" accept
+        iifname {ours} goto from_inside_to_node
+        # Before everything else: ssh is never matched by a drop.
+        tcp dport {_ports(inputs.ssh_ports)} accept
+        ct state established,related accept
+        meta l4proto {{ icmp, ipv6-icmp }} accept
+        # Address assignment: its answers may come to a broadcast address, which no connection is known for.
+        udp sport 67 udp dport 68 accept
+        ip6 saddr fe80::/10 udp dport 546 accept
+        tcp dport {_ports(inputs.ingress_ports)} accept
+        # Everything else from outside, 6443 and the kubelet included.
+        counter drop
+    }}
+
+    chain output {{
+        type filter hook output priority filter + 5; policy accept;
+        # A service that does not exist (yet) is not translated: a push, and its credential, would leave by the
+        # default route in plain HTTP.
+        ip daddr {inputs.service_cidr} counter drop
+    }}
+
+    chain forward {{
+        type filter hook forward priority filter - 5; policy accept;
+        iifname {ours} goto from_inside
+        oifname {ours} goto from_outside_to_pods
+    }}
+
+    chain from_inside_to_node {{
+        jump forged_source
+        ct state established,related accept
+        # Neighbour discovery, without which IPv6 does not work at all.
+        icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} accept
+        # The API server, for the hub, BinderHub and coredns: its service address arrives here after DNAT.
+        iifname {pods} ip saddr @{SYSTEM_PODS_SET} tcp dport {API_PORT} accept
+        # coredns asks a resolver that runs on this node.
+        iifname {pods} ip saddr @{SYSTEM_PODS_SET} meta l4proto {{ tcp, udp }} th dport 53 accept
+        # The sample repository, which listens only while an install is being proved.
+        iifname {pods} ip daddr {gateway} tcp dport {inputs.sample_port} accept
+        counter drop
+    }}
+
+    chain from_inside {{
+        jump forged_source
+        ct state established,related accept
+        # The cluster's resolver, and no other.
+        meta l4proto {{ tcp, udp }} ct status dnat ct original ip daddr {inputs.cluster_dns} ct original proto-dst 53 accept
+        # The member's own public address: a hostPort, by DNAT. Services of the cluster are not meant.
+        {ingress} accept
+        iifname {pods} ip saddr @{SYSTEM_PODS_SET} goto from_system_pod
+        goto to_public
+    }}
+
+    chain from_system_pod {{
+        # Hub to user servers, ingress to hub, BinderHub to registry, registry to object store.
+        oifname {pods} ip daddr {inputs.pod_cidr} accept
+{_resolver_rules(inputs.resolvers)}
+        goto to_public
+    }}
+
+    chain to_public {{
+        ip daddr @never_4 counter drop
+        ip6 daddr @never_6 counter drop
+{_egress_rules(inputs.egress_allow)}
+        ip daddr @not_public_4 counter drop
+        ip6 daddr != {PUBLIC_6} counter drop
+        ip6 daddr @not_public_6 counter drop
+        # http, https, git
+        tcp dport {_ports(PUBLIC_TCP_PORTS)} accept
+        counter drop
+    }}
+
+    chain from_outside_to_pods {{
+        ct state established,related accept
+        # The ingress. A neighbour who routes the cluster's own networks through this node gets no further.
+        {ingress} accept
+        meta nfproto ipv6 meta l4proto tcp ct status dnat ct original proto-dst {_ports(inputs.ingress_ports)} accept
+        counter drop
+    }}
+
+    chain forged_source {{
+        # A build step is root and may write any sender; on its own bridge only.
+        iifname {pods} meta nfproto ipv4 ip saddr != {inputs.pod_cidr} counter drop
+        iifname {builds} meta nfproto ipv4 ip saddr != {inputs.build_cidr} counter drop
+    }}
+}}
+"""
+
+
+def _set(name: str, kind: str, elements: Sequence[str]) -> str:
+    # auto-merge: one element may lie inside another
+    rows = [f"    set {name} {{", f"        type {kind}", "        flags interval", "        auto-merge"]
+    rows += [f"        elements = {{ {', '.join(elements)} }}"] if elements else []
+    return "\n".join([*rows, "    }"])
+
+
+def _resolver_rules(resolvers: Iterable[str]) -> str:
+    rows = []
+    for text in dict.fromkeys(resolvers):
+        address = ip_address(text.partition("%")[0])
+        if address.is_loopback or address.version != 4:
+            continue  # a stub of the node itself; and pods have IPv4 only, so coredns cannot ask others
+        rows.append(f"        ip daddr {address} meta l4proto {{ tcp, udp }} th dport 53 accept")
+    return "\n".join(["        # coredns to the resolvers of this host.", *rows])
+
+
+def _egress_rules(allowed: Iterable[EgressAllow]) -> str:
+    rows = ["        # egress_allow of the config."]
+    for one in allowed:
+        network = ip_network(one.network)
+        family = "ip" if network.version == 4 else "ip6"
+        rows.append(f"        {family} daddr {network} tcp dport {_ports(one.ports)} accept")
+    return "\n".join(rows)
+
+
+def _ports(ports: Iterable[int]) -> str:
+    return "{ " + ", ".join(str(port) for port in sorted(set(ports))) + " }"

@@ -1,0 +1,56 @@
+"""Whether a host is fit to become a member. Asked before anything changes; a second run finds our own parts and is fine."""
+
+from __future__ import annotations
+
+from binderbox.checks import machine, surroundings
+from binderbox.checks.core import Check
+from binderbox.checks.probe import Probe
+from binderbox.decide.facts import HostFacts
+
+
+def look_facts(probe: Probe) -> HostFacts:
+    return probe.facts
+
+
+CHECKS = (
+    Check("BBX-H01", "host", "the operating system is supported", look_facts, machine.judge_os,
+          "k3s, the packages and the paths are known on these releases only."),
+    Check("BBX-H02", "host", "the architecture is supported", look_facts, machine.judge_arch,
+          "Images built on one member must run on every other."),
+    Check("BBX-H03", "host", "there are enough CPUs", look_facts, machine.judge_cpus,
+          "Kubernetes and a build each keep one busy."),
+    Check("BBX-H04", "host", "there is enough memory", look_facts, machine.judge_ram,
+          "k3s, the hub and the builds leave nothing for a user below this."),
+    Check("BBX-H05", "host", "the disk is large enough", machine.look_disk, machine.judge_disk,
+          "Image bytes sit in three stores at once; all ceilings together stay below 80 % of the disk."),
+    Check("BBX-H06", "host", "the disk writes quickly", look_facts, machine.judge_fsync,
+          "Kubernetes' database waits for each write; slow disks show as timeouts everywhere.", fatal=False),
+    Check("BBX-H07", "host", "the clock is right", look_facts, machine.judge_clock,
+          "Certificates and tokens fail on a clock that is off. Providers that block NTP are common."),
+    Check("BBX-H08", "host", "the kernel has the modules", look_facts, machine.judge_modules,
+          "Overlay filesystems, bridged traffic and the firewall need them."),
+    Check("BBX-H09", "host", "the cgroups suit this Kubernetes", machine.look_cgroups, machine.judge_cgroups,
+          "From Kubernetes 1.35 the kubelet does not start on cgroup v1."),
+    Check("BBX-H10", "host", "the ports are free", surroundings.look_ports, surroundings.judge_ports,
+          "Another web server on port 80 or 443 is the usual cause."),
+    Check("BBX-H11", "host", "we are root", look_facts, surroundings.judge_sudo,
+          "Everything that an install does needs root."),
+    Check("BBX-H12", "host", "the Internet answers", surroundings.look_outbound, surroundings.judge_outbound,
+          "Artifacts, packages and the repositories of users come from there."),
+    Check("BBX-H13", "host", "there is no swap", look_facts, machine.judge_swap,
+          "A reboot that brought swap back has taken a member out of rotation.", fatal=False),
+    Check("BBX-H14", "host", "there is no other Kubernetes", surroundings.look_others, surroundings.judge_others,
+          "A k3s that binderbox has set up itself is not another one."),
+    Check("BBX-H15", "host", "there is no docker engine", surroundings.look_docker, surroundings.judge_docker,
+          "It works beside k3s, with surprises.", fatal=False),
+    Check("BBX-H16", "host", "the packages can be had", look_facts, surroundings.judge_packages,
+          "The first phase installs what is missing."),
+    Check("BBX-H17", "host", "the host has a default route", look_facts, surroundings.judge_route,
+          "The node's address is the one on the default route."),
+    Check("BBX-H18", "host", "no network collides with ours", look_facts, surroundings.judge_networks,
+          "The networks of pods, services and builds are fixed at the first start."),
+    Check("BBX-H19", "host", "the config's sizes fit the machine", machine.look_sizes, machine.judge_sizes,
+          "Sizes that the config does not give are computed and always fit."),
+    Check("BBX-H20", "host", "GitHub knows us", surroundings.look_github, surroundings.judge_github,
+          "Each launch resolves a branch to a commit by GitHub's API.", fatal=False),
+)  # fmt: skip

@@ -1,0 +1,199 @@
+"""Everything that is to be known of a host before deciding, by one script in one round trip.
+
+`gather` returns the mapping that `facts.make_facts` takes: the keys are the fields of HostFacts, listeners and outbound
+as lists of mappings with the fields of Listener and Reach, `applied` as a mapping with those of Applied or None.
+The script is `gather.sh`; it changes nothing, and needs no more than a bare Debian or Ubuntu has.
+
+`outbound` tries the host's own package sources (or the proxy set for them) and the given targets, each for 3 s and
+all at once. Sizes are in units of 10^9 bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from typing import Any
+
+from binderbox import layout
+from binderbox.errors import StepFailed
+from binderbox.world.host.hosts import Host
+from binderbox.world.host.sockets import parse_listeners, parse_proc_net
+
+FSYNC_WRITES = 50  # dd's count in the script
+OWN_INTERFACES = ("lo", layout.POD_INTERFACE, layout.BUILD_INTERFACE, "flannel", "veth", "docker", "br-")
+LIMIT_S = 120.0
+
+Sections = Mapping[str, list[str]]
+
+
+def gather(host: Host, *, targets: Iterable[str] = (), data_dir: str = layout.DATA) -> dict[str, Any]:
+    """Look at the host. `targets` are host:port pairs to reach from it; `data_dir` counts until a config is applied."""
+    sent = time.time()
+    output = host.connection.run(render_script(targets, data_dir), timeout_s=LIMIT_S)
+    took = time.time() - sent
+    sections = split_sections(output.text)
+    if "end" not in sections:
+        raise StepFailed(
+            f"{host.name}: the host could not be looked at", cause=output.tail(), log=host.log.path
+        )
+    begin, end = (float(sections[name][0]) for name in ("begin", "end"))
+    offset_s = begin - (sent + (took - (end - begin)) / 2)  # what was not spent there went half each way
+    return {"name": host.name, "sudo": True, "clock_offset_s": round(offset_s, 3), **parse_sections(sections)}
+
+
+def render_script(targets: Iterable[str], data_dir: str) -> str:
+    """The script with its settings before it."""
+    settings = {
+        "PACKAGES": " ".join(layout.PACKAGES),
+        "MODULES": " ".join(layout.MODULES),
+        "UNITS": " ".join(layout.UNITS),
+        "TARGETS": " ".join(targets),
+        "OWN_PATHS": layout.K3S_DATA,
+        "DATA_DIR": data_dir,
+        "ETC": layout.ETC,
+    }
+    lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
+    return "\n".join([*lines, (files("binderbox.world.host") / "gather.sh").read_text()])
+
+
+def split_sections(text: str) -> dict[str, list[str]]:
+    """The script's output, by section; empty lines are left out."""
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("== "):
+            lines = sections.setdefault(line[3:], [])
+        elif line:
+            lines.append(line)
+    return sections
+
+
+def parse_sections(found: Sections) -> dict[str, Any]:
+    """Sections to the fields of HostFacts that the script answers."""
+    system = dict(line.partition("=")[::2] for line in found["system"])
+    memory = {line.split(":")[0]: int(line.split()[1]) * 1024 / 1e9 for line in found["memory"]}
+    sockets = found.get("sockets")
+    listeners = (
+        parse_listeners(found["listeners"], found.get("owners", []))
+        if sockets is None
+        else parse_proc_net(sockets)
+    )
+    applied = _applied(found)
+    recorded = applied.pop("other_gb", None) if applied else None
+    disk_gb, free_gb = (int(found["disk"][0].split()[at]) / 1e9 for at in (1, 3))
+    return {
+        **{key: system[key] for key in ("os_id", "os_version", "arch", "kernel")},
+        "cpus": int(system["cpus"]),
+        "ram_gb": round(memory["MemTotal"], 2),
+        "swap_gb": round(memory.get("SwapTotal", 0.0), 2),
+        "disk_gb": disk_gb,
+        "disk_free_gb": free_gb,
+        "ours_gb": _ours_gb(found["ours"], disk_gb - free_gb - (recorded or 0.0)),
+        "recorded_other_gb": recorded,
+        "fsync_ms": _fsync_ms(found["fsync"]),
+        "clock_synced": {"yes": True, "no": False}.get(_first(found["clock"])),
+        "cgroup_version": 2 if _first(found["cgroup"]) == "cgroup2fs" else 1,
+        "missing_modules": tuple(found["modules"]),
+        "missing_packages": _missing_packages(found["packages"]),
+        "listeners": listeners,
+        "ssh_ports": _ssh_ports(found["ssh"], listeners),
+        "outbound": [_reach(line) for line in found["reach"]],
+        "resolvers": tuple(
+            line.split()[1] for line in found["resolvers"] if re.match(r"nameserver\s+\S", line)
+        ),
+        **_addresses(found["route"], found["addresses"]),
+        "secrets": tuple(found["secrets"]),
+        "installed_units": _units(found["units"]),
+        "applied": applied,
+        "followed": _decoded(found["followed"]),
+        "drain": (_decoded(found["drain"][1:]) or "") if found["drain"] else None,
+        "bundle_sha256": _first(found["bundle"]) or None,
+        "bundle_lock": _decoded(found["lock"]),
+    }
+
+
+def _first(lines: list[str]) -> str:
+    return lines[0].strip() if lines else ""
+
+
+def _decoded(lines: list[str]) -> str | None:
+    return base64.b64decode("".join(lines)).decode(errors="replace") if lines else None
+
+
+def _fsync_ms(lines: list[str]) -> float | None:
+    """dd's last line, `204800 bytes ... copied, 0.0305 s, ...`, to milliseconds a write; None if it could not write."""
+    copied = re.search(r"copied, ([0-9.e+-]+) s", _first(lines))
+    return round(float(copied[1]) * 1000 / FSYNC_WRITES, 2) if copied else None
+
+
+def _ours_gb(lines: list[str], otherwise: float) -> float:
+    """du's total; where it took too long, what the disk holds beyond the others' recorded part."""
+    return int(lines[0].split()[0]) / 1e9 if lines else max(0.0, otherwise)
+
+
+def _missing_packages(lines: list[str]) -> tuple[str, ...]:
+    there = {line.split()[0] for line in lines if line.endswith(" installed")}
+    return tuple(name for name in layout.PACKAGES if name not in there)
+
+
+def _ssh_ports(told: list[str], listeners: list[dict[str, Any]]) -> tuple[int, ...]:
+    ports = {int(line) for line in told if line.isdigit()}
+    ports |= {
+        one["port"]
+        for one in listeners
+        if one["owner"] == "sshd" or one["unit"] in ("ssh.socket", "sshd.socket")
+    }
+    return tuple(sorted(ports)) or (22,)
+
+
+def _reach(line: str) -> dict[str, Any]:
+    target, code, *said = line.split(" ", 2)
+    reason = re.sub(r"^\S+: (?:connect: |line \d+: (?:\S+: )?)", "", said[0]) if said else ""
+    return {
+        "target": target,
+        "ok": code == "0",
+        "error": "" if code == "0" else "no answer within 3 s" if code == "124" else reason or "refused",
+    }
+
+
+def _addresses(routes: list[str], listed: list[str]) -> dict[str, Any]:
+    """The address and interface of the default route (IPv4 first), and all addresses that are not ours."""
+    pairs: list[tuple[str, str]] = []
+    for line in listed:
+        fields = line.split()
+        if not fields[1].startswith(OWN_INTERFACES):
+            pairs.append((fields[1].split("@")[0], fields[3].partition("/")[0]))
+    interface = address = ""
+    for line in routes:
+        words = line.removeprefix("6 ").split()
+        if "dev" in words:
+            interface = words[words.index("dev") + 1]
+            six = line.startswith("6 ")
+            own = [address for name, address in pairs if name == interface and (":" in address) == six]
+            address = words[words.index("src") + 1] if "src" in words else _first(own)
+            break
+    return {"interface": interface, "address": address, "addresses": tuple(address for _, address in pairs)}
+
+
+def _units(lines: list[str]) -> tuple[str, ...]:
+    """Id and LoadState, in turns."""
+    return tuple(name for name, state in zip(lines[::2], lines[1::2], strict=False) if state == "loaded")
+
+
+def _applied(found: Sections) -> dict[str, Any] | None:
+    text = _decoded(found["member"])
+    if text is None:
+        return None
+    try:
+        record = json.loads("\n".join(found["applied"]) or "{}")
+    except ValueError:  # cut off by a power cut; the next install writes it anew
+        record = {}
+    return {
+        "text": text,
+        **{key: record[key] for key in ("sha256", "who", "when", "other_gb") if key in record},
+    }

@@ -1,0 +1,101 @@
+"""The registry's bucket on the node's own object store, reached through a forward of our ssh connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import stamina
+from urllib3.exceptions import HTTPError
+
+from binderbox import layout
+from binderbox.checks.core import Skip
+from binderbox.checks.probe import Bucket
+from binderbox.errors import WaitTimedOut
+from binderbox.plan import Plan
+from binderbox.world import cluster
+from binderbox.world.host.hosts import Host
+from binderbox.world.s3 import store
+from binderbox.world.s3.store import Key, Store
+
+UP_WITHIN_S = 180
+FOREIGN_BUCKET = "binderbox-not-yours"  # asked for with the registry's key, which must be refused
+
+
+def ensure_bucket(host: Host, plan: Plan, dry: bool) -> tuple[str, ...]:
+    """Bucket, owner, ceiling and the registry's key; returns the names of what was (or would be) changed."""
+    service = host.run(["systemctl", "is-active", "--quiet", "k3s.service"])
+    if dry and service.code:
+        return ("Make the registry's bucket and key",)
+    with _opened(host) as (there, key):
+        steps = {
+            "Make the registry's bucket": store.ensure_bucket(there, layout.BUCKET, dry=dry),
+            "Mark the bucket as this member's": store.ensure_owner(
+                there, layout.BUCKET, plan.member.domain, dry=dry
+            ),
+            "Set the bucket's ceiling": store.ensure_ceiling(
+                there, layout.BUCKET, plan.disk.objectstore_max_gb.value, dry=dry
+            ),
+            "Make the registry's key": store.ensure_key(there, key, layout.BUCKET, dry=dry),
+        }
+    return tuple(name for name, changed in steps.items() if changed)
+
+
+def seen_by_its_key(host: Host) -> Bucket:
+    """The bucket as the registry's own key sees it, and what that key got elsewhere."""
+    with _opened(host) as (there, key):
+        hours = store.stale_uploads_hours(there)
+        return Bucket(
+            exists=store.may_touch(there.address, key, layout.BUCKET),
+            abort_multipart_days=None if hours is None else round(hours / 24),
+            other_bucket="denied" if store.denied(there.address, key, FOREIGN_BUCKET) else "allowed",
+        )
+
+
+@contextmanager
+def _opened(host: Host) -> Iterator[tuple[Store, Key]]:
+    root, key = (
+        Key(_secret(host, f"s3-{user}"), _secret(host, f"s3-{secret}"))
+        for user, secret in (("root-user", "root-password"), ("registry-access-key", "registry-secret-key"))
+    )
+    address = cluster.service_address(host, layout.NAMESPACE, "objectstore")
+    with host.forward(f"{address}:{layout.OBJECTSTORE_PORT}") as (local, port):
+        there = store.connect(f"{local}:{port}", root)
+        _wait(host, there)
+        yield there, key
+
+
+def _wait(host: Host, there: Store) -> None:
+    """Until the server answers; its pod may just have been made."""
+    try:
+        for attempt in stamina.retry_context(
+            on=(HTTPError, OSError), attempts=None, timeout=UP_WITHIN_S, wait_max=2.0
+        ):
+            with attempt:
+                there.s3.list_buckets()
+    except (HTTPError, OSError) as error:
+        raise WaitTimedOut(
+            f"{host.name}: the object store did not answer within {UP_WITHIN_S} s",
+            cause="\n".join(
+                [
+                    str(error),
+                    *cluster.kubectl_or_nothing(
+                        host,
+                        "describe",
+                        "pods",
+                        "-n",
+                        layout.NAMESPACE,
+                        "-l",
+                        "app.kubernetes.io/name=objectstore",
+                    )[-15:],
+                ]
+            ),
+            remedy=f"binderbox install {host.name}",
+        ) from error
+
+
+def _secret(host: Host, name: str) -> str:
+    found = host.read(f"{layout.SECRETS}/{name}")
+    if found is None:
+        raise Skip("the object store's keys do not exist yet")
+    return found.decode().strip()

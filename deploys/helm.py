@@ -1,0 +1,60 @@
+"""One helm release, from one of our charts or from an upstream one."""
+
+from __future__ import annotations
+
+import hashlib
+
+import yaml
+from pyinfra.api import deploy
+
+from binderbox import layout
+from binderbox.deploys.operations import artifacts, files, helm
+from binderbox.parts.binderhub.values import ChartInputs
+from binderbox.parts.helm import chart as chartfile
+from binderbox.parts.helm import release
+
+LONGER_THAN_HELM_S = 120  # so that helm gives up first, with its own reason
+VALUES_MODE = 0o640  # they hold no secret, and `plan --diff` may show them
+
+
+@deploy("Install a chart")
+def install_chart(inputs: ChartInputs) -> None:
+    """Place values and chart on the node and bring the release to them."""
+    values = yaml.safe_dump(dict(inputs.values), sort_keys=True, allow_unicode=True)
+    if inputs.artifact is None:
+        packed: bytes | None = chartfile.pack(inputs.chart)
+        sha256 = hashlib.sha256(packed or b"").hexdigest()
+        chart = f"{layout.CHARTS}/{inputs.chart}.tgz"
+    else:
+        packed, sha256 = None, inputs.artifact.sha256
+        chart = artifacts.path_of(inputs.artifact)
+        artifacts.place(
+            name=f"Bring the chart {inputs.chart}", artifact=inputs.artifact, bundle=inputs.bundle
+        )
+    made_from = release.ReleaseInputs(
+        inputs.release,
+        inputs.namespace,
+        chart,
+        sha256,
+        hashlib.sha256(values.encode()).hexdigest(),
+        inputs.secret_values,
+        inputs.timeout_s,
+    )
+    files.contents(
+        {
+            release.values_path(inputs.release): files.Content(values, VALUES_MODE),
+            release.inputs_path(inputs.release): files.Content(release.render_inputs(made_from)),
+        }
+    )
+    helm.release(
+        name=f"Bring release {inputs.release} up to date",
+        release=inputs.release,
+        namespace=inputs.namespace,
+        chart=chart,
+        chart_sha256=sha256,
+        values_sha256=made_from.values_sha256,
+        chart_bytes=packed,
+        secret_values=inputs.secret_values,
+        timeout_s=inputs.timeout_s,
+        _timeout=inputs.timeout_s + LONGER_THAN_HELM_S,
+    )

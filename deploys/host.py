@@ -1,0 +1,70 @@
+"""The host itself: packages, kernel settings, directories, journal limits, firewall, secrets, the record of the config."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+from pyinfra.operations import apt, server, systemd
+
+from binderbox import layout
+from binderbox.deploys.ingress import routes
+from binderbox.deploys.operations import certificates, files, host, secrets
+from binderbox.parts.firewall import units as firewall_units
+from binderbox.plan import HostInputs
+
+SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
+MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
+JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
+FIREWALL = "binderbox-firewall.service"
+EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-{}.crt"
+
+
+@deploy("Prepare the host")
+def prepare_host(inputs: HostInputs) -> None:
+    """Bring the host to where k3s can be started on it."""
+    if inputs.packages:
+        apt.packages(name="install packages", packages=list(inputs.packages), update=True, no_recommends=True)
+    host.directories(name="make our directories", wanted=inputs.directories)
+    secrets.made(name="make secrets", kinds=inputs.secrets)
+    host.applied(name="record the config", text=inputs.member_text, who=inputs.who, other_gb=inputs.other_gb)
+
+    unit = f"{layout.SYSTEMD}/{FIREWALL}"
+    authorities = {EXTRA_CA.format(at): files.Content(pem) for at, pem in enumerate(inputs.extra_ca)}
+    texts = {
+        layout.FIREWALL_FILE: files.Content(inputs.firewall, 0o600),
+        unit: files.Content(firewall_units.UNIT),
+        SYSCTL_FILE: files.Content("".join(f"{key} = {value}\n" for key, value in inputs.sysctls.items())),
+        MODULES_FILE: files.Content("".join(f"{name}\n" for name in inputs.modules)),
+        JOURNALD_FILE: files.Content(inputs.journald),
+        **authorities,
+    }
+    if inputs.bundle_sha256:
+        texts[layout.BUNDLE_FILE] = files.Content(f"{inputs.bundle_sha256}\n")
+    if inputs.bundle_lock:
+        texts[layout.BUNDLE_LOCK_FILE] = files.Content(inputs.bundle_lock)
+    written = dict(zip(texts, files.contents(texts), strict=True))
+
+    routes(inputs.drain)
+
+    host.modules(name="load kernel modules", names=inputs.modules)
+    host.sysctls(name="set kernel settings", values=inputs.sysctls)
+    if authorities:
+        trusted = [written[path] for path in authorities]
+        server.shell(
+            name="trust extra authorities", commands="update-ca-certificates", _if=files.any_changed(trusted)
+        )
+    if inputs.certificate_names:
+        certificates.made(name="make the server certificate", names=inputs.certificate_names)
+    systemd.service(
+        name="limit the journal",
+        service="systemd-journald.service",
+        restarted=True,
+        _if=files.any_changed([written[JOURNALD_FILE]]),
+    )
+    systemd.daemon_reload(name="read the firewall's unit", _if=files.any_changed([written[unit]]))
+    systemd.service(name="start the firewall", service=FIREWALL, running=True, enabled=True)
+    systemd.service(
+        name="load the firewall's new rules",
+        service=FIREWALL,
+        reloaded=True,
+        _if=files.any_changed([written[layout.FIREWALL_FILE]]),
+    )

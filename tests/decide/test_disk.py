@@ -1,0 +1,125 @@
+"""One budget for the whole disk: sums, order of defences, and a plan that stays what it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from binderbox.decide.disk import MIN_USABLE_GB, DiskPlan, DiskTooSmall, make_disk_plan
+from binderbox.member.model import Member
+
+MEMBER = Member(domain="b.example.org")
+
+
+def plan(disk_gb: float, free_gb: float, **more: Any) -> DiskPlan:
+    found = make_disk_plan(MEMBER, disk_gb, free_gb, **more)
+    assert isinstance(found, DiskPlan)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("disk", "free", "images", "buildkit", "objectstore", "high", "low", "eviction"),
+    [
+        (50, 46, 12.5, 12.5, 7.8, 81, 69, 2.3),
+        (80, 76, 21.3, 21.3, 13.5, 81, 67, 3.8),
+        (250, 240, 69.9, 69.9, 44.2, 80, 66, 12.0),
+        (500, 490, 144.0, 144.0, 91.0, 80, 66, 20.0),
+        (700, 690, 204.8, 204.8, 129.3, 80, 65, 20.0),
+        (270, 79, 22.3, 22.3, 14.0, 94, 90, 3.9),  # others use it too, and Kubernetes counts their data
+    ],
+)
+def test_budgets_of_disks_people_have(
+    disk: float,
+    free: float,
+    images: float,
+    buildkit: float,
+    objectstore: float,
+    high: int,
+    low: int,
+    eviction: float,
+) -> None:
+    found = plan(disk, free)
+    sizes = (found.images_gb.value, found.buildkit_max_gb.value, found.objectstore_max_gb.value)
+    assert sizes == (images, buildkit, objectstore)
+    assert (found.image_gc_high_percent.value, found.image_gc_low_percent.value) == (high, low)
+    assert found.eviction_hard_gb.value == eviction
+
+
+@given(disk=st.floats(20, 4000), taken=st.floats(0, 0.95))
+def test_the_ceilings_never_fill_the_disk(disk: float, taken: float) -> None:
+    free = disk * (1 - taken)
+    found = make_disk_plan(MEMBER, disk, free)
+    if free < MIN_USABLE_GB - 1e-6:  # sizes are counted to 0.1 GB, with room for rounding of floats
+        assert isinstance(found, DiskTooSmall)
+        assert found.needed_gb > found.found_gb
+        return
+    assume(isinstance(found, DiskPlan))
+    assert isinstance(found, DiskPlan)
+    assert found.ceilings_gb <= 0.8 * found.usable_gb.value + 1e-6
+    assert found.usable_gb.value <= free + 0.1
+    assert all(value.value > 0 for value in found.values if value.key != "disk.other_gb")
+    # Images go first, then BuildKit's cache, then pods: each while there is still room for the next.
+    left_at_high = disk * (1 - found.image_gc_high_percent.value / 100)
+    assert left_at_high > found.buildkit_min_free_gb.value > found.eviction_hard_gb.value
+    assert 0 < found.image_gc_low_percent.value < found.image_gc_high_percent.value < 100
+    assert found.buildkit_reserved_gb.value < found.buildkit_max_gb.value
+
+
+@given(disk=st.floats(25, 4000), taken=st.floats(0, 0.5), used=st.floats(0, 1))
+def test_images_are_not_evicted_for_what_others_took(disk: float, taken: float, used: float) -> None:
+    """With every other part at its ceiling, images still have room before Kubernetes starts to delete them."""
+    found = make_disk_plan(MEMBER, disk, disk * (1 - taken))
+    if isinstance(found, DiskTooSmall):
+        return
+    others = found.other_gb.value + found.ceilings_gb - found.images_gb.value
+    assert disk * found.image_gc_high_percent.value / 100 >= others + found.images_gb.value - disk / 100 - 0.1
+    assert disk * found.image_gc_low_percent.value / 100 >= others - disk / 100 - 0.1
+
+
+@given(disk=st.floats(25, 2000), more=st.floats(0, 2000))
+def test_a_larger_disk_is_never_a_smaller_plan(disk: float, more: float) -> None:
+    small, large = plan(disk, disk), plan(disk + more, disk + more)
+    for key in ("images_gb", "buildkit_max_gb", "objectstore_max_gb", "logs_gb", "eviction_hard_gb"):
+        assert getattr(large, key).value >= getattr(small, key).value
+
+
+@given(disk=st.floats(60, 2000), grown=st.floats(0, 0.7), drift=st.floats(-0.09, 0.09))
+def test_a_second_run_plans_the_same(disk: float, grown: float, drift: float) -> None:
+    """Our own data has grown, and somebody's log too."""
+    first = plan(disk, disk * 0.9)
+    ours = disk * 0.8 * grown
+    free = disk * 0.9 - ours - disk * drift
+    second = plan(disk, free, ours_gb=ours, recorded_other_gb=first.other_gb.value)
+    assert [value.value for value in second.values] == [value.value for value in first.values]
+
+
+def test_a_disk_that_others_fill_for_good_is_planned_anew() -> None:
+    first = plan(500, 480)
+    later = plan(500, 380, recorded_other_gb=first.other_gb.value)
+    assert (first.other_gb.value, later.other_gb.value) == (20, 120)
+    assert later.buildkit_max_gb.value < first.buildkit_max_gb.value
+
+
+def test_too_small_says_what_is_needed_and_found() -> None:
+    found = make_disk_plan(MEMBER, 20, 15)
+    assert found == DiskTooSmall(20.0, 15.0, "of 20 GB, 5 GB are taken")
+
+
+def test_a_ceiling_of_the_config_counts_in_the_budget() -> None:
+    member = Member(domain="b.example.org", disk={"buildkit_gb": 50, "images_gb": 10})  # type: ignore[arg-type]
+    found = make_disk_plan(member, 200, 190)
+    assert isinstance(found, DiskPlan)
+    assert (found.buildkit_max_gb.value, found.buildkit_max_gb.origin) == (50, "config")
+    assert found.buildkit_reserved_gb.value == 12.5
+
+
+def test_ceilings_that_do_not_fit_are_refused_with_the_sum() -> None:
+    """A 50 GB disk with a 300 GB setting pruned nothing and stood at 100 %: mybinder.org-deploy ed91228a."""
+    member = Member(domain="b.example.org", disk={"buildkit_gb": 300})  # type: ignore[arg-type]
+    found = make_disk_plan(member, 50, 46)
+    assert isinstance(found, DiskTooSmall)
+    assert found.reason == "the ceilings of the config add up to 324.2 GB, and 80 % of 46.0 GB is the most"
+    assert found.needed_gb > 400

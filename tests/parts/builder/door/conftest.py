@@ -1,0 +1,191 @@
+"""A real door on a real unix socket. Replaced are who calls (a test is in no pod), the API server's answer
+(recorded), buildctl (a script that a Dockerfile steers) and containerd."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderbox.parts.builder.door.cgroup import PodProcess
+from binderbox.parts.builder.door.config import DoorConfig
+from binderbox.parts.builder.door.containerd import ContainerdError
+from binderbox.parts.builder.door.pusher import Pusher
+from binderbox.parts.builder.door.server import Door, listen
+from binderbox.parts.builder.door.spool import Spool
+from binderbox.parts.builder.engine import client
+
+HERE = Path(__file__).parent
+POD: dict[str, Any] = json.loads((HERE / "recorded/build_pod.json").read_text())
+UID: str = POD["metadata"]["uid"]
+CONTAINER = POD["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
+TAG: str = POD["spec"]["containers"][0]["args"][2].removeprefix("--image=")
+
+
+def make_config(state: Path) -> DoorConfig:
+    return DoorConfig(
+        socket=f"{state}/door.sock",
+        state_dir=str(state),
+        status_file=f"{state}/status.json",
+        image_prefix="registry.binderbox.svc:5000/i-",
+        reserved_images=("registry.binderbox.svc:5000/i-pause:3.10",),
+        platform="linux/amd64",
+        build_slots=2,
+        push_slots=1,
+        max_connections=80,
+        max_context_mb=8,
+        max_context_files=1000,
+        max_build_s=20,
+        idle_s=5,
+        push_attempts_s=3600,
+        buildctl=str(HERE / "buildctl.py"),
+        buildkit_address="unix:///nowhere.sock",
+        ctr=("ctr",),
+        containerd_socket="/nowhere.sock",
+        containerd_namespace="k8s.io",
+        api_server="https://127.0.0.1:1",
+        api_ca_file="/nowhere",
+        api_token_file="/nowhere",
+        namespace="binderhub",
+        registry="registry.binderbox.svc:5000",
+        registry_url="http://10.43.0.50:5000",
+        registry_user_file="/nowhere",
+        registry_password_file="/nowhere",
+    )
+
+
+@dataclass
+class ImageRecords:
+    """Image records as containerd keeps them: what the door pins, pushes and lets go."""
+
+    pinned: set[str] = field(default_factory=set)
+    pushed: list[str] = field(default_factory=list)
+    broken: bool = False
+    absent: bool = False
+
+    def pin(self, tag: str) -> None:
+        self.pinned.add(tag)
+
+    def unpin(self, tag: str) -> None:
+        self.pinned.discard(tag)
+
+    def digest(self, tag: str) -> str:
+        return "" if self.absent else "sha256:" + "0" * 64
+
+    def push(self, tag: str) -> None:
+        if self.broken:
+            raise ContainerdError("ctr push: connection refused")
+        self.pushed.append(tag)
+
+
+@dataclass
+class RunningDoor:
+    config: DoorConfig
+    door: Door
+    images: ImageRecords
+    pods: dict[str, dict[str, Any]]
+    callers: list[PodProcess]
+    stop: Callable[[], None]
+
+    def connect(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(20)
+        sock.connect(self.config.socket)
+        return sock
+
+    def build(self, dockerfile: str, **header: Any) -> str:
+        """Build a context that is one Dockerfile, with the real client; return the log or raise DoorError."""
+        return "".join(client.build(make_header(**header), send_dockerfile(dockerfile), self.config.socket))
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(Path(self.config.status_file).read_text())  # type: ignore[no-any-return]
+
+
+def make_header(**changes: Any) -> dict[str, Any]:
+    return {"tag": TAG, "dockerfile": "Dockerfile", "buildargs": {}, "labels": {}, "platform": "", **changes}
+
+
+def send_dockerfile(text: str) -> Callable[[Callable[[bytes], None]], None]:
+    return lambda send: send(tar_of(("Dockerfile", text.encode())))
+
+
+def tar_of(*files: tuple[str, bytes]) -> bytes:
+    import io
+    import tarfile
+
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, content in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A directory with a short name: a unix socket's path has 107 characters at most."""
+    directory = Path(tempfile.mkdtemp(prefix="door"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
+    running: list[RunningDoor] = []
+
+    def go(**changes: Any) -> RunningDoor:
+        config = replace(make_config(state), **changes)
+        pods = {UID: json.loads(json.dumps(POD))}
+        callers: list[PodProcess] = []
+        images = ImageRecords()
+
+        class Lookup:
+            def find(self, uid: str) -> dict[str, Any] | None:
+                return pods.get(uid)
+
+        def who(sock: socket.socket, accepted: float) -> tuple[int, PodProcess]:
+            pid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            return pid, callers.pop(0) if callers else PodProcess(UID, CONTAINER)
+
+        door = Door(config, Lookup(), Pusher(Spool(state / "spool"), images, config.push_attempts_s), who)
+        thread = threading.Thread(target=door.serve, args=(listen(config.socket),))
+        thread.start()
+
+        def stop() -> None:
+            door.stopping = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+        running.append(RunningDoor(config, door, images, pods, callers, stop))
+        return running[-1]
+
+    yield go
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def door(start: Callable[..., RunningDoor]) -> RunningDoor:
+    return start()
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def events_in(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from binderbox.parts.builder.door import caller
+from binderbox.parts.builder.door.refusal import Refused
+
+CONNECT = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); {then}"
+
+
+def _accept(path: Path, then: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CONNECT.format(then=then), str(path)], stdin=subprocess.PIPE
+    )
+    return process, listener.accept()[0]
+
+
+def _reason(sock: socket.socket, before: float) -> str:
+    with pytest.raises(Refused) as refused:
+        caller.identify(sock, before)
+    return refused.value.reason
+
+
+@pytest.mark.parametrize("kernel", ["names the peer's process", "before 6.5"])
+def test_a_living_process_outside_pods_is_refused_as_such(
+    state: Path, monkeypatch: pytest.MonkeyPatch, kernel: str
+) -> None:
+    if kernel == "before 6.5":
+        monkeypatch.setattr(caller, "SO_PEERPIDFD", 9999)
+    process, sock = _accept(state / "s", "sys.stdin.read()")
+    with process, sock:
+        assert _reason(sock, time.clock_gettime(time.CLOCK_BOOTTIME)) == "not-a-pod"
+        process.communicate()
+
+
+@pytest.mark.parametrize("kernel", ["names the peer's process", "before 6.5"])
+def test_a_process_that_ended_is_nobody(state: Path, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    if kernel == "before 6.5":
+        monkeypatch.setattr(caller, "SO_PEERPIDFD", 9999)
+    child = "import os; os.fork() and os._exit(0); s.recv(1)"  # the child keeps the connection
+    process, sock = _accept(state / "s", child)
+    with sock:
+        process.wait()
+        assert _reason(sock, time.clock_gettime(time.CLOCK_BOOTTIME)) == "caller-gone"
+
+
+def test_without_a_pidfd_of_the_peer_a_younger_process_is_not_believed(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "SO_PEERPIDFD", 9999)
+    process, sock = _accept(state / "s", "sys.stdin.read()")
+    with process, sock:
+        assert _reason(sock, 1.0) == "caller-gone"  # as if the connection were older than the process
+        process.communicate()
+
+
+def test_a_start_time_is_seconds_since_boot() -> None:
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert now - 24 * 3600 < caller._started_at(os.getpid()) <= now

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from binderbox.parts.builder.door.buildkit import build_command
+from binderbox.parts.builder.door.pods import Permit
+from binderbox.parts.builder.door.refusal import Refused
+from binderbox.parts.builder.door.request import parse_request
+from binderbox.parts.builder.engine import wire
+
+from .conftest import TAG, make_config, make_header
+
+PERMIT = Permit("build-x", "uid", "https://example.org/demo.git", TAG)
+
+
+def _parse(**changes: Any) -> Any:
+    return parse_request({"protocol": wire.PROTOCOL, **make_header(**changes)}, TAG, "linux/amd64")
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        ("protocol", {"protocol": 2}),
+        ("other-tag", {"tag": TAG + "0"}),
+        ("other-tag", {"tag": "docker.io/library/traefik:v3"}),
+        ("other-tag", {"tag": None}),
+        ("platform", {"platform": "linux/arm64"}),
+        ("platform", {"platform": ["linux/amd64"]}),
+        ("dockerfile", {"dockerfile": "../Dockerfile"}),
+        ("dockerfile", {"dockerfile": "/etc/passwd"}),
+        ("dockerfile", {"dockerfile": "a/../.."}),
+        ("dockerfile", {"dockerfile": ""}),
+        ("dockerfile", {"dockerfile": "a\nb"}),
+        ("dockerfile", {"dockerfile": 7}),
+        ("header", {"buildargs": ["NB_USER"]}),
+        ("header", {"buildargs": {"BUILDKIT_SYNTAX": "evil.example/frontend"}}),
+        ("header", {"buildargs": {"buildkit_cache_mount_ns": "other"}}),
+        ("header", {"buildargs": {"A=x --opt cgroup-parent": "/"}}),
+        ("header", {"buildargs": {"A": 1}}),
+        ("header", {"buildargs": {"A": "\0"}}),
+        ("header", {"buildargs": {"A": "x" * 20_000}}),
+        ("header", {"labels": {f"l{n}": "" for n in range(101)}}),
+        ("header", {"labels": {"a=b": ""}}),
+        ("header", {"labels": None}),
+    ],
+)
+def test_a_request_that_reaches_further_than_a_build_is_refused(reason: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        _parse(**changes)
+    assert refused.value.reason == reason
+
+
+def test_the_caller_chooses_dockerfile_arguments_and_labels_and_the_door_the_rest(state: Any) -> None:
+    request = _parse(
+        dockerfile="./binder/Dockerfile",
+        buildargs={"NB_UID": "1000", "NB_USER": "jovyan"},
+        labels={"repo2docker.repo": "https://example.org/?a=b,cgroup-parent=/"},
+        platform="linux/amd64",
+    )
+    command = build_command(make_config(state), PERMIT, request, "/c", "/m")
+    assert command[1:] == [
+        "--addr",
+        "unix:///nowhere.sock",
+        "build",
+        "--progress=plain",
+        "--frontend=dockerfile.v0",
+        "--local=context=/c",
+        "--local=dockerfile=/c",
+        "--opt=filename=binder/Dockerfile",
+        "--opt=build-arg:NB_UID=1000",
+        "--opt=build-arg:NB_USER=jovyan",
+        "--opt=label:repo2docker.repo=https://example.org/?a=b,cgroup-parent=/",
+        "--opt=platform=linux/amd64",
+        "--opt=image-resolve-mode=local",
+        "--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=712607af1f320c78aadc65e6acefb426",
+        f"--output=type=image,name={TAG},unpack=true,push=false,oci-mediatypes=true,compression=zstd,compression-level=1",
+        "--metadata-file=/m",
+    ]
+
+
+def test_each_repository_has_cache_mounts_of_its_own(state: Any) -> None:
+    def namespace(repository: str) -> str:
+        command = build_command(make_config(state), Permit("p", "u", repository, TAG), _parse(), "/c", "/m")
+        return next(word for word in command if "CACHE_MOUNT_NS" in word)
+
+    assert namespace("https://example.org/a") == namespace("https://example.org/a")
+    assert namespace("https://example.org/a") != namespace("https://example.org/b")

@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from binderbox.parts.builder.door.cgroup import PodProcess
+from binderbox.parts.builder.door.server import Door, listen
+from binderbox.parts.builder.engine import client, wire
+from binderbox.parts.builder.engine.client import DoorError
+
+from .conftest import CONTAINER, POD, TAG, UID, RunningDoor, events_in, eventually, make_header, tar_of
+
+Start = Callable[..., RunningDoor]
+
+
+def _processes(state: Path) -> list[str]:
+    """Commands of living processes that work in this door's directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if any(str(state) in word for word in words) and any("buildctl.py" in word for word in words):
+            found.append(" ".join(words))
+    return found
+
+
+def _open(door: RunningDoor, dockerfile: str = "") -> socket.socket:
+    """Bring a build as far as its context; with a Dockerfile as far as the build itself."""
+    sock = door.connect()
+    wire.send_json(sock, wire.HEADER, {"protocol": wire.PROTOCOL, **make_header()})
+    assert wire.receive(sock, wire.GO)[0] == wire.GO
+    if dockerfile:
+        wire.send(sock, wire.DATA, tar_of(("Dockerfile", dockerfile.encode())))
+        wire.send(sock, wire.END)
+    return sock
+
+
+def _more_pods(door: RunningDoor, count: int) -> None:
+    """Let the next callers be as many different build pods, all of one repository."""
+    for number in range(count):
+        uid = f"{number:08x}{UID[8:]}"
+        door.pods[uid] = {**POD, "metadata": {**POD["metadata"], "uid": uid, "name": f"build-{number}"}}
+        door.callers.append(PodProcess(uid, CONTAINER))
+
+
+def test_a_build_streams_its_log_and_its_image_is_pushed(
+    door: RunningDoor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert door.build("say hello\nsay world") == "hello\nworld\n"
+    assert [pending.tag for pending in door.door._pusher.spool.all()] == [TAG]
+    eventually(lambda: door.images.pinned == {TAG})
+    eventually(lambda: not list(Path(door.config.state_dir, "contexts").iterdir()))
+    said = events_in(capsys.readouterr().err)
+    assert [event["event"] for event in said] == ["build-started", "build-ended"]
+    assert {event["repository"] for event in said} == {"https://example.org/demo.git"}
+
+
+def test_the_log_arrives_while_the_build_runs(door: RunningDoor, state: Path) -> None:
+    lines = client.build(
+        make_header(),
+        lambda send: send(tar_of(("Dockerfile", f"say first\nwait-for {state}/go\nsay second".encode()))),
+        door.config.socket,
+    )
+    assert next(lines) == "first\n"
+    assert door.status()["builds"][0]["state"] == "building"
+    (state / "go").touch()
+    assert list(lines) == ["second\n"]
+
+
+def test_a_directory_arrives_as_it_is(door: RunningDoor, tmp_path: Path) -> None:
+    (tmp_path / "binder").mkdir()
+    (tmp_path / "binder/Dockerfile").write_text("show notebooks/one.txt")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/one.txt").write_text("one")
+    (tmp_path / ".dockerignore").write_text("*")
+    from binderbox.parts.builder.engine import context
+
+    header = make_header(dockerfile="binder/Dockerfile")
+    log = client.build(header, lambda send: context.send_directory(str(tmp_path), send), door.config.socket)
+    assert "".join(log) == "one\n"
+
+
+def test_a_failed_build_tells_its_last_lines(door: RunningDoor) -> None:
+    with pytest.raises(DoorError) as failed:
+        door.build("say all is well\nsay ERROR: no such package\nfail 1")
+    assert "exit status 1" in str(failed.value)
+    assert str(failed.value).endswith("ERROR: no such package")
+    assert door.door._pusher.spool.all() == []
+
+
+def test_a_flood_of_log_lines_arrives_whole(door: RunningDoor) -> None:
+    log = door.build("flood 50000").splitlines()
+    assert (len(log), log[0][:6], log[-1][:10]) == (50_000, "line 0", "line 49999")
+
+
+@pytest.mark.parametrize(
+    "tag", [TAG + "x", "docker.io/library/traefik:v3.7", "registry.binderbox.svc:5000/i-other:latest"]
+)
+def test_another_tag_is_refused_before_any_context(
+    door: RunningDoor, capsys: pytest.CaptureFixture[str], tag: str
+) -> None:
+    sent: list[int] = []
+    with pytest.raises(DoorError, match="refused: this pod may build"):
+        list(client.build(make_header(tag=tag), lambda send: sent.append(1), door.config.socket))
+    assert sent == []
+    event = events_in(capsys.readouterr().err)[-1]
+    assert (event["event"], event["reason"]) == ("refused", "other-tag")
+    assert event["repository"] == "https://example.org/demo.git"
+
+
+def test_a_process_that_is_no_build_pod_is_refused_and_logged(
+    start: Start, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    door = start()
+    real = Door(door.config, door.door._pods, door.door._pusher)  # with the kernel's own answer to who calls
+    thread = threading.Thread(target=real.serve, args=(listen(f"{state}/real.sock"),))
+    thread.start()
+    try:
+        with pytest.raises(DoorError, match="belongs to no pod"):
+            list(client.build(make_header(), lambda send: None, f"{state}/real.sock"))
+    finally:
+        real.stopping = True
+        thread.join(10)
+    said = next(event for event in events_in(capsys.readouterr().err) if event["event"] == "refused")
+    assert said["reason"] == "not-a-pod"
+    assert f"process {os.getpid()} " in said["fault"]
+
+
+def test_a_pod_that_is_unknown_is_refused(door: RunningDoor) -> None:
+    door.pods.clear()
+    with pytest.raises(DoorError, match="is not a build pod of namespace binderhub"):
+        door.build("say no")
+
+
+def test_a_context_above_the_ceiling_is_cut_while_it_is_sent(
+    door: RunningDoor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    member = tarfile.TarInfo("big")
+    member.size = 10 << 30
+    sent = [0]
+
+    def ten_gigabytes(send: Callable[[bytes], None]) -> None:
+        send(member.tobuf())
+        for _ in range(10 << 10):
+            send(bytes(1 << 20))
+            sent[0] += 1
+
+    started = time.monotonic()
+    with pytest.raises(DoorError, match="larger than 8 MB"):
+        list(client.build(make_header(), ten_gigabytes, door.config.socket))
+    assert time.monotonic() - started < 10
+    assert sent[0] < 20
+    assert events_in(capsys.readouterr().err)[-1]["reason"] == "context-size"
+    assert list(Path(door.config.state_dir, "contexts").iterdir()) == []
+
+
+def test_padding_without_end_is_cut_as_well(door: RunningDoor) -> None:
+    def padded(send: Callable[[bytes], None]) -> None:
+        send(tar_of(("Dockerfile", b"say no")))
+        for _ in range(100):
+            send(bytes(1 << 20))
+
+    with pytest.raises(DoorError, match="larger than this node takes"):
+        list(client.build(make_header(), padded, door.config.socket))
+
+
+def test_a_context_that_leads_out_is_refused(door: RunningDoor) -> None:
+    with pytest.raises(DoorError, match="leads out of it"):
+        list(client.build(make_header(), lambda send: send(tar_of(("../evil", b"x"))), door.config.socket))
+
+
+def test_the_end_of_the_pod_ends_its_build(
+    door: RunningDoor, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sock = _open(door, "say started\nsleep 60")
+    assert wire.receive(sock, wire.LOG)[1] == b"started\n"
+    assert len(_processes(state)) == 1
+    sock.close()
+    eventually(lambda: _processes(state) == [], 5)
+    eventually(lambda: list(Path(door.config.state_dir, "contexts").iterdir()) == [])
+    assert events_in(capsys.readouterr().err)[-1]["fault"] == "the build pod left"
+
+
+def test_a_build_that_ignores_its_end_is_killed(
+    door: RunningDoor, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("binderbox.parts.builder.door.buildkit.END_WITHIN_S", 0.5)
+    sock = _open(door, "stubborn\nsay started\nsleep 60")
+    assert wire.receive(sock, wire.LOG)[1] == b"started\n"
+    sock.close()
+    eventually(lambda: _processes(state) == [], 5)
+
+
+def test_a_build_has_its_time(start: Start, state: Path) -> None:
+    with pytest.raises(DoorError, match="took longer than 1 s"):
+        start(max_build_s=1).build("sleep 60")
+    assert _processes(state) == []
+
+
+def test_a_door_that_is_stopped_ends_its_builds_and_says_so(door: RunningDoor, state: Path) -> None:
+    sock = _open(door, "say started\nsleep 60")
+    assert wire.receive(sock, wire.LOG)[1] == b"started\n"
+    door.stop()
+    assert "being restarted" in wire.receive_json(sock, wire.RESULT)["error"]
+    assert _processes(state) == []
+
+
+@pytest.mark.parametrize(
+    ("way", "bytes_sent"),
+    [
+        ("says nothing", b""),
+        ("drips", None),
+        ("speaks another language", b"GET / HTTP/1.1\r\nHost: door\r\n\r\n"),
+        ("announces a header of 4 GB", struct.pack(">cI", wire.HEADER, 0xFFFFFFFF)),
+        ("sends a header that is no JSON", struct.pack(">cI", wire.HEADER, 4) + b"\xff\xfe{{"),
+        ("sends a header that is no object", struct.pack(">cI", wire.HEADER, 2) + b"[]"),
+        ("sends a header as deep as a well", struct.pack(">cI", wire.HEADER, 200_000) + b"[" * 200_000),
+        ("sends its context first", struct.pack(">cI", wire.DATA, 4) + b"data"),
+    ],
+)
+def test_who_does_not_speak_the_protocol_is_shown_out(
+    start: Start, monkeypatch: pytest.MonkeyPatch, way: str, bytes_sent: bytes | None
+) -> None:
+    monkeypatch.setattr("binderbox.parts.builder.door.server.HEADER_WITHIN_S", 1.0)
+    door = start()
+    with door.connect() as sock:
+        started = time.monotonic()
+        if bytes_sent is None:
+            for byte in struct.pack(">cI", wire.HEADER, 100) + b"{" * 100:
+                try:
+                    sock.send(bytes([byte]))
+                except OSError:
+                    break
+                time.sleep(0.05)
+        else:
+            sock.sendall(bytes_sent)
+        assert wire.receive_json(sock, wire.RESULT)["ok"] is False
+        assert time.monotonic() - started < 4
+    assert door.build("say still here") == "still here\n"
+
+
+def test_a_context_that_stops_coming_is_given_up(start: Start) -> None:
+    door = start(idle_s=1)
+    with _open(door) as sock:
+        wire.send(sock, wire.DATA, tar_of(("Dockerfile", b"x" * 1000))[:700])
+        assert "gave up" in wire.receive_json(sock, wire.RESULT)["error"]
+
+
+def test_a_pod_that_does_not_read_its_log_is_given_up(start: Start, state: Path) -> None:
+    door = start(idle_s=1)
+    with _open(door, "flood 200000"):
+        eventually(lambda: len(_processes(state)) == 1)
+        eventually(lambda: _processes(state) == [], 10)
+        eventually(lambda: door.status()["builds"] == [])
+
+
+def test_a_pod_has_one_build_at_a_time(door: RunningDoor) -> None:
+    with _open(door, "sleep 60"), pytest.raises(DoorError, match="has a build at this door already"):
+        door.build("say me too")
+
+
+def test_builds_wait_in_line_and_are_told_their_place(start: Start, state: Path) -> None:
+    door = start(build_slots=1)
+    _more_pods(door, 3)
+    first = _open(door, f"say first\nwait-for {state}/go")
+    assert wire.receive(first, wire.LOG)[1] == b"first\n"
+    second, third = _open(door, "say second"), None
+    assert wire.receive(second, wire.LOG)[1].endswith(b"place 1 in line.\n")
+    third = _open(door, "say third")
+    assert wire.receive(third, wire.LOG)[1].endswith(b"place 2 in line.\n")
+    assert [(b["state"], b.get("place")) for b in door.status()["builds"]] == [
+        ("building", None),
+        ("waiting", 1),
+        ("waiting", 2),
+    ]
+    second.close()  # gives up: the third moves up
+    assert wire.receive(third, wire.LOG)[1].endswith(b"place 1 in line.\n")
+    (state / "go").touch()
+    assert wire.receive_json(first, wire.RESULT)["ok"]
+    assert wire.receive(third, wire.LOG)[1] == b"third\n"
+    assert wire.receive_json(third, wire.RESULT)["ok"]
+    first.close()
+    third.close()
+
+
+def test_fifty_callers_at_once_all_get_their_image(start: Start) -> None:
+    door = start(build_slots=8)
+    _more_pods(door, 50)
+    with ThreadPoolExecutor(50) as pool:
+        logs = list(pool.map(lambda n: door.build(f"say build {n}"), range(50)))
+    assert [log.splitlines()[-1] for log in logs] == [f"build {n}" for n in range(50)]
+    eventually(lambda: door.status()["builds"] == [])
+
+
+def test_callers_above_the_ceiling_are_turned_away_and_others_served(start: Start) -> None:
+    door = start(max_connections=3)
+    _more_pods(door, 3)
+    held = [_open(door) for _ in range(3)]
+    with pytest.raises(DoorError, match="too many callers"):
+        door.build("say no")
+    for sock in held:
+        sock.close()
+    eventually(lambda: door.status()["builds"] == [])
+    assert door.build("say yes") == "yes\n"
+
+
+def test_misbehaving_callers_harm_no_build(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderbox.parts.builder.door.server.HEADER_WITHIN_S", 600.0)
+    door = start()
+    _more_pods(door, 31)
+    bad = [door.connect() for _ in range(30)]
+    for number, sock in enumerate(bad):
+        if number % 3 == 0:
+            sock.sendall(os.urandom(4096))
+        elif number % 3 == 1:
+            sock.close()
+    assert door.build("say unharmed") == "unharmed\n"
+    for silent in bad[2::3]:  # none of them was waited for: they are not shown out yet
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.recv(1)
+    for sock in bad:
+        sock.close()
+
+
+def test_what_a_killed_door_left_is_cleared_and_its_socket_replaced(start: Start, state: Path) -> None:
+    (state / "contexts/old").mkdir(parents=True)
+    (state / "contexts/old/file").touch()
+    dead = listen(f"{state}/door.sock")
+    dead.close()
+    assert start().build("say new") == "new\n"
+    assert not (state / "contexts/old").exists()
+
+
+def test_the_socket_is_roots_alone(door: RunningDoor) -> None:
+    assert os.stat(door.config.socket).st_mode & 0o777 == 0o600
+
+
+def test_the_door_starts_from_its_config_tells_systemd_and_ends_on_sigterm(state: Path) -> None:
+    import json
+    from dataclasses import asdict
+
+    from .conftest import make_config
+
+    (state / "door.json").write_text(json.dumps(asdict(make_config(state))))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{state}/notify")
+        systemd.settimeout(10)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "binderbox.parts.builder.door", f"{state}/door.json"],
+            env={**os.environ, "NOTIFY_SOCKET": f"{state}/notify"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert systemd.recv(100) == b"READY=1"
+        with pytest.raises(DoorError, match="belongs to no pod"):
+            list(client.build(make_header(), lambda send: None, f"{state}/door.sock"))
+        process.send_signal(signal.SIGTERM)
+        assert systemd.recv(100) == b"STOPPING=1"
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert [event["event"] for event in events_in(said)] == ["open", "refused", "closed"]
+
+
+def test_a_door_without_a_config_says_what_it_needs(state: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "binderbox.parts.builder.door", f"{state}/none"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert events_in(done.stderr)[0]["event"] == "no-config"

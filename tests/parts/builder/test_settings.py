@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import configparser
+import json
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from binderbox import layout
+from binderbox.artifacts.resolve import Artifact
+from binderbox.deploys.builder import door_tree, engine_tree
+from binderbox.parts.builder import settings as builder
+from binderbox.parts.builder import units as builder_units
+from binderbox.parts.builder.door.config import parse_config
+from binderbox.parts.builder.settings import BuilderInputs
+
+INPUTS = BuilderInputs(
+    buildkit=Artifact("buildkit", "tar", "0" * 64, "source", "v0.32.2", file="buildkit.tar.gz"),
+    bundle=None,
+    data_dir="/srv/box",
+    platform="linux/amd64",
+    build_slots=3,
+    build_memory_gb=8,
+    build_step_memory_gb=6,
+    cache_reserved_gb=2.5,
+    cache_max_gb=10,
+    cache_min_free_gb=4.2,
+    resolvers=("192.0.2.53",),
+    egress_networks=("198.51.100.0/24",),
+    node_addresses=("203.0.113.9",),
+)
+
+
+def _unit(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    return parser
+
+
+def test_builds_run_on_the_kubelets_containerd_and_on_a_network_of_their_own() -> None:
+    config = tomllib.loads(builder.render_buildkitd(INPUTS))
+    worker = config["worker"]["containerd"]
+    assert config["worker"]["oci"] == {"enabled": False}
+    assert (worker["address"], worker["namespace"]) == ("/run/k3s/containerd/containerd.sock", "k8s.io")
+    assert (worker["networkMode"], worker["bridgeName"], worker["bridgeSubnet"]) == (
+        "bridge",
+        "bbxbuild0",
+        "10.44.0.0/16",
+    )
+    assert worker["defaultCgroupParent"] == "binderbox-builds.slice:bbx:"
+    assert worker["runtime"]["options"]["SystemdCgroup"] is True
+    assert config["dns"]["nameservers"] == ["10.43.0.10"]
+    assert config["insecure-entitlements"] == []
+    assert config["root"] == "/srv/box/buildkit"
+
+
+def test_only_dockers_own_frontends_run() -> None:
+    gateway = tomllib.loads(builder.render_buildkitd(INPUTS))["frontend"]["gateway.v0"]
+    assert gateway["allowedRepositories"], "an empty list would allow every frontend"
+    assert all(name.startswith("docker.io/docker/") for name in gateway["allowedRepositories"])
+
+
+def test_the_cache_has_the_disk_planners_ceilings() -> None:
+    *_, everything = tomllib.loads(builder.render_buildkitd(INPUTS))["worker"]["containerd"]["gcpolicy"]
+    assert everything == {
+        "all": True,
+        "reservedSpace": 2_500_000_000,
+        "maxUsedSpace": 10_000_000_000,
+        "minFreeSpace": 4_200_000_000,
+    }
+
+
+def test_all_builds_together_and_each_step_have_their_limits() -> None:
+    assert _unit(builder_units.render_slice(INPUTS))["Slice"]["MemoryMax"] == "8000000000"
+    assert _unit(builder_units.render_slice(INPUTS))["Slice"]["TasksMax"] == str(3 * builder_units.STEP_TASKS)
+    step = _unit(builder_units.render_scope_limits(INPUTS))["Scope"]
+    assert (step["MemoryMax"], step["MemorySwapMax"]) == ("6000000000", "0")
+    assert builder.SCOPE_LIMITS == "/etc/systemd/system/bbx-.scope.d/50-limits.conf"
+
+
+def test_buildkitd_itself_cannot_ask_what_is_not_public() -> None:
+    service = _unit(builder_units.render_buildkitd_unit(INPUTS))["Service"]
+    assert {"169.254.0.0/16", "10.0.0.0/8", "127.0.0.0/8", "203.0.113.9"} <= set(
+        service["IPAddressDeny"].split()
+    )
+    assert service["IPAddressAllow"].split() == ["192.0.2.53", "198.51.100.0/24"]
+    assert "IPAddress" not in builder_units.render_buildkitd_unit(replace(INPUTS, resolvers=()))
+
+
+def test_buildkitd_shares_the_hosts_mounts() -> None:
+    own_mounts = (
+        "Private",
+        "Protect",
+        "ReadOnly",
+        "ReadWrite",
+        "Inaccessible",
+        "Bind",
+        "RootDirectory",
+        "MountFlags",
+    )
+    service = _unit(builder_units.render_buildkitd_unit(INPUTS))["Service"]
+    assert [key for key in service if key.startswith(own_mounts)] == []
+
+
+def test_the_doors_directory_outlives_the_door() -> None:
+    """A build pod that is running has the directory mounted, not its name."""
+    service = _unit(builder_units.render_door_unit(INPUTS))["Service"]
+    assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("binderbox/door", "yes")
+
+
+def test_the_door_understands_its_config() -> None:
+    config = parse_config(builder.render_door(INPUTS))
+    assert (config.socket, config.image_prefix) == (layout.DOOR_SOCKET, layout.IMAGE_PREFIX)
+    assert config.registry_url == "http://10.43.0.50:5000"
+    assert not config.status_file.startswith(f"{layout.DOOR_RUN}/"), "build pods see that directory"
+
+
+@pytest.mark.skipif(not Path("/usr/bin/systemd-analyze").exists(), reason="systemd-analyze is not here")
+def test_systemd_knows_every_word_of_the_units(tmp_path: Path) -> None:
+    for name, text in {
+        builder.BUILDKITD_UNIT: builder_units.render_buildkitd_unit(INPUTS),
+        builder.DOOR_UNIT: builder_units.render_door_unit(INPUTS),
+        layout.BUILDS_SLICE: builder_units.render_slice(INPUTS),
+    }.items():
+        (tmp_path / name).write_text(text)
+        command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "Unknown" not in done.stderr
+        assert "Failed to parse" not in done.stderr
+
+
+def _lay_out(tree: dict[str, str], root: Path) -> None:
+    for path, text in tree.items():
+        target = root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+
+def test_the_door_as_it_lies_on_the_node_runs_by_itself(tmp_path: Path) -> None:
+    _lay_out(door_tree(), tmp_path)
+    (tmp_path / "door.json").write_text(json.dumps({"socket": 3}))
+    start = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('binderbox.parts.builder.door', run_name='__main__')"
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-B",
+        "-c",
+        start,
+        f"{tmp_path}{layout.DOOR}",
+        str(tmp_path / "door.json"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "socket: expected str, found 3" in json.loads(done.stderr.splitlines()[-1])["fault"]
+
+
+def test_the_engine_lies_where_repo2docker_looks(tmp_path: Path) -> None:
+    _lay_out(engine_tree(), tmp_path)
+    root = tmp_path / layout.ENGINE.lstrip("/")
+    entry = configparser.ConfigParser(delimiters=("=",))
+    entry.read(root / "binderbox_engine-1.dist-info/entry_points.txt")
+    module, _, name = entry["repo2docker.engines"]["binderbox"].partition(":")
+    assert f"class {name}(" in (root / f"{module.replace('.', '/')}.py").read_text()

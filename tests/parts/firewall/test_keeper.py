@@ -1,0 +1,199 @@
+"""Which pods are trusted, and that the kernel's set follows them: real nft in a namespace, a small API server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderbox.parts.firewall import keeper
+from binderbox.parts.firewall.keeper import PodSet, Rules, system_addresses
+from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
+from binderbox.parts.firewall.units import SYSTEMPODS_PROGRAM, SYSTEMPODS_UNIT
+from binderbox.parts.secrets.ca import make_ca, make_leaf
+from tests.netns import World, missing
+from tests.places import ROOT
+
+RULES = Rules("10.42.0.0/16", ("kube-system", "binderbox"), "binderhub", ("hub", "proxy", "binder"))
+
+
+def pod(uid: str, namespace: str, ip: str | None, component: str = "", **more: Any) -> dict[str, Any]:
+    status = {"phase": more.pop("phase", "Running")}
+    if ip:
+        status |= {"podIP": ip, "podIPs": [{"ip": ip}]}
+    labels = {"component": component} if component else {}
+    return {
+        "metadata": {"uid": uid, "namespace": namespace, "labels": labels},
+        "spec": {"hostNetwork": more.pop("host_network", False)},
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "trusted"),
+    [
+        (pod("1", "kube-system", "10.42.0.2"), True),
+        (pod("1", "binderbox", "10.42.0.2"), True),
+        (pod("1", "binderhub", "10.42.0.2", "hub"), True),
+        (pod("1", "binderhub", "10.42.0.2", "binder"), True),
+        (pod("1", "binderhub", "10.42.0.2", "singleuser-server"), False),
+        (pod("1", "binderhub", "10.42.0.2", "binderhub-build"), False),
+        (pod("1", "binderhub", "10.42.0.2"), False),
+        (pod("1", "default", "10.42.0.2", "hub"), False),
+        (pod("1", "kube-system", "198.51.100.4"), False),
+        (pod("1", "kube-system", "10.42.0.2", host_network=True), False),
+        (pod("1", "kube-system", "10.42.0.2", phase="Succeeded"), False),
+        (pod("1", "kube-system", None), False),
+        (pod("1", "kube-system", "no address"), False),
+    ],
+)
+def test_only_the_members_own_pods_are_trusted(one: dict[str, Any], trusted: bool) -> None:
+    assert system_addresses([one], RULES) == (frozenset({"10.42.0.2"}) if trusted else frozenset())
+
+
+def test_an_address_that_a_user_pod_claims_too_is_not_trusted() -> None:
+    both = [pod("1", "binderbox", "10.42.0.2"), pod("2", "binderhub", "10.42.0.2", "singleuser-server")]
+    assert system_addresses(both, RULES) == frozenset()
+
+
+def test_an_error_in_the_watch_is_no_pod() -> None:
+    with pytest.raises(ValueError, match="too old"):
+        PodSet(RULES).hear({"type": "ERROR", "object": {"code": 410, "message": "too old", "metadata": {}}})
+
+
+def test_the_unit_runs_the_program_where_it_is_put_and_closes_when_it_stops() -> None:
+    start = next(line for line in SYSTEMPODS_UNIT.splitlines() if line.startswith("ExecStart="))
+    assert SYSTEMPODS_PROGRAM in start
+    assert "--component binder" in start
+    assert "nft flush set inet binderbox system_pods" in SYSTEMPODS_UNIT
+
+
+class Watched:
+    """A namespace with the firewall loaded, the API server and the program under test."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world, self.folder = world, folder
+        world.add("node")
+        self.load()
+        authority = make_ca("test")
+        leaf = make_leaf(authority, ["localhost"])
+        (folder / "crt").write_text(leaf.certificate_pem)
+        (folder / "key").write_text(leaf.key_pem)
+        data = {"token": "let-me-read", "ca.crt": authority.certificate_pem}
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        (folder / "secret.json").write_text(json.dumps({"data": encoded}))
+        api = [
+            str(ROOT / "tests" / "pod_api.py"),
+            str(folder / "crt"),
+            str(folder / "key"),
+            "let-me-read",
+            "6443",
+        ]
+        self.api = self.start(api)
+        assert self.api.stdout is not None
+        assert self.api.stdout.readline() == "ready\n"
+        program = [
+            keeper.__file__,
+            "--secret",
+            str(folder / "secret.json"),
+        ]
+        program += [
+            "--api",
+            "https://localhost:6443",
+            "--pod-cidr",
+            "10.42.0.0/16",
+            "--hub-namespace",
+            "binderhub",
+        ]
+        self.program = self.start([*program, "--namespace", "binderbox", "--component", "hub"])
+
+    def start(self, argv: list[str]) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", self.world.full("node"), sys.executable, *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.world.listeners.append(process)
+        return process
+
+    def load(self) -> None:
+        inputs = FirewallInputs("10.42.0.0/16", "10.43.0.0/16", "10.44.0.0/16", "10.43.0.10", ())
+        self.world.run("node", "nft", "-f", "-", text=render_ruleset(inputs))
+
+    def say(self, line: str) -> int:
+        assert self.api.stdin is not None
+        assert self.api.stdout is not None
+        self.api.stdin.write(line + "\n")
+        self.api.stdin.flush()
+        return int(self.api.stdout.readline())
+
+    def event(self, kind: str, one: dict[str, Any]) -> None:
+        self.say(json.dumps({"type": kind, "object": one}))
+
+    def settles_at(self, *addresses: str, within_s: float = 15.0) -> bool:
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            shown = json.loads(
+                self.world.run("node", "nft", "-j", "list", "set", "inet", "binderbox", "system_pods")
+            )
+            found = next(item["set"] for item in shown["nftables"] if "set" in item).get("elem", [])
+            if sorted(found) == sorted(addresses):
+                return True
+            time.sleep(0.05)
+        return False
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    reason = missing("nft")
+    if reason:
+        pytest.skip(reason)
+    with World() as world:
+        yield Watched(world, tmp_path)
+
+
+def test_the_set_follows_pods_that_come_and_go(watched: Watched) -> None:
+    registry = pod("1", "binderbox", "10.42.0.5")
+    watched.event("ADDED", registry)
+    assert watched.settles_at("10.42.0.5")
+    watched.event("ADDED", pod("2", "binderhub", "10.42.0.6", "singleuser-server"))
+    watched.event("ADDED", pod("3", "binderhub", None, "hub", phase="Pending"))
+    watched.event("MODIFIED", pod("3", "binderhub", "10.42.0.7", "hub"))
+    assert watched.settles_at("10.42.0.5", "10.42.0.7")
+    watched.event("DELETED", registry)
+    assert watched.settles_at("10.42.0.7")
+
+
+def test_it_comes_back_from_whatever_happens(watched: Watched) -> None:
+    watched.event("ADDED", pod("1", "binderbox", "10.42.0.5"))
+    assert watched.settles_at("10.42.0.5")
+
+    watched.say("break")  # a watch that ends in the middle
+    watched.event("ADDED", pod("2", "binderbox", "10.42.0.6"))
+    assert watched.settles_at("10.42.0.5", "10.42.0.6")
+
+    watched.load()  # new rules empty the set
+    assert watched.settles_at("10.42.0.5", "10.42.0.6")
+
+    watched.say("down")  # the API server restarts: nobody loses trust, nobody gains it
+    watched.event("DELETED", pod("2", "binderbox", "10.42.0.6"))
+    time.sleep(1.5)
+    assert watched.settles_at("10.42.0.5", "10.42.0.6", within_s=0.5)
+    watched.say("up")
+    assert watched.settles_at("10.42.0.5")
+
+    watched.event(
+        "ADDED", {"metadata": {"uid": "x"}, "spec": None, "status": None}
+    )  # a pod with nothing in it yet
+    watched.event("ADDED", pod("3", "binderbox", "10.42.0.9"))
+    assert watched.settles_at("10.42.0.5", "10.42.0.9")
+    assert watched.program.poll() is None

@@ -1,0 +1,47 @@
+"""The files that k3s reads, read back as k3s reads them."""
+
+import yaml
+
+from binderbox import layout
+from binderbox.parts.k3s import files as k3s
+
+
+def test_what_cannot_be_changed_later_is_set_before_the_first_start() -> None:
+    config = yaml.safe_load(k3s.render_config())
+    assert config["kube-controller-manager-arg"] == ["node-cidr-mask-size=22"]
+    assert config["secrets-encryption"] is True
+    assert {"traefik", "servicelb"} <= set(config["disable"])
+
+
+def test_the_kubelet_gets_sizes_with_their_units() -> None:
+    text = k3s.render_kubelet(
+        max_pods=112,
+        system_reserved_gb=3.5,
+        eviction_hard_gb=2.5,
+        image_gc_high_percent=70,
+        image_gc_low_percent=60,
+    )
+    config = yaml.safe_load(text)
+    assert config["maxPods"] == 112
+    assert config["systemReserved"] == {"memory": "3500M"}
+    assert config["evictionHard"]["imagefs.available"] == "2.5G"
+    assert (config["imageGCHighThresholdPercent"], config["imageGCLowThresholdPercent"]) == (70, 60)
+
+
+def test_a_password_that_yaml_would_misread_arrives_as_it_is() -> None:
+    password = "0123: #'\"\\{yes}\n"
+    found = yaml.safe_load(k3s.render_registries("binderbox", password))
+    assert found["configs"][f"{layout.REGISTRY_IP}:5000"]["auth"] == {
+        "username": "binderbox",
+        "password": password,
+    }
+    assert found["mirrors"][layout.REGISTRY]["endpoint"] == [f"http://{layout.REGISTRY_IP}:5000"]
+
+
+def test_programs_on_the_node_may_read_pods_and_nothing_else() -> None:
+    objects = list(yaml.safe_load_all(k3s.render_manifest()))
+    (role,) = [one for one in objects if one["kind"] == "ClusterRole"]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    accounts = {one["metadata"]["name"]: one for one in objects if one["kind"] == "ServiceAccount"}
+    assert set(accounts) == {"node-reader", "default"}
+    assert not any(account["automountServiceAccountToken"] for account in accounts.values())
