@@ -202,3 +202,16 @@ class Interrupted(BinderboxError):
 
     code = "BBX-901"
     exit_code = 130
+
+
+class NoAnswer(Exception):
+    """There was no usable answer to a request, or not in time; the text says why. Whoever asked makes an error of it."""
+
+
+def without_query(url: str) -> str:
+    """An address as errors tell it: in its query a server's token may stand."""
+    return url.partition("?")[0]
+
+
+def reason_of(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -27,6 +27,7 @@ LIB = "/usr/local/lib/binderbox"
 BIN = f"{LIB}/bin"
 ENGINE = f"{LIB}/engine"
 DOOR = f"{LIB}/door"
+KEEPER = f"{LIB}/firewall"
 
 AGENT = f"{LIB}/agent"
 AGENT_CONFIG = f"{ETC}/agent.json"
@@ -37,6 +38,10 @@ FOLLOW_SWITCH = f"{AGENT_DATA}/switch.json"
 WATCH_STATE = f"{AGENT_DATA}/watch.json"
 WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
 FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
+
+SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
+MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
+JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
 
 RUN = "/run/binderbox"
 AGENT_PYTHON = (
@@ -49,6 +54,7 @@ DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
 BUILDKIT_SOCKET = f"{RUN}/buildkit/buildkitd.sock"
 
 K3S = "/usr/local/bin/k3s"
+KUBECTL = "/usr/local/bin/kubectl"
 K3S_DATA = "/var/lib/rancher/k3s"
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
@@ -60,14 +66,22 @@ CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
 RUNC = f"{K3S_DATA}/data/current/bin/runc"
 
 SYSTEMD = "/etc/systemd/system"
+WATCH_TIMER = "binderbox-watch.timer"
+FOLLOW_TIMER = "binderbox-follow.timer"
+KEEPER_UNIT = "binderbox-systempods.service"
+DOOR_UNIT = "binderbox-door.service"
+BUILDKITD_UNIT = "binderbox-buildkitd.service"
+K3S_UNIT = "k3s.service"
+FIREWALL_UNIT = "binderbox-firewall.service"
+SAMPLE_UNIT = "binderbox-sample.service"  # there only while a sample is being launched
 UNITS = (
-    "binderbox-watch.timer",
-    "binderbox-follow.timer",
-    "binderbox-systempods.service",
-    "binderbox-door.service",
-    "binderbox-buildkitd.service",
-    "k3s.service",
-    "binderbox-firewall.service",
+    WATCH_TIMER,
+    FOLLOW_TIMER,
+    KEEPER_UNIT,
+    DOOR_UNIT,
+    BUILDKITD_UNIT,
+    K3S_UNIT,
+    FIREWALL_UNIT,
 )  # in the order in which uninstall stops them
 
 NAMESPACE = "binderbox"
@@ -79,6 +93,7 @@ BUILD_CIDR = "10.44.0.0/16"
 NODE_CIDR_MASK = 22  # k3s gives a node a /24, which caps it at 254 pods for ever: k3s#10442
 POD_GATEWAY = "10.42.0.1"  # the node's address on the pod bridge: first of its first podCIDR
 CLUSTER_DNS = "10.43.0.10"
+KUBERNETES_IP = "10.43.0.1"  # first address of the service network: the API server's own
 POD_INTERFACE = "cni0"
 BUILD_INTERFACE = "bbxbuild0"
 
@@ -88,6 +103,7 @@ REGISTRY_USER = "binderbox"
 IMAGE_PREFIX = f"{REGISTRY}/i-"
 BUCKET = "registry"
 OBJECTSTORE_PORT = 9000
+BINDER_PORT = 8585  # BinderHub's own
 
 BUILDS_SLICE = "binderbox-builds.slice"
 SAMPLE_PORT = 9418  # git's own port; something listens there only while a sample is being launched
@@ -109,3 +125,21 @@ PACKAGES = (
     "zstd",
 )  # what k3s, kube-proxy, the door and the proof need on a bare Debian or Ubuntu
 MODULES = ("br_netfilter", "overlay", "nf_conntrack", "nf_tables")
+
+# What an uninstall without --purge leaves: data, secrets and the config.
+KEPT = (ETC, f"{DATA}/objectstore", f"{DATA}/hub", f"{DATA}/traefik", AUDIT_FILE)
+
+# What the scripts of deploys/files need to know of the above, as arguments of theirs.
+SCRIPT_SETTINGS = (
+    f"SYSTEMD={SYSTEMD}",
+    f"K3S_UNIT={K3S_UNIT}",
+    f"K3S={K3S}",
+    f"KUBECTL={KUBECTL}",
+    f"K3S_DATA={K3S_DATA}",
+    f"LIB={LIB}",
+    f"RUN={RUN}",
+    f"DATA={DATA}",
+    f"KEPT={' '.join(KEPT)}",
+    f"FILES={SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE}",
+    f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} kube-ipvs0",
+)

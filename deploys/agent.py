@@ -16,6 +16,7 @@ from binderbox.parts.agent.units import JOBS, AgentInputs
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
 SHARED = (
     "decide.profile",
+    "errors",
     "federation.following.drift",
     "federation.following.follow",
     "federation.following.followed",
@@ -24,6 +25,7 @@ SHARED = (
     "launch.sample",
     "launch.stream",
     "layout",
+    "member.window",
     "parts.helm.release",
 )
 
@@ -31,7 +33,8 @@ SHARED = (
 @deploy("Install the agent")
 def install_agent(inputs: AgentInputs) -> None:
     """Place the agent and its timers. A run that is under way goes on; the next one has what changed."""
-    files.contents({path: files.Content(text) for path, text in agent_tree().items()})
+    tree = agent_tree()
+    files.contents({path: files.Content(text) for path, text in tree.items()})
     files.directories({layout.AGENT_DATA: 0o700})
     files.contents({layout.AGENT_CONFIG: files.Content(inputs.config, 0o600)})
     for job in JOBS:
@@ -46,6 +49,10 @@ def install_agent(inputs: AgentInputs) -> None:
         restart = f"restart {job.timer} with its new settings"
         systemd.service(name=restart, service=job.timer, restarted=True, _if=changed)
         systemd.service(name=f"start {job.timer}", service=job.timer, running=True, enabled=True)
+    # a run that began before has read its modules already
+    files.nothing_else(
+        name="remove modules of an older release", directories=(layout.AGENT,), wanted=tuple(tree)
+    )
 
 
 def agent_tree() -> dict[str, str]:

@@ -6,14 +6,14 @@ from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
 from binderbox import layout
-from binderbox.deploys.operations import artifacts, files, reader
+from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
 from binderbox.parts.builder.settings import BuilderInputs
 
-BUILDKITD_FILE = f"{layout.SYSTEMD}/{builder.BUILDKITD_UNIT}"
-DOOR_FILE = f"{layout.SYSTEMD}/{builder.DOOR_UNIT}"
+BUILDKITD_FILE = f"{layout.SYSTEMD}/{layout.BUILDKITD_UNIT}"
+DOOR_FILE = f"{layout.SYSTEMD}/{layout.DOOR_UNIT}"
 SLICE_FILE = f"{layout.SYSTEMD}/{layout.BUILDS_SLICE}"
 
 
@@ -47,16 +47,23 @@ def install_builder(inputs: BuilderInputs) -> None:
             **{path: files.Content(text) for path, text in door_tree().items()},
         }
     )
-    files.contents({path: files.Content(text) for path, text in engine_tree().items()})
+    engine = engine_tree()
+    files.contents({path: files.Content(text) for path, text in engine.items()})
 
     units = [buildkit[1], *limits, door[1]]
     systemd.daemon_reload(
         name="read the builder's units", _if=files.any_changed(units)
     )  # limits hold at once
-    for service, parts in (
-        (builder.BUILDKITD_UNIT, [programs, *directories, *buildkit]),
-        (builder.DOOR_UNIT, [*directories, credential, *door]),
-    ):
+    restarts = (
+        (layout.BUILDKITD_UNIT, [programs, *directories, *buildkit]),
+        (layout.DOOR_UNIT, [*directories, credential, *door]),
+    )
+    builds.ended(
+        name="wait until nobody builds",
+        _if=files.any_changed([part for _, parts in restarts for part in parts]),
+        _timeout=builder.MAX_BUILD_S + 60,
+    )
+    for service, parts in restarts:
         systemd.service(
             name=f"restart {service} with its new settings",
             service=service,
@@ -64,6 +71,11 @@ def install_builder(inputs: BuilderInputs) -> None:
             _if=files.any_changed(parts),
         )
         systemd.service(name=f"start {service}", service=service, running=True, enabled=True)
+    files.nothing_else(
+        name="remove modules of an older release",
+        directories=(layout.DOOR, layout.ENGINE),
+        wanted=(*door_tree(), *engine),
+    )
 
 
 def engine_tree() -> dict[str, str]:
@@ -78,5 +90,7 @@ def engine_tree() -> dict[str, str]:
 
 def door_tree() -> dict[str, str]:
     """Path on the node to text: a directory for the door's own PYTHONPATH."""
-    modules = modules_of("parts.builder.door") | dict([module("parts.builder.engine.wire")])
+    modules = modules_of("parts.builder.door") | dict(
+        map(module, ("parts.builder.engine.wire", "parts.systemd"))
+    )
     return {f"{layout.DOOR}/{path}": text for path, text in with_packages(modules).items()}

@@ -9,12 +9,9 @@ from pyinfra.api import deploy
 
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, files, helm
-from binderbox.parts.binderhub.values import ChartInputs
 from binderbox.parts.helm import chart as chartfile
 from binderbox.parts.helm import release
-
-LONGER_THAN_HELM_S = 120  # so that helm gives up first, with its own reason
-VALUES_MODE = 0o640  # they hold no secret, and `plan --diff` may show them
+from binderbox.parts.helm.inputs import ChartInputs
 
 
 @deploy("Install a chart")
@@ -42,7 +39,7 @@ def install_chart(inputs: ChartInputs) -> None:
     )
     files.contents(
         {
-            release.values_path(inputs.release): files.Content(values, VALUES_MODE),
+            release.values_path(inputs.release): files.Content(values, release.VALUES_MODE),
             release.inputs_path(inputs.release): files.Content(release.render_inputs(made_from)),
         }
     )
@@ -56,5 +53,5 @@ def install_chart(inputs: ChartInputs) -> None:
         chart_bytes=packed,
         secret_values=inputs.secret_values,
         timeout_s=inputs.timeout_s,
-        _timeout=inputs.timeout_s + LONGER_THAN_HELM_S,
+        _timeout=inputs.timeout_s + release.LONGER_THAN_HELM_S,
     )

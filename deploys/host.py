@@ -9,12 +9,8 @@ from binderbox import layout
 from binderbox.deploys.ingress import routes
 from binderbox.deploys.operations import certificates, files, host, secrets
 from binderbox.parts.firewall import units as firewall_units
-from binderbox.plan import HostInputs
+from binderbox.parts.host.inputs import HostInputs
 
-SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
-MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
-JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
-FIREWALL = "binderbox-firewall.service"
 EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-{}.crt"
 
 
@@ -27,14 +23,16 @@ def prepare_host(inputs: HostInputs) -> None:
     secrets.made(name="make secrets", kinds=inputs.secrets)
     host.applied(name="record the config", text=inputs.member_text, who=inputs.who, other_gb=inputs.other_gb)
 
-    unit = f"{layout.SYSTEMD}/{FIREWALL}"
+    unit = f"{layout.SYSTEMD}/{layout.FIREWALL_UNIT}"
     authorities = {EXTRA_CA.format(at): files.Content(pem) for at, pem in enumerate(inputs.extra_ca)}
     texts = {
         layout.FIREWALL_FILE: files.Content(inputs.firewall, 0o600),
         unit: files.Content(firewall_units.UNIT),
-        SYSCTL_FILE: files.Content("".join(f"{key} = {value}\n" for key, value in inputs.sysctls.items())),
-        MODULES_FILE: files.Content("".join(f"{name}\n" for name in inputs.modules)),
-        JOURNALD_FILE: files.Content(inputs.journald),
+        layout.SYSCTL_FILE: files.Content(
+            "".join(f"{key} = {value}\n" for key, value in inputs.sysctls.items())
+        ),
+        layout.MODULES_FILE: files.Content("".join(f"{name}\n" for name in inputs.modules)),
+        layout.JOURNALD_FILE: files.Content(inputs.journald),
         **authorities,
     }
     if inputs.bundle_sha256:
@@ -58,13 +56,13 @@ def prepare_host(inputs: HostInputs) -> None:
         name="limit the journal",
         service="systemd-journald.service",
         restarted=True,
-        _if=files.any_changed([written[JOURNALD_FILE]]),
+        _if=files.any_changed([written[layout.JOURNALD_FILE]]),
     )
     systemd.daemon_reload(name="read the firewall's unit", _if=files.any_changed([written[unit]]))
-    systemd.service(name="start the firewall", service=FIREWALL, running=True, enabled=True)
+    systemd.service(name="start the firewall", service=layout.FIREWALL_UNIT, running=True, enabled=True)
     systemd.service(
         name="load the firewall's new rules",
-        service=FIREWALL,
+        service=layout.FIREWALL_UNIT,
         reloaded=True,
         _if=files.any_changed([written[layout.FIREWALL_FILE]]),
     )

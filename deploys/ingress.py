@@ -6,7 +6,7 @@ from pyinfra.api import HiddenValue, deploy
 
 from binderbox import layout
 from binderbox.deploys.operations import files
-from binderbox.plan import DrainInputs
+from binderbox.parts.ingress.drained import DrainInputs
 
 PLACE = "# The ingress sees its chart's own file in this place. Other files *.yml here are routes as well.\n"
 

@@ -1,8 +1,6 @@
-"""k3s under our own unit, and the watcher that tells the firewall which pods are the member's own."""
+"""k3s under our own unit, and the keeper that tells the firewall which pods are the member's own."""
 
 from __future__ import annotations
-
-from importlib.resources import files as package_files
 
 from pyinfra import host
 from pyinfra.api import HiddenValue, deploy
@@ -12,12 +10,12 @@ from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.operations import artifacts, files
 from binderbox.deploys.operations.images import archives
+from binderbox.deploys.travelling import module, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.k3s import files as k3s
-from binderbox.plan import K3sInputs
+from binderbox.parts.k3s.inputs import K3sInputs
 
-UNIT = f"{layout.SYSTEMD}/k3s.service"
-WATCHER = "binderbox-systempods.service"
+UNIT = f"{layout.SYSTEMD}/{layout.K3S_UNIT}"
 
 
 @deploy("Start k3s")
@@ -25,7 +23,7 @@ def install_k3s(inputs: K3sInputs) -> None:
     """Install k3s with everything it reads at its start; it restarts only when one of these changed."""
     artifacts.place(name="fetch k3s", artifact=inputs.binary, bundle=inputs.bundle)
     binary = artifacts.installed(name="install k3s", source=artifacts.path_of(inputs.binary), dest=layout.K3S)
-    files.link(name="link kubectl", dest="/usr/local/bin/kubectl", target=layout.K3S)
+    files.link(name="link kubectl", dest=layout.KUBECTL, target=layout.K3S)
     archives(inputs.images, inputs.bundle)
 
     password = host.get_fact(Secrets).get("registry-password", "")
@@ -43,30 +41,40 @@ def install_k3s(inputs: K3sInputs) -> None:
     systemd.daemon_reload(name="read k3s's unit", _if=files.any_changed(settings[-1:]))
     systemd.service(
         name="restart k3s with its new settings",
-        service="k3s.service",
+        service=layout.K3S_UNIT,
         restarted=True,
         _if=files.any_changed([binary, *settings]),
     )
-    systemd.service(name="start k3s", service="k3s.service", running=True, enabled=True)
-    watcher = files.contents(
+    systemd.service(name="start k3s", service=layout.K3S_UNIT, running=True, enabled=True)
+    keeper = files.contents(
         {
-            firewall_units.SYSTEMPODS_PROGRAM: files.Content(
-                (package_files("binderbox.parts.firewall") / "keeper.py").read_text()
-            ),
-            f"{layout.SYSTEMD}/{WATCHER}": files.Content(firewall_units.SYSTEMPODS_UNIT),
+            f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(firewall_units.KEEPER_UNIT_TEXT),
+            **{path: files.Content(text) for path, text in keeper_tree().items()},
         }
     )
-    systemd.daemon_reload(name="read the watcher's unit", _if=files.any_changed(watcher[-1:]))
+    systemd.daemon_reload(name="read the keeper's unit", _if=files.any_changed(keeper[:1]))
     systemd.service(
-        name="restart the watcher of system pods",
-        service=WATCHER,
+        name="restart the keeper of system pods",
+        service=layout.KEEPER_UNIT,
         restarted=True,
-        _if=files.any_changed(watcher),
+        _if=files.any_changed(keeper),
     )
-    systemd.service(name="start the watcher of system pods", service=WATCHER, running=True, enabled=True)
+    systemd.service(
+        name="start the keeper of system pods", service=layout.KEEPER_UNIT, running=True, enabled=True
+    )
+    files.absent(name="remove the keeper of an older release", paths=(f"{layout.LIB}/systempods.py",))
+    files.nothing_else(
+        name="remove modules of an older release", directories=(layout.KEEPER,), wanted=tuple(keeper_tree())
+    )
     artifacts.place(name="fetch helm", artifact=inputs.helm, bundle=inputs.bundle)
     artifacts.extract(
         name="install helm",
         archive=artifacts.path_of(inputs.helm),
         members={"linux-amd64/helm": f"{layout.BIN}/helm"},
     )
+
+
+def keeper_tree() -> dict[str, str]:
+    """Path on the node to text: a directory for the keeper's own PYTHONPATH."""
+    modules = dict(map(module, ("parts.firewall.keeper", "parts.systemd")))
+    return {f"{layout.KEEPER}/{path}": text for path, text in with_packages(modules).items()}

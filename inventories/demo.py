@@ -4,7 +4,7 @@ binderbox demo up
 pyinfra inventories/demo.py fact server.LinuxDistribution
 """
 
-from binderbox.commands import demo
+from binderbox.commands import demo_files as demo
 
 destination, ssh_config = demo.resolve(demo.ALIAS)
 hosts = [(destination, {"ssh_config_file": str(ssh_config)})]

@@ -22,7 +22,6 @@ from typing import Any
 
 from binderbox.artifacts.versions import SHA256, Kind, Pin
 from binderbox.errors import BundleError
-from binderbox.federation.following.followed import BUILD_IMAGE, CHART, CHART_IMAGES, Followed
 
 LOCK_NAME = "bundle.lock.json"
 _FILE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=~-]*")
@@ -66,38 +65,6 @@ class Artifact:
     images: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     followed: bool = False  # its version is the follower's, not that of versions.toml or of a bundle
-
-
-def overlay(artifacts: Mapping[str, Artifact], pins: Followed | None) -> dict[str, Artifact]:
-    """The artifacts with what the node's follower proved in the place of the pins; nothing to overlay: as they are.
-
-    The followed chart is on the node already, and so are its images: a bundle's for the pinned chart are left out.
-    """
-    if pins is None:
-        return dict(artifacts)
-    chart, build = artifacts[CHART], artifacts[BUILD_IMAGE]
-    digest = pins.images.get(pins.build_image, "").removeprefix("sha256:")
-    rest = {name: one for name, one in artifacts.items() if name != CHART_IMAGES}
-    return rest | {
-        CHART: Artifact(
-            CHART,
-            chart.kind,
-            pins.chart_sha256,
-            pins.chart_source,
-            pins.chart,
-            url=pins.chart_source,
-            followed=True,
-        ),
-        BUILD_IMAGE: Artifact(
-            BUILD_IMAGE,
-            build.kind,
-            digest,
-            pins.build_image,
-            pins.build_image.rpartition(":")[2],
-            images=(pins.build_image,),
-            followed=True,
-        ),
-    }
 
 
 def parse_lock(text: str) -> dict[str, LockEntry]:

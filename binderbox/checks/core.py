@@ -13,16 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from binderbox.checks.probe import Probe
+from binderbox.checks.probe import Probe, Skip
 from binderbox.errors import BinderboxError
 from binderbox.output.progress import Progress
 from binderbox.output.results import CheckResult, Word
 
 T = TypeVar("T")
-
-
-class Skip(Exception):
-    """Raised by a `look` for what does not apply here; the text is the reason that the user sees."""
 
 
 @dataclass(frozen=True)

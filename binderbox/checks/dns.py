@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from binderbox.checks.core import Check, Skip, Verdict, failed, passed, warned
-from binderbox.checks.probe import Probe
+from binderbox.checks.core import Check, Verdict, failed, passed, warned
+from binderbox.checks.probe import Probe, Skip
 
 NEVER_PUBLIC = (
     "localhost",

@@ -1,4 +1,4 @@
-"""What checks may ask of the world: a Protocol that `world.probe` fulfils, and the frozen answers.
+"""What checks may ask of the world: a Protocol that `commands.probe` fulfils, and the frozen answers.
 
 No answer ever holds a secret: files come as metadata, registry and bucket are asked with credentials that stay
 inside the probe. A question that cannot be asked raises a BinderboxError with cause and remedy; a clear "no" (no such
@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from binderbox.artifacts.resolve import Artifact
     from binderbox.decide.facts import HostFacts
+    from binderbox.decide.sizing import Sizing
     from binderbox.member.model import Member
     from binderbox.output.results import Proof
-    from binderbox.plan import Plan
+
+
+DAYS_LEFT = 14  # fewer of a certificate are a warning: Let's Encrypt renews at 30 and mails nobody any more
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,21 @@ class Calls:
     limit: int
 
 
+class Skip(Exception):
+    """Raised by a `look` for what does not apply here; the text is the reason that the user sees."""
+
+
+class Planned(Protocol):
+    """What checks compare the world with: the figures, the kubelet's settings as text, the kernel's by name."""
+
+    @property
+    def sizing(self) -> Sizing: ...
+    @property
+    def kubelet(self) -> str: ...
+    @property
+    def sysctls(self) -> Mapping[str, int]: ...
+
+
 class Probe(Protocol):
     """One host, seen through one connection. `plan` is None before there is one."""
 
@@ -99,7 +117,7 @@ class Probe(Protocol):
     @property
     def artifacts(self) -> Mapping[str, Artifact]: ...
     @property
-    def plan(self) -> Plan | None: ...
+    def plan(self) -> Planned | None: ...
     @property
     def launch(self) -> Proof | None:
         """What the proof at the end of an install saw; None when none was run."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from binderbox import layout
-from binderbox.checks.core import Skip, Verdict, failed, passed, warned
-from binderbox.checks.probe import Calls, Probe, UnitState
+from binderbox.checks.core import Verdict, failed, passed, warned
+from binderbox.checks.probe import Calls, Probe, Skip, UnitState
 from binderbox.decide.facts import HostFacts, Reach
 
 OTHER_CLUSTERS = (
@@ -62,7 +62,7 @@ def _is_ours(unit: str, owner: str, facts: HostFacts) -> bool:
     if unit in facts.installed_units:
         return True
     in_pod = unit.startswith(("kubepods", "cri-containerd")) or (not unit and owner == "traefik")
-    return in_pod and "k3s.service" in facts.installed_units
+    return in_pod and layout.K3S_UNIT in facts.installed_units
 
 
 def judge_sudo(facts: HostFacts) -> Verdict:
@@ -108,13 +108,13 @@ class Others:
 
 def look_others(probe: Probe) -> Others:
     ours = probe.files([layout.ETC])[layout.ETC] is not None
-    return Others(tuple(map(probe.unit, OTHER_CLUSTERS)), probe.unit("k3s.service"), ours)
+    return Others(tuple(map(probe.unit, OTHER_CLUSTERS)), probe.unit(layout.K3S_UNIT), ours)
 
 
 def judge_others(found: Others) -> Verdict:
     units = [unit.name for unit in found.units if unit.load != "not-found"]
     if found.k3s.load != "not-found" and not found.ours:
-        units.append("k3s.service")
+        units.append(layout.K3S_UNIT)
     if not units:
         return passed("none")
     fix = "uninstall it with its own tool (e.g. k3s-uninstall.sh), or use another host"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from binderbox.checks.core import Skip, Verdict, failed, passed
-from binderbox.checks.probe import FileInfo, Probe, UnitState
-
-if TYPE_CHECKING:
-    from binderbox.plan import Plan
+from binderbox.checks.core import Verdict, failed, passed
+from binderbox.checks.probe import FileInfo, Planned, Probe, Skip, UnitState
 
 AGAIN = "run `binderbox install HOST` again"
 
 
-def planned(probe: Probe) -> Plan:
+def planned(probe: Probe) -> Planned:
     if probe.plan is None:
         raise Skip("there is no plan to compare with")
     return probe.plan

@@ -44,10 +44,9 @@ def drain(
     request = DrainRequest(session.connection(host), reason, federation, wait, lock_wait)
     result = take_out(request, session.progress, session.confirm(yes))
 
-    from binderbox.drain import result_fields
-    from binderbox.output.report import render_drain
+    from binderbox.output.report.drain import render_drain
 
-    return session.answer(result_fields(result), lambda style: render_drain(result, style))
+    return session.answer(result, lambda style: render_drain(result, style))
 
 
 @click.command()
@@ -68,7 +67,6 @@ def resume(session: Session, host: str, lock_wait: float) -> int:
 
     result = bring_back(ResumeRequest(session.connection(host), lock_wait), session.progress)
 
-    from binderbox.drain import result_fields
-    from binderbox.output.report import render_drain
+    from binderbox.output.report.drain import render_drain
 
-    return session.answer(result_fields(result), lambda style: render_drain(result, style))
+    return session.answer(result, lambda style: render_drain(result, style))

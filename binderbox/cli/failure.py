@@ -11,7 +11,9 @@ import click
 
 from binderbox.cli.session import Session
 from binderbox.errors import BinderboxError, ChecksFailed, Interrupted, UsageError
-from binderbox.output.report import error_line, render_checks, render_error
+from binderbox.output.jsonlines import error_line
+from binderbox.output.report.checks import render_checks
+from binderbox.output.report.error import render_error
 from binderbox.output.results import CheckReport, CheckResult
 
 

@@ -88,12 +88,12 @@ def check(
     session.start("check", host)
 
     from binderbox.cli.target import sources
-    from binderbox.output.report import render_checks, render_short
-    from binderbox.output.results import CheckRequest
+    from binderbox.output.report.checks import render_checks, render_short
+    from binderbox.output.requests import CheckRequest
 
     request = CheckRequest(session.connection(host), sources(host, config, bundle, bundle_sha256))
 
-    from binderbox.commands.operate import check_host
+    from binderbox.commands.check import check_host
 
     report = check_host(request, session.progress)
     return session.answer(
@@ -125,12 +125,12 @@ def plan(
     session.start("plan", host)
 
     from binderbox.cli.target import sources
-    from binderbox.output.report import render_plan
-    from binderbox.output.results import PlanRequest
+    from binderbox.output.report.plan import render_plan
+    from binderbox.output.requests import PlanRequest
 
     request = PlanRequest(session.connection(host), sources(host, config, bundle, bundle_sha256), diff)
 
-    from binderbox.commands.operate import plan_host
+    from binderbox.commands.plan import plan_host
 
     result = plan_host(request, session.progress)
     return session.answer(
@@ -167,14 +167,14 @@ def install(
     session.start("install", host)
 
     from binderbox.cli.target import sources
-    from binderbox.output.report import render_install
-    from binderbox.output.results import InstallRequest
+    from binderbox.output.report.install import render_install
+    from binderbox.output.requests import InstallRequest
 
     request = InstallRequest(
         session.connection(host), sources(host, config, bundle, bundle_sha256), lock_wait
     )
 
-    from binderbox.commands.operate import install as install_member
+    from binderbox.commands.install import install as install_member
 
     result = install_member(request, session.progress, session.confirm(yes))
     return session.answer(result, lambda style: render_install(result, style))
@@ -197,12 +197,12 @@ def uninstall(session: Session, host: str, purge: bool, lock_wait: float, yes: b
     """
     session.start("uninstall", host)
 
-    from binderbox.output.report import render_uninstall
-    from binderbox.output.results import UninstallRequest
+    from binderbox.output.report.uninstall import render_uninstall
+    from binderbox.output.requests import UninstallRequest
 
     request = UninstallRequest(session.connection(host), purge, lock_wait)
 
-    from binderbox.commands.operate import uninstall as uninstall_member
+    from binderbox.commands.uninstall import uninstall as uninstall_member
 
     result = uninstall_member(request, session.progress, session.confirm(yes))
     return session.answer(result, lambda style: render_uninstall(result, style))

@@ -29,11 +29,11 @@ def list_command(session: Session, host: str) -> int:
     """
     session.start("secrets list", host)
 
-    from binderbox.output.report import render_secrets
+    from binderbox.output.report.secrets import render_secrets
 
     connection = session.connection(host)
 
-    from binderbox.commands.operate import list_secrets
+    from binderbox.commands.secrets import list_secrets
 
     result = list_secrets(connection, session.progress)
     return session.answer(result, lambda style: render_secrets(result, style))
@@ -58,12 +58,12 @@ def set_command(session: Session, host: str, name: str, source: BinaryIO | None)
     """
     session.start("secrets set", host)
 
-    from binderbox.output.report import render_secrets
-    from binderbox.output.results import SecretRequest
+    from binderbox.output.report.secrets import render_secrets
+    from binderbox.output.requests import SecretRequest
 
     request = SecretRequest(session.connection(host), name, _value(name, source))
 
-    from binderbox.commands.operate import set_secret
+    from binderbox.commands.secrets import set_secret
 
     result = set_secret(request, session.progress)
     return session.answer(result, lambda style: render_secrets(result, style))

@@ -17,8 +17,8 @@ import click
 if TYPE_CHECKING:
     from binderbox.output.jsonlines import Result
     from binderbox.output.progress import Watched
-    from binderbox.output.report import Style
-    from binderbox.output.results import Connection
+    from binderbox.output.report.style import Style
+    from binderbox.output.requests import Connection
 
 
 class Session:
@@ -75,7 +75,7 @@ class Session:
         return () if self._progress is None else tuple(self._progress.finished)
 
     def style(self, stream: object) -> Style:
-        from binderbox.output.report import Style
+        from binderbox.output.report.style import Style
 
         return Style(colour=_is_screen(stream) and not os.environ.get("NO_COLOR"))
 

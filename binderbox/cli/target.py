@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from binderbox.errors import UsageError
-from binderbox.output.results import Connection, Sources
+from binderbox.output.requests import Connection, Sources
 
 DEMO = "demo"
 
@@ -24,7 +24,7 @@ def connection(host: str, ssh_config: Path | None, *, ask_sudo: bool = False) ->
             remedy="binderbox check host.example",
         )
     if host == DEMO and ssh_config is None:
-        from binderbox.commands import demo  # its keys take a while to import
+        from binderbox.commands import demo_files as demo  # its keys take a while to import
 
         ssh_config = demo.resolve(host)[1]
     return Connection(host, ssh_config, _sudo_password(host, ask_sudo))

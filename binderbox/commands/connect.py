@@ -24,7 +24,7 @@ from binderbox.federation.following import followed
 from binderbox.federation.following.followed import Followed
 from binderbox.member import model as member
 from binderbox.output.progress import Progress
-from binderbox.output.results import Connection, Sources
+from binderbox.output.requests import Connection, Sources
 from binderbox.plan import Plan
 from binderbox.world.bundle import read_lock
 from binderbox.world.host.gather import gather
@@ -125,7 +125,7 @@ def _artifacts(facts: HostFacts, sources: Sources) -> dict[str, Artifact]:
     else:
         digest = hashlib.sha256(text.encode()).hexdigest()
         found = artifacts.resolve(pinned, artifacts.parse_lock(text), digest, accepted)
-    return artifacts.overlay(found, _followed(facts))
+    return plan.overlay(found, _followed(facts))
 
 
 def _followed(facts: HostFacts) -> Followed | None:

@@ -19,27 +19,18 @@ from binderbox.commands.connect import changing, look, opened, visiting
 from binderbox.commands.federation.redirector import active_hosts
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import Visit
+from binderbox.decide.drain import Drain, parse_record, public, reason_faults, render_record
 from binderbox.deploys.ingress import tell_ingress
-from binderbox.drain import (
-    REFUSED,
-    Drain,
-    DrainResult,
-    InFlight,
-    is_prime,
-    longest_s,
-    make_in_flight,
-    parse_record,
-    reason_faults,
-    render_record,
-)
-from binderbox.errors import EndpointFailed, RuleBroken, Unhealthy, UsageError, WaitTimedOut
+from binderbox.errors import EndpointFailed, NoAnswer, RuleBroken, Unhealthy, UsageError, WaitTimedOut
+from binderbox.federation.members.public import is_prime
 from binderbox.output.progress import Progress
-from binderbox.output.results import Confirm, Connection, Sources
-from binderbox.plan import drain_inputs
+from binderbox.output.requests import Confirm, Connection, Sources
+from binderbox.output.results import DrainResult, InFlight
+from binderbox.parts.binderhub.in_flight import longest_s, make_in_flight
+from binderbox.parts.ingress.drained import REFUSED, drain_inputs
 from binderbox.world.cluster import kubectl_json
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.lock import client_name
-from binderbox.world.http.web import NoAnswer
 from binderbox.world.pyinfra import deploying
 
 TOLD_WITHIN_S = 15.0  # traefik gathers changes for 2 s; an ingress that is being replaced takes longer
@@ -88,7 +79,7 @@ def drain(request: DrainRequest, progress: Progress, confirm: Confirm) -> DrainR
                     host.hide(now.key)
                     changed |= _make(host, probe, now)
                     _refusing(visit)
-        return DrainResult(host.name, True, changed, status, left, now)
+        return DrainResult(host.name, True, changed, status, left, public(now))
 
 
 def resume(request: ResumeRequest, progress: Progress) -> DrainResult:
@@ -149,7 +140,7 @@ def _make(host: Host, probe: HostProbe, drain: Drain | None) -> bool:
         changed = there
     else:
         changed = host.write(layout.DRAIN_FILE, render_record(drain).encode(), 0o600)
-    told = deploying.run(host, tell_ingress, drain_inputs(probe.member, drain))
+    told = deploying.run(host, tell_ingress, drain_inputs(probe.member.domain, drain))
     host.run(["sync", layout.ETC, layout.INGRESS_ROUTES], work=True)  # both names, through a power cut
     return changed or bool(told.changed)
 

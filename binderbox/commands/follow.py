@@ -16,7 +16,7 @@ from binderbox.commands.connect import changing, opened
 from binderbox.decide.facts import make_facts
 from binderbox.errors import StepFailed, UsageError
 from binderbox.output.progress import Progress
-from binderbox.output.results import Connection
+from binderbox.output.requests import Connection
 from binderbox.parts.agent.units import FOLLOW
 from binderbox.world.host.gather import gather
 from binderbox.world.host.hosts import Host

@@ -53,7 +53,9 @@ INSTALL = (
         install_chart,
         inputs=lambda plan: plan.objectstore,
         proof="objectstore",
-        after=ensure_bucket,
+        after=lambda host, plan, dry: ensure_bucket(
+            host, plan.member.domain, plan.disk.objectstore_max_gb.value, dry=dry
+        ),
     ),
     Phase("Install the registry", install_chart, inputs=lambda plan: plan.registry, proof="registry"),
     Phase("Start the builder", install_builder, inputs=lambda plan: plan.builder, proof="builder"),

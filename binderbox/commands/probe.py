@@ -1,164 +1,35 @@
-"""The answers to what checks ask: one host, seen through one connection and from the user's side."""
+"""One host as checks see it: what it answers, beside the config, the artifacts, the plan and the proof that belong to it."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
-import dns.exception
-import dns.message
-import dns.query
-import dns.resolver
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.checks.core import Skip
-from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, UnitState
-from binderbox.decide.facts import HostFacts
-from binderbox.drain import KEY_HEADER
-from binderbox.errors import Unhealthy
-from binderbox.member.model import Member
 from binderbox.output.results import Proof
+from binderbox.parts.ingress.drained import KEY_HEADER
 from binderbox.plan import Plan
 from binderbox.world import cluster
-from binderbox.world.host.hosts import Host
-from binderbox.world.http.certificate import seen
-from binderbox.world.http.web import NoAnswer, Web, address_for
-from binderbox.world.s3 import bucket
-
-FILE_KINDS = {"directory": "directory", "socket": "socket", "symbolic link": "link"}
-GITHUB = "https://api.github.com/rate_limit"  # asking costs no call
+from binderbox.world.answers import HostAnswers
 
 
 @dataclass(frozen=True)
-class HostProbe:
+class HostProbe(HostAnswers):
     """Fulfils `checks.probe.Probe`. `plan` and `launch` are None until there is one."""
 
-    host: Host
-    facts: HostFacts
-    member: Member
     member_text: str
     artifacts: Mapping[str, Artifact]
     plan: Plan | None = None
     launch: Proof | None = None
 
-    def unit(self, name: str) -> UnitState:
-        wanted = "Id,LoadState,ActiveState,SubState,Result,MemoryMax"
-        shown = self._run("systemctl", "show", "-p", wanted, name)
-        known = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-        limit = known.get("MemoryMax", "infinity")
-        return UnitState(
-            name=name,
-            load=known.get("LoadState", "not-found"),
-            active=known.get("ActiveState", "unknown"),
-            sub=known.get("SubState", ""),
-            result=known.get("Result", ""),
-            memory_max=int(limit) if limit.isdigit() else None,
-            log=() if known.get("ActiveState") == "active" else self.journal(name, 5),
-        )
-
-    def files(self, paths: Sequence[str]) -> Mapping[str, FileInfo | None]:
-        output = self.host.run(["stat", "-c", "%n|%F|%a|%U|%s", "--", *paths], timeout_s=30)
-        found: dict[str, FileInfo | None] = dict.fromkeys(paths)
-        for line in output.stdout.decode().splitlines():
-            name, kind, mode, owner, size = line.rsplit("|", 4)
-            kind = "file" if "file" in kind else FILE_KINDS.get(kind, "other")
-            found[name] = FileInfo(name, kind, int(mode, 8), owner, int(size))
-        return found
-
-    def journal(self, unit: str, lines: int) -> tuple[str, ...]:
-        return tuple(
-            self._run("journalctl", "-u", unit, "-n", str(lines), "-o", "cat", "--no-pager").splitlines()
-        )
-
-    def sysctl(self, name: str) -> str:
-        return self._run("sysctl", "-n", name).strip()
-
-    def nft_tables(self) -> tuple[str, ...]:
-        return tuple(
-            line.removeprefix("table ").strip() for line in self._run("nft", "list", "tables").splitlines()
-        )
-
-    def github_calls(self) -> Calls:
-        rate = json.loads(self._run("curl", "-fsS", "--max-time", "10", GITHUB))["rate"]
-        return Calls(left=int(rate["remaining"]), limit=int(rate["limit"]))
-
-    def dns(self, name: str, kind: str) -> tuple[str, ...]:
-        try:
-            return tuple(record.to_text() for record in dns.resolver.resolve(name, kind, lifetime=5))
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return ()
-        except dns.exception.DNSException as error:
-            raise Unhealthy(
-                f"DNS gave no answer for {name}", cause=str(error), remedy="try again later"
-            ) from error
-
-    def http(self, url: str) -> Answer:
-        try:
-            response = self._web.request("GET", url, timeout_s=15)
-        except NoAnswer as error:
-            return Answer(url, 0, error=str(error), certificate=seen(url, self._web))
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(url, response.status_code, headers, response.text, certificate=seen(url, self._web))
-
-    def kubectl_json(self, args: Sequence[str]) -> Any:
-        return cluster.kubectl_json(self.host, *args)
-
-    def pod_log(self, namespace: str, selector: str, lines: int) -> tuple[str, ...]:
-        return cluster.pod_log(self.host, namespace, selector, lines)
-
-    def cluster_dns(self, name: str) -> tuple[str, ...]:
-        with self.host.forward(f"{layout.CLUSTER_DNS}:53") as (address, port):
-            question = dns.message.make_query(name, "A")
-            answer = dns.query.tcp(question, address, port=port, timeout=5)
-        return tuple(record.to_text() for group in answer.answer for record in group)
-
-    def registry(self, path: str, *, credential: bool) -> Answer:
-        url = f"http://{layout.REGISTRY_IP}:5000{path}"
-        headers = f'header = "Authorization: Basic {self._registry_basic()}"\n' if credential else ""
-        return self._curl(url, headers)
-
-    def bucket(self) -> Bucket:
-        return bucket.seen_by_its_key(self.host)
-
-    def builder_workers(self) -> tuple[Mapping[str, str], ...]:
-        argv = (
-            f"{layout.BIN}/buildctl",
-            "--addr",
-            f"unix://{layout.BUILDKIT_SOCKET}",
-            "debug",
-            "workers",
-            "--format",
-            "{{json .}}",
-        )
-        workers = json.loads(self._run(*argv))
-        return tuple(worker.get("labels") or worker.get("Labels") or {} for worker in workers)
-
-    def containerd_images(self) -> tuple[str, ...]:
-        return tuple(self._run(layout.K3S, "ctr", "-n", "k8s.io", "images", "ls", "-q").split())
-
-    def ca_pem(self) -> str | None:
-        """The member's own authority, if its certificates are its own."""
-        if self.member.tls != "own-ca":
-            return None
-        pem = self.host.read(f"{layout.CA}/ca.crt")
-        return pem.decode() if pem else None
-
     def own_headers(self) -> dict[str, str]:
-        """What lets binderbox's own launches in where all others are refused: see `drain.render_routes`."""
+        """What lets binderbox's own launches in where all others are refused: see parts.ingress.drained."""
         drain = self.facts.drain
         if drain is None or not drain.closed:
             return {}
         self.host.hide(drain.key)
         return {KEY_HEADER: drain.key}
-
-    def binder(self, path: str) -> Answer:
-        address = cluster.service_address(self.host, layout.HUB_NAMESPACE, "binder")
-        return self._curl(f"http://{address}{path}", "")
 
     def why(self, category: str) -> str:
         """The last events and log lines of whatever belongs to a category and is not well."""
@@ -184,32 +55,3 @@ class HostProbe:
                     )
                 ]
         return "\n".join(lines)
-
-    @cached_property
-    def _web(self) -> Web:
-        return Web(self.member.domain, address_for(self.member.domain, self.facts.address), self.ca_pem())
-
-    def _curl(self, url: str, settings: str) -> Answer:
-        """Asked from the node; `settings` are lines of curl's own config, which no process list shows."""
-        argv = ["curl", "-sS", "--max-time", "10", "-o", "-", "-w", "\\n%{http_code}", "-K", "-", url]
-        output = self.host.run(argv, stdin=settings.encode(), timeout_s=30)
-        if output.code:
-            return Answer(url, 0, error=output.stderr.decode().strip())
-        body, _, status = output.stdout.decode().rpartition("\n")
-        return Answer(url, int(status), body=body)
-
-    def _registry_basic(self) -> str:
-        password = self.host.read(f"{layout.SECRETS}/registry-password")
-        if password is None:
-            raise Skip("the registry's credential does not exist yet")
-        return base64.b64encode(f"{layout.REGISTRY_USER}:".encode() + password.strip()).decode()
-
-    def _run(self, *argv: str) -> str:
-        output = self.host.run(list(argv), timeout_s=60)
-        if output.code:
-            raise Unhealthy(
-                f"{self.host.name}: {' '.join(argv[:3])} failed",
-                cause=output.stderr.decode(errors="replace").strip()[-500:],
-                remedy=f"binderbox install {self.host.name}",
-            )
-        return output.stdout.decode(errors="replace")

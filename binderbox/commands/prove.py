@@ -14,12 +14,13 @@ from urllib.parse import urlencode, urlsplit
 from binderbox import layout
 from binderbox.commands.serve_sample import REF, served
 from binderbox.decide.facts import HostFacts
-from binderbox.errors import LaunchFailed
+from binderbox.errors import LaunchFailed, NoAnswer
 from binderbox.launch.kernels import evaluate
 from binderbox.launch.stream import (
     Launch,
     allowed_targets,
     build_path,
+    build_token,
     follow,
     forbidden_targets,
     over,
@@ -30,7 +31,7 @@ from binderbox.output.progress import Progress
 from binderbox.output.results import LaunchResult, Proof
 from binderbox.world.cluster import events_of, pods_of_image
 from binderbox.world.host.hosts import Host
-from binderbox.world.http.web import NoAnswer, Web
+from binderbox.world.http.web import Web
 
 BUILD_AT_MOST_S = 3600  # longer builds are practically always stuck: mybinder.org-deploy 51da72bf
 SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
@@ -54,7 +55,7 @@ def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]
     path = build_path(repo_url, ref)
     state = Launch()
     try:
-        token = visit.web.build_token(visit.binder_url + page_path(path))
+        token = page_token(visit.web, visit.binder_url + page_path(path))
         url = f"{visit.binder_url}{path}?{urlencode({'build_token': token})}"
         for event in visit.web.events(url, silence_s=SILENCE_S):
             if event:
@@ -89,6 +90,15 @@ def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]
         seconds=(*state.seconds.items(), ("total", round(time.monotonic() - started, 2))),
     )
     return state, result
+
+
+def page_token(web: Web, page_url: str) -> str:
+    """The token of a launch page; raises NoAnswer."""
+    page = web.request("GET", page_url)
+    token = build_token(page.text)
+    if page.status_code != 200 or not token:
+        raise NoAnswer(f"{page_url}: HTTP {page.status_code}, and no build token in the page")
+    return token
 
 
 def launch_sample(visit: Visit, base_image: str) -> LaunchResult:

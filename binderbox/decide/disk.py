@@ -19,8 +19,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from binderbox.decide.sizing import AnyValue, Value
 from binderbox.member.model import Member
+from binderbox.output.value import AnyValue, Value
 
 MIN_USABLE_GB = 20.0  # 4 GB of system images, one base image three times, and room for two Jupyter images
 BUDGET_SHARE = 0.8

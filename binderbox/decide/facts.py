@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from binderbox.drain import Drain, parse_record
+from binderbox.decide.drain import Drain, parse_record
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Protocol
 
 from binderbox.layout import NODE_CIDR_MASK
 from binderbox.member.model import Member
-
-Origin = Literal["computed", "config", "node", "bundle", "versions", "followed"]
-T = TypeVar("T")
+from binderbox.output.value import AnyValue, Value
 
 MIN_RAM_GB = (
     3.8  # a VM sold with 4 GB (4 GiB) shows about 4.1; below it k3s and the hub leave nothing for a user
@@ -27,9 +25,8 @@ PODS_PER_GB = 1.75
 SYSTEM_PODS = (
     12  # coredns, traefik, registry, objectstore, hub, proxy, binder, guard, and room while they roll over
 )
-POD_ADDRESS_MARGIN = (
-    34  # network, gateway, broadcast, and 31 pods that still hold an address while they terminate
-)
+TERMINATING_PODS = 31  # that still hold an address while their successors start: mybinder.org-deploy 3278
+POD_ADDRESS_MARGIN = 3 + TERMINATING_PODS  # network, gateway and broadcast too
 MAX_PODS = 2 ** (32 - NODE_CIDR_MASK) - POD_ADDRESS_MARGIN
 K3S_AND_DAEMONS_GB = 1.35  # k3s 1.03, buildkitd 0.07, nine shims 0.13, the door, systemd and sshd
 SYSTEM_POD_MEMORY_GB = (
@@ -50,27 +47,6 @@ class Machine(Protocol):
     def ram_gb(self) -> float: ...
     @property
     def cpus(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Value(Generic[T]):
-    """One figure of the plan, with why it is what it is and where it came from."""
-
-    key: str
-    value: T
-    unit: str
-    reason: str
-    origin: Origin = "computed"
-
-    def overridden(self, given: T | None) -> Value[T]:
-        """Return the config's figure in place of this one, when the config gives it."""
-        if given is None:
-            return self
-        reason = f"set in the config; computed would be {self.value} {self.unit}".rstrip()
-        return replace(self, value=given, reason=reason, origin="config")
-
-
-AnyValue = Value[int] | Value[float] | Value[str]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from binderbox.checks.core import Check, Skip, Verdict, failed, passed
-from binderbox.checks.probe import Probe
+from binderbox.checks.core import Check, Verdict, failed, passed
+from binderbox.checks.probe import Probe, Skip
 from binderbox.launch.stream import judge_reach
 from binderbox.output.results import LaunchResult
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from binderbox import layout
 
-UNIT = "binderbox-sample.service"
 NAMES = ("Dockerfile", "probe.py", "index.ipynb")
 SERVED_AT_MOST_S = 3600  # systemd ends what a killed client left behind
 REF = "main"
@@ -49,12 +48,12 @@ def sample_texts(
 def serve_words(directory: str) -> list[str]:
     """The command that makes the directory a repository and serves it."""
     place = (layout.POD_GATEWAY, str(layout.SAMPLE_PORT), str(SERVED_AT_MOST_S))
-    return ["sh", "-c", SERVE, "sh", directory, UNIT, *place]
+    return ["sh", "-c", SERVE, "sh", directory, layout.SAMPLE_UNIT, *place]
 
 
 def stop_words(directory: str) -> list[str]:
     """The command that takes it away again."""
-    return ["sh", "-c", STOP, "sh", directory, UNIT]
+    return ["sh", "-c", STOP, "sh", directory, layout.SAMPLE_UNIT]
 
 
 def sample_url(directory: str) -> str:

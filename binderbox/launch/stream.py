@@ -57,9 +57,13 @@ def build_path(repo_url: str, ref: str) -> str:
     return f"/build/git/{quote(repo_url, safe='')}/{quote(ref, safe='')}"
 
 
-def without_query(url: str) -> str:
-    """An address as errors tell it: in its query a server's token may stand."""
-    return url.partition("?")[0]
+def build_token(page: str) -> str:
+    """The token that BinderHub's launch page carries for its own script, "" where there is none.
+
+    Builds with it are not counted; without one an address has 10 builds an hour.
+    """
+    found = BUILD_TOKEN.search(page)
+    return found[1] if found else ""
 
 
 def page_path(path: str) -> str:
@@ -106,7 +110,7 @@ def forbidden_targets(facts: HostFacts) -> dict[str, str]:
     """What neither a notebook nor a build step may ever reach, by name."""
     return {
         "metadata address": "169.254.169.254:80",
-        "API server by service": "10.43.0.1:443",
+        "API server by service": f"{layout.KUBERNETES_IP}:443",
         "API server by node": f"{facts.address}:6443",
         "kubelet": f"{facts.address}:10250",
         "registry": f"{layout.REGISTRY_IP}:5000",

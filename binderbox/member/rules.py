@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from binderbox.federation.following.follow import in_window
+from binderbox.member.window import in_window
 
 # ssh; etcd; the API server and what k3s puts beside it; kubelet, kube-proxy and their health ports
 RESERVED_PORTS = frozenset({22, 2379, 2380, 6443, 6444, 10248, 10249, 10250, 10256, 10257, 10258, 10259})

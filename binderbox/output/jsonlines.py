@@ -1,6 +1,6 @@
 """Results and events as JSON lines, version 1: one object a line, the last one the result. No I/O.
 
-`binderbox/schemas/` holds a JSON Schema for the events and for the result of each command.
+`schemas/` beside this file holds a JSON Schema for the events and for the result of each command.
 A failed command's result has `error` (code, message, cause, remedy, log) and whatever was known by then.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from binderbox.drain import public
 from binderbox.errors import BinderboxError
 from binderbox.output.results import (
     CheckReport,
+    DrainResult,
     InstallResult,
     LaunchResult,
     PhaseResult,
@@ -31,6 +31,7 @@ Result = (
     | PlanResult
     | InstallResult
     | StatusResult
+    | DrainResult
     | LaunchResult
     | UninstallResult
     | SecretsResult
@@ -64,8 +65,9 @@ def result_fields(result: Result) -> dict[str, Any]:
     if isinstance(result, Mapping):
         return dict(result)
     fields = asdict(result)
-    if isinstance(result, StatusResult):
-        fields["drain"] = public(result.drain) if result.drain else None
+    if isinstance(result, DrainResult):
+        drain, left = fields.pop("drain"), fields.pop("left")
+        return fields | {"health": fields.pop("status"), **left, "drain": drain}
     if isinstance(result, LaunchResult):
         fields["seconds"] = dict(result.seconds)
     if isinstance(result, InstallResult):

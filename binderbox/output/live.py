@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from binderbox.output.progress import Watched
-from binderbox.output.report import Style, render_phase, seconds
+from binderbox.output.report.phases import render_phase
+from binderbox.output.report.style import Style, seconds
 
 
 class Screen(Watched):

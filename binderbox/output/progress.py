@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
-from binderbox.output.report import Style, event_line, render_phase
+from binderbox.output.jsonlines import event_line
+from binderbox.output.report.phases import render_phase
+from binderbox.output.report.style import Style
 from binderbox.output.results import PhaseResult
 
 LOG = logging.getLogger("binderbox.output.progress")

@@ -1,96 +1,15 @@
-"""What the commands ask of `operate`, and what they get back: frozen data, no behaviour.
-
-The command line makes a request and hands it with a Progress to one function of `operate`; `report` renders the result.
-
-    check_host(CheckRequest, Progress) -> CheckReport           uninstall(UninstallRequest, Progress, Confirm) -> UninstallResult
-    plan_host(PlanRequest, Progress) -> PlanResult              set_secret(SecretRequest, Progress) -> SecretsResult
-    install(InstallRequest, Progress, Confirm) -> InstallResult list_secrets(Connection, Progress) -> SecretsResult
-    status(StatusRequest, Progress) -> StatusResult             launch(LaunchRequest, Progress) -> LaunchResult
+"""What the commands give back: frozen data, no behaviour; `report/` renders it for people, `jsonlines` for programs.
 
 Failures are raised (`errors`), never returned. Times are seconds, sizes are gigabytes (10^9 bytes) in `_gb`.
-Full output goes to the logger "binderbox", whose file the command line opens and the error names; never a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
-if TYPE_CHECKING:
-    from binderbox.decide.sizing import AnyValue
-    from binderbox.drain import Drain
-
-Confirm = Callable[[str], bool]
-"""Asks one yes-or-no question; True with --yes, a UsageError where nobody can answer."""
-
-
-@dataclass(frozen=True)
-class Connection:
-    """How to reach the host: an ssh destination as the user gave it, and what ssh needs besides."""
-
-    host: str
-    ssh_config: Path | None = None
-    sudo_password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where the config and the artifacts come from. `config` None: the config that the host holds."""
-
-    config: Path | None = None
-    bundle: Path | None = None
-    bundle_sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class CheckRequest:
-    connection: Connection
-    sources: Sources = Sources()
-
-
-@dataclass(frozen=True)
-class PlanRequest:
-    connection: Connection
-    sources: Sources = Sources()
-    diff: bool = False
-
-
-@dataclass(frozen=True)
-class InstallRequest:
-    connection: Connection
-    sources: Sources = Sources()
-    lock_wait_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class StatusRequest:
-    connection: Connection
-
-
-@dataclass(frozen=True)
-class LaunchRequest:
-    """`url` None: the small sample repository that binderbox brings along. `stop`: end the server afterwards."""
-
-    connection: Connection
-    url: str | None = None
-    ref: str = "HEAD"
-    stop: bool = False
-
-
-@dataclass(frozen=True)
-class UninstallRequest:
-    connection: Connection
-    purge: bool = False
-    lock_wait_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class SecretRequest:
-    connection: Connection
-    name: str
-    value: bytes = field(repr=False)
+from binderbox.output.value import AnyValue
 
 
 @dataclass(frozen=True)
@@ -195,6 +114,41 @@ class Gauge:
 
 
 @dataclass(frozen=True)
+class Drained:
+    """That a member is drained: why, by whom, since when (ISO 8601, UTC), and whether launches are refused as well."""
+
+    reason: str
+    who: str = ""
+    since: str = ""
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """Who is on the member: sessions, builds, and the latest time at which the last session ends (ISO 8601, UTC)."""
+
+    sessions: int
+    builds: int
+    ends_by: str | None = None
+
+    @property
+    def none(self) -> bool:
+        return not self.sessions and not self.builds
+
+
+@dataclass(frozen=True)
+class DrainResult:
+    """How `drain` or `resume` ended. `status` is what /health answers now; `left` who is on the member still."""
+
+    host: str
+    drained: bool
+    changed: bool
+    status: int
+    left: InFlight
+    drain: Drained | None
+
+
+@dataclass(frozen=True)
 class StatusResult:
     """One screen. `verdict`: healthy, degraded (a part or check says no) or absent (nothing is installed).
 
@@ -208,7 +162,7 @@ class StatusResult:
     parts: tuple[Part, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     checks: tuple[CheckResult, ...] = ()
-    drain: Drain | None = None
+    drain: Drained | None = None
 
 
 @dataclass(frozen=True)

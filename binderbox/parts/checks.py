@@ -8,26 +8,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from binderbox.checks.core import Check
 
-CATEGORIES = {
-    "host": ("binderbox.parts.host.checks", "Whether the host is fit; asked before anything changes."),
-    "dns": ("binderbox.checks.dns", "Whether the names lead to the host; asked before anything changes."),
-    "prepared": ("binderbox.parts.host.prepared", "What the first phase leaves: firewall, sysctls, secrets."),
+CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
+    "host": (("binderbox.parts.host.checks",), "Whether the host is fit; asked before anything changes."),
+    "dns": (("binderbox.checks.dns",), "Whether the names lead to the host; asked before anything changes."),
+    "prepared": (
+        ("binderbox.parts.firewall.checks", "binderbox.parts.host.checks", "binderbox.parts.secrets.checks"),
+        "What the first phase leaves: firewall, sysctls, secrets.",
+    ),
     "k3s": (
-        "binderbox.parts.k3s.checks",
+        ("binderbox.parts.k3s.checks",),
         "Kubernetes, its settings that cannot be changed later, and its resolver.",
     ),
-    "objectstore": ("binderbox.parts.registry.checks", "The bucket that holds the images."),
+    "objectstore": (("binderbox.parts.objectstore.checks",), "The bucket that holds the images."),
     "registry": (
-        "binderbox.parts.registry.checks",
+        ("binderbox.parts.registry.checks",),
         "The registry, and that nobody reaches it who should not.",
     ),
-    "builder": ("binderbox.parts.builder.checks", "BuildKit and the build door."),
-    "ingress": ("binderbox.parts.ingress.checks", "What visitors meet first: ports, redirect, certificates."),
-    "binderhub": ("binderbox.parts.binderhub.checks", "BinderHub, and that builds go through the door."),
-    "agent": ("binderbox.parts.agent.checks", "What the node does by itself."),
-    "launch": ("binderbox.launch.checks", "What the proof of an install must have seen."),
+    "builder": (("binderbox.parts.builder.checks",), "BuildKit and the build door."),
+    "ingress": (
+        ("binderbox.parts.ingress.checks",),
+        "What visitors meet first: ports, redirect, certificates.",
+    ),
+    "binderhub": (("binderbox.parts.binderhub.checks",), "BinderHub, and that builds go through the door."),
+    "agent": (("binderbox.parts.agent.checks",), "What the node does by itself."),
+    "launch": (("binderbox.launch.checks",), "What the proof of an install must have seen."),
     "federation": (
-        "binderbox.federation.members.checks",
+        ("binderbox.federation.members.checks",),
         "Whether the federation would send a member launches, and they would succeed: `federation check`.",
     ),
 }
@@ -37,8 +43,8 @@ def of(*categories: str) -> tuple[Check[Any], ...]:
     """The checks of these categories, in order; an unknown name is a KeyError."""
     found: list[Check[Any]] = []
     for category in categories:
-        checks = import_module(CATEGORIES[category][0]).CHECKS
-        found += [check for check in checks if check.category == category]
+        for module in CATEGORIES[category][0]:
+            found += [check for check in import_module(module).CHECKS if check.category == category]
     return tuple(found)
 
 

@@ -7,6 +7,8 @@ from importlib.resources import files
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from binderbox import layout
+
 SCRIPT = files("binderbox.deploys.files") / "leftovers.sh"
 
 
@@ -14,7 +16,9 @@ class Leftovers(FactBase[list[tuple[str, str]]]):
     """(kind, name) pairs; with `purge`, data, secrets and the config count too."""
 
     def command(self, purge: bool = False) -> StringCommand:
-        return StringCommand("sh", "-c", QuoteString(SCRIPT.read_text()), "sh", "purge" if purge else "keep")
+        settings = map(QuoteString, layout.SCRIPT_SETTINGS)
+        mode = "purge" if purge else "keep"
+        return StringCommand("sh", "-c", QuoteString(SCRIPT.read_text()), "sh", mode, *settings)
 
     @staticmethod
     def default() -> list[tuple[str, str]]:

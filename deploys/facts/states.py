@@ -75,6 +75,24 @@ class FileStates(FactBase[dict[str, PathState]]):
         return dict.fromkeys(self._paths, PathState())
 
 
+class Below(FactBase[list[str]]):
+    """Paths of everything below directories, directories too; what is not there has nothing below it."""
+
+    def command(self, directories: Sequence[str]) -> Looking:
+        """Ask about `directories`."""
+        quoted = [QuoteString(checked(path)) for path in directories]
+        return Looking("find", *quoted, "-mindepth", "1", "-print", "2>/dev/null;", "true")
+
+    def process(self, output: list[str]) -> list[str]:
+        """One path a line."""
+        return list(output)
+
+    @staticmethod
+    def default() -> list[str]:
+        """Nothing."""
+        return []
+
+
 class FileText(FactBase[str]):
     """A file's text, for a diff; empty when it is absent or larger than 200 kB."""
 

@@ -28,7 +28,7 @@ from pyinfra.api import FileUploadCommand, HiddenValue, OperationError, StringCo
 from pyinfra.api.operation import OperationMeta
 
 from binderbox import layout
-from binderbox.deploys.facts.states import FileStates, FileText, PathState
+from binderbox.deploys.facts.states import Below, FileStates, FileText, PathState
 
 Text = str | bytes | HiddenValue
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
@@ -134,6 +134,24 @@ def absent(paths: tuple[str, ...]) -> Commands:
     there = [path for path in paths if states[path].kind != "absent"]
     if there:
         yield StringCommand(shlex.join(["rm", "-rf", "--one-file-system", "--", *there]))
+
+
+@operation()
+def nothing_else(directories: tuple[str, ...], wanted: tuple[str, ...]) -> Commands:
+    """Remove what is below directories of ours and not wanted there, as files of an older release; one round trip to look.
+
+    + wanted: paths that stay, with the directories above them
+    """
+    keep = {parent for path in wanted for parent in _parents(path)} | set(wanted)
+    strangers = [path for path in host.get_fact(Below, directories=directories) if path not in keep]
+    tops = [path for path in strangers if os.path.dirname(path) not in strangers]
+    if tops:
+        yield StringCommand(shlex.join(["rm", "-rf", "--one-file-system", "--", *sorted(tops)]))
+
+
+def _parents(path: str) -> list[str]:
+    above = os.path.dirname(path)
+    return [above, *_parents(above)] if above != path else []
 
 
 def _with_parents(paths: Iterable[str]) -> tuple[str, ...]:

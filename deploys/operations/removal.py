@@ -64,7 +64,9 @@ def runtime() -> Generator[StringCommand, None, None]:
     if left.isdisjoint(RUNTIME):
         host.noop("nothing of ours runs")
         return
-    yield StringCommand("sh", "-c", QuoteString(STOP_PODS.read_text()))
+    yield StringCommand(
+        "sh", "-c", QuoteString(STOP_PODS.read_text()), "sh", *map(QuoteString, layout.SCRIPT_SETTINGS)
+    )
 
 
 @operation()

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Literal
 
 from binderbox.commands import connect as session
 from binderbox.commands.phases import INSTALL, Phase
-from binderbox.output.results import Sources
+from binderbox.output.requests import Sources
 from binderbox.plan import Plan
 from binderbox.world.host.hosts import Host, connect
 from binderbox.world.pyinfra import deploying
-from binderbox.world.pyinfra.deploying import Connector
+from tests.bench import stock_run
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
 from tests.bench.stock import StockFigures, watched
 from tests.rig.host import RigHost
@@ -30,7 +31,7 @@ PAIRS = 5
 class Side:
     """What one side's runs took; lists have one entry per run."""
 
-    connector: Connector
+    connector: Literal["binderbox", "ssh"]
     connect_s: list[float] = field(default_factory=list)
     phases_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     round_trips: dict[str, int] = field(default_factory=dict)
@@ -48,7 +49,9 @@ class Side:
 
     def _deploy(self, host: Host, phase: Phase, plan: Plan) -> tuple[float, StockFigures]:
         with watched() as stock:
-            done = deploying.run(host, phase.deploy, phase.inputs(plan), connector=self.connector)
+            done = deploying.run(
+                host, phase.deploy, phase.inputs(plan), by=stock_run.run if self.connector == "ssh" else None
+            )
         if done.changed:
             raise CouldNotMeasure(
                 f"{phase.title} through {self.connector} changed the host: {', '.join(done.changed)}"

@@ -16,11 +16,14 @@ import yaml
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.sizing import Sizing, make_sizing
 from binderbox.member.model import Member, parse
-from binderbox.parts.binderhub import values
-from binderbox.parts.binderhub.values import ChartInputs
+from binderbox.parts.helm.inputs import ChartInputs
+from binderbox.parts.ingress.values import make_inputs as make_ingress
+from binderbox.parts.objectstore.values import make_inputs as make_objectstore
+from binderbox.parts.registry.values import make_inputs as make_registry
+from tests.places import ROOT
 from tests.rig import binaries
 
-CHARTS = Path(__file__).parents[2] / "charts"
+CHARTS = ROOT / "charts"
 KUBE_VERSION = "1.36.3"
 SECRETS = {
     "s3-root-user": "rootrootroot",
@@ -66,10 +69,10 @@ def ours() -> dict[str, ChartInputs]:
     own_ca = member("tls: own-ca")
     acme = member("email: someone@example.org")
     return {
-        "objectstore": values.objectstore(own_ca, artifacts()),
-        "registry": values.registry(artifacts()),
-        "ingress": values.ingress(own_ca, artifacts()),
-        "ingress-acme": values.ingress(acme, artifacts()),
+        "objectstore": make_objectstore(own_ca, artifacts()),
+        "registry": make_registry(artifacts()),
+        "ingress": make_ingress(own_ca, artifacts()),
+        "ingress-acme": make_ingress(acme, artifacts()),
     }
 
 

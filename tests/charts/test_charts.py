@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from binderbox import layout
-from binderbox.parts.binderhub.values import _user_egress
+from binderbox.parts.binderhub.egress import user_egress
 from tests.charts import rendering
 
 NAMES = sorted(rendering.ours())
@@ -230,9 +230,7 @@ def test_acme_keeps_its_account_on_the_node(tmp_path: Path) -> None:
 def test_user_pods_may_reach_the_ingress_by_the_labels_it_really_has(tmp_path: Path) -> None:
     """mybinder's policy named labels of the old ingress, and pushes broke: mybinder.org-deploy#3831."""
     deployment = one(render("ingress", tmp_path), "Deployment")
-    (to,) = [
-        peer for rule in _user_egress(rendering.member()) for peer in rule["to"] if "podSelector" in peer
-    ]
+    (to,) = [peer for rule in user_egress(rendering.member()) for peer in rule["to"] if "podSelector" in peer]
     assert (
         to["podSelector"]["matchLabels"].items()
         <= deployment["spec"]["template"]["metadata"]["labels"].items()

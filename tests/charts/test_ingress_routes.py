@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from binderbox.drain import KEY_HEADER, REFUSED, Drain, render_routes
+from binderbox.decide.drain import Drain
+from binderbox.parts.ingress.drained import KEY_HEADER, REFUSED, render_routes
 from tests.charts import rendering
 from tests.rig import binaries
 from tests.waiting import wait_until

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 
-from binderbox.checks.core import Check, Skip, Verdict, failed, failures, passed, prove, run_checks
-from binderbox.checks.probe import Probe
+from binderbox.checks.core import Check, Verdict, failed, failures, passed, prove, run_checks
+from binderbox.checks.probe import Probe, Skip
 from binderbox.decide.facts import HostFacts
 from binderbox.errors import Unhealthy
 from binderbox.output.progress import Lines
-from binderbox.output.report import Style
+from binderbox.output.report.style import Style
 from binderbox.parts.checks import CATEGORIES, every, of
 from tests.checks.fakes import FakeProbe
 

@@ -12,7 +12,7 @@ from binderbox import layout
 from binderbox.checks import workloads
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Answer, Bucket, Certificate, FileInfo, UnitState
-from binderbox.drain import Drain
+from binderbox.decide.drain import Drain
 from binderbox.launch import checks as launch
 from binderbox.output.results import LaunchResult, Word
 from binderbox.parts.binderhub import checks as hub
@@ -20,10 +20,13 @@ from binderbox.parts.binderhub.values import NODE_CA
 from binderbox.parts.builder import checks as builder
 from binderbox.parts.builder.build_class import PROOF
 from binderbox.parts.checks import of
-from binderbox.parts.host import prepared
+from binderbox.parts.firewall import checks as firewall
+from binderbox.parts.host import checks as host
 from binderbox.parts.ingress import checks as ingress
 from binderbox.parts.k3s import checks as k3s
+from binderbox.parts.objectstore import checks as objectstore
 from binderbox.parts.registry import checks as registry
+from binderbox.parts.secrets.kinds import MADE
 from tests.checks.fakes import FakeProbe, artifact, facts
 
 CONTAINERD = {f"{builder.LABEL}.executor": "containerd", f"{builder.LABEL}.containerd.namespace": "k8s.io"}
@@ -82,11 +85,11 @@ ROWS: list[tuple[Any, Any, Word, str]] = [
     (workloads.judge_private, {"/a": FileInfo("/a", "file", 0o600, "me")}, "fail", "belongs to me"),
     (workloads.judge_private, {"/a": None}, "fail", "/a does not exist"),
     (workloads.judge_present, {"/a": None, "/b": FileInfo("/b", "file", 0o644, "root")}, "fail", "missing: /a"),
-    (prepared.judge_tables, ("ip nat", "inet binderbox"), "pass", "inet binderbox"),
-    (prepared.judge_tables, ("inet filter",), "fail", "nft -f /etc/binderbox/firewall.nft"),
-    (prepared.judge_sysctls, {"a": (8192, "8192"), "b": (8192, "65536"), "c": (1, "1")}, "pass", "3 settings"),
-    (prepared.judge_sysctls, {"a": (8192, "128"), "c": (1, "0")}, "fail", "a is 128, c is 0"),
-    (prepared.judge_sysctls, {"c": (1, "2")}, "fail", "c is 2"),
+    (firewall.judge_tables, ("ip nat", "inet binderbox"), "pass", "inet binderbox"),
+    (firewall.judge_tables, ("inet filter",), "fail", "nft -f /etc/binderbox/firewall.nft"),
+    (host.judge_sysctls, {"a": (8192, "8192"), "b": (8192, "65536"), "c": (1, "1")}, "pass", "3 settings"),
+    (host.judge_sysctls, {"a": (8192, "128"), "c": (1, "0")}, "fail", "a is 128, c is 0"),
+    (host.judge_sysctls, {"c": (1, "2")}, "fail", "c is 2"),
     (k3s.judge_nodes, k3s.Nodes([node()]), "pass", "n1"),
     (k3s.judge_nodes, k3s.Nodes([]), "fail", "no node"),
     (k3s.judge_nodes, k3s.Nodes([node(ready="False")]), "fail", "container runtime is down"),
@@ -103,11 +106,11 @@ ROWS: list[tuple[Any, Any, Word, str]] = [
     (k3s.judge_dns, (), "fail", "no such name"),
     (k3s.judge_packaged, ("coredns",), "pass", "none"),
     (k3s.judge_packaged, ("coredns", "svclb-traefik-1a"), "fail", "svclb-traefik-1a"),
-    (registry.judge_bucket, Bucket(False, None, "denied"), "fail", "does not exist"),
-    (registry.judge_lifecycle, Bucket(True, 1, "denied"), "pass", "1 day"),
-    (registry.judge_lifecycle, Bucket(True, None, "denied"), "fail", "never"),
-    (registry.judge_lifecycle, Bucket(True, 7, "denied"), "fail", "after 7 days"),
-    (registry.judge_key, Bucket(True, 1, "listed"), "fail", "another bucket: listed"),
+    (objectstore.judge_bucket, Bucket(False, None, "denied"), "fail", "does not exist"),
+    (objectstore.judge_lifecycle, Bucket(True, 1, "denied"), "pass", "1 day"),
+    (objectstore.judge_lifecycle, Bucket(True, None, "denied"), "fail", "never"),
+    (objectstore.judge_lifecycle, Bucket(True, 7, "denied"), "fail", "after 7 days"),
+    (objectstore.judge_key, Bucket(True, 1, "listed"), "fail", "another bucket: listed"),
     (registry.judge_welcome, Answer("/v2/", 200), "pass", "200"),
     (registry.judge_welcome, Answer("/v2/", 0, error="connection refused"), "fail", "connection refused"),
     (registry.judge_refusal, Answer("/v2/", 401), "pass", "401"),
@@ -221,8 +224,8 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
     units = ("k3s", "binderbox-firewall", "binderbox-buildkitd", "binderbox-door")
     private = (
         layout.ETC, layout.SECRETS, layout.KUBECONFIG, layout.K3S_REGISTRIES, k3s.ENCRYPTION_FILE, k3s.REGISTRY_HOSTS,
-        builder.SOCKET_DIRECTORY, builder.STEP_LIMITS, "/sys/class/net/bbxbuild0",
-        *(f"{layout.SECRETS}/{name}" for name in prepared.MADE),
+        builder.SOCKET_DIRECTORY, builder.SCOPE_LIMITS, "/sys/class/net/bbxbuild0",
+        *(f"{layout.SECRETS}/{name}" for name in MADE),
     )  # fmt: skip
     namespaces = {
         layout.NAMESPACE: ("objectstore", "registry", "ingress"),

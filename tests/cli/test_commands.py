@@ -1,4 +1,4 @@
-"""The bodies of commands: what is asked of `operate`, and how its results come out. The world begins behind it."""
+"""The bodies of commands: what is asked of `commands`, and how its results come out. The world begins behind it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from typing import Any
 import pytest
 
 from binderbox.cli import main
-from binderbox.decide.sizing import Value
 from binderbox.errors import Locked, PreflightError, StepFailed
+from binderbox.output.requests import (
+    CheckRequest,
+    InstallRequest,
+    LaunchRequest,
+    PlanRequest,
+    SecretRequest,
+    UninstallRequest,
+)
 from binderbox.output.results import (
     CheckReport,
-    CheckRequest,
     CheckResult,
     Gauge,
-    InstallRequest,
     InstallResult,
-    LaunchRequest,
     LaunchResult,
     Part,
     PhaseResult,
-    PlanRequest,
     PlanResult,
     Secret,
-    SecretRequest,
     SecretsResult,
     StatusResult,
-    UninstallRequest,
     UninstallResult,
 )
+from binderbox.output.value import Value
 from tests.output.schemas import validate_output
 
 LAUNCH = LaunchResult(
@@ -45,11 +47,23 @@ CHECK = CheckResult(
 )
 
 
-@dataclass
-class Operate:
-    """Stands where `binderbox.commands.operate` does; keeps the requests, gives the answers, raises what it is told to."""
+MODULES = {
+    "check_host": "check",
+    "plan_host": "plan",
+    "install": "install",
+    "launch": "launch",
+    "status": "status",
+    "uninstall": "uninstall",
+    "set_secret": "secrets",
+    "list_secrets": "secrets",
+}
 
-    module: ModuleType
+
+@dataclass
+class Commands:
+    """Stands where the modules of `binderbox.commands` do; keeps the requests, gives the answers, raises what it is told to."""
+
+    modules: dict[str, ModuleType]
     requests: list[Any]
 
     def answer(self, name: str, result: Any) -> None:
@@ -63,17 +77,18 @@ class Operate:
                 raise result
             return result
 
-        setattr(self.module, name, function)
+        setattr(self.modules[MODULES[name]], name, function)
 
 
 @pytest.fixture
-def operate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Operate:
-    module = ModuleType("binderbox.commands.operate")
-    monkeypatch.setitem(sys.modules, "binderbox.commands.operate", module)
+def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
+    modules = {name: ModuleType(f"binderbox.commands.{name}") for name in MODULES.values()}
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, f"binderbox.commands.{name}", module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"s3cret\n")))
-    return Operate(module, [])
+    return Commands(modules, [])
 
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
@@ -100,9 +115,9 @@ CASES: list[tuple[str, tuple[str, ...], Any, int, str]] = [
 
 @pytest.mark.parametrize(("function", "args", "result", "code", "schema"), CASES)
 def test_results_as_json_fit_their_schema_and_carry_the_exit_code(
-    operate: Operate, capsys: Any, function: str, args: tuple[str, ...], result: Any, code: int, schema: str
+    commands: Commands, capsys: Any, function: str, args: tuple[str, ...], result: Any, code: int, schema: str
 ) -> None:
-    operate.answer(function, result)
+    commands.answer(function, result)
     got, out, err = run(capsys, *args, "--json")
     told = validate_output(out, schema)
     assert (got, told["exit"], told["host"]) == (code, code, "h")
@@ -111,9 +126,9 @@ def test_results_as_json_fit_their_schema_and_carry_the_exit_code(
 
 @pytest.mark.parametrize(("function", "args", "result", "code", "schema"), CASES)
 def test_results_as_text_go_to_stdout_and_talk_to_stderr(
-    operate: Operate, capsys: Any, function: str, args: tuple[str, ...], result: Any, code: int, schema: str
+    commands: Commands, capsys: Any, function: str, args: tuple[str, ...], result: Any, code: int, schema: str
 ) -> None:
-    operate.answer(function, result)
+    commands.answer(function, result)
     got, out, err = run(capsys, *args)
     assert got == code
     assert out.strip()
@@ -125,39 +140,39 @@ def test_results_as_text_go_to_stdout_and_talk_to_stderr(
     [("host", "fail", 3), ("k3s", "fail", 5), ("host", "warn", 0), ("dns", "skip", 0)],
 )
 def test_a_check_exits_by_what_failed(
-    operate: Operate, capsys: Any, category: str, verdict: Any, code: int
+    commands: Commands, capsys: Any, category: str, verdict: Any, code: int
 ) -> None:
     result = CheckResult("BBX-T01", category, "it is", verdict, "measured", "needed", "fix")
-    operate.answer("check_host", CheckReport("h", (result,)))
+    commands.answer("check_host", CheckReport("h", (result,)))
     assert run(capsys, "check", "h")[0] == code
 
 
-def test_a_check_of_a_chat_is_short(operate: Operate, capsys: Any) -> None:
-    operate.answer("check_host", CheckReport("h", (CHECK,)))
+def test_a_check_of_a_chat_is_short(commands: Commands, capsys: Any) -> None:
+    commands.answer("check_host", CheckReport("h", (CHECK,)))
     _, out, _ = run(capsys, "check", "h", "--short")
     assert out == "BBX-H10 fail: the ports are free: port 443 is held by apache2\nh: 1 fail\n"
 
 
 def test_the_config_beside_us_is_used_and_a_given_one_wins(
-    operate: Operate, capsys: Any, tmp_path: Path
+    commands: Commands, capsys: Any, tmp_path: Path
 ) -> None:
-    operate.answer("plan_host", PlanResult("h", (), (), ()))
+    commands.answer("plan_host", PlanResult("h", (), (), ()))
     (tmp_path / "other.yaml").write_text("domain: o.example.org\n")
     run(capsys, "plan", "root@h")
     (tmp_path / "h.yaml").write_text("domain: b.example.org\n")
     run(capsys, "plan", "root@h")
     run(capsys, "plan", "root@h", "--config", "other.yaml", "--diff")
-    configs = [(request.sources.config, request.diff) for request in operate.requests]
+    configs = [(request.sources.config, request.diff) for request in commands.requests]
     assert configs == [(None, False), (Path("h.yaml"), False), (Path("other.yaml"), True)]
-    assert all(isinstance(request, PlanRequest) for request in operate.requests)
+    assert all(isinstance(request, PlanRequest) for request in commands.requests)
 
 
-def test_flags_reach_the_request(operate: Operate, capsys: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_flags_reach_the_request(commands: Commands, capsys: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("BINDERBOX_SUDO_PASSWORD", "hunter2")
     (tmp_path / "ssh").write_text("")
-    operate.answer("install", InstallResult("h", "u", (), ()))
-    operate.answer("launch", LAUNCH)
-    operate.answer("uninstall", UninstallResult("h", (), (), ()))
+    commands.answer("install", InstallResult("h", "u", (), ()))
+    commands.answer("launch", LAUNCH)
+    commands.answer("uninstall", UninstallResult("h", (), (), ()))
     digest = "AB" * 32
     run(
         capsys,
@@ -175,7 +190,7 @@ def test_flags_reach_the_request(operate: Operate, capsys: Any, tmp_path: Path, 
     )
     run(capsys, "launch", "h", "https://github.com/a/b", "--ref", "main", "--stop")
     run(capsys, "uninstall", "h", "--purge", "--yes")
-    install, launch, uninstall = operate.requests
+    install, launch, uninstall = commands.requests
     assert isinstance(install, InstallRequest)
     assert (install.connection.host, install.connection.ssh_config, install.connection.sudo_password) == (
         "h",
@@ -195,11 +210,11 @@ def test_flags_reach_the_request(operate: Operate, capsys: Any, tmp_path: Path, 
 
 
 def test_a_secret_comes_by_stdin_without_its_last_newline_and_is_never_shown(
-    operate: Operate, capsys: Any
+    commands: Commands, capsys: Any
 ) -> None:
-    operate.answer("set_secret", SecretsResult("h", (), ("build-token",)))
+    commands.answer("set_secret", SecretsResult("h", (), ("build-token",)))
     _, out, err = run(capsys, "secrets", "set", "h", "build-token", "-vv")
-    (request,) = operate.requests
+    (request,) = commands.requests
     assert isinstance(request, SecretRequest)
     assert request.value == b"s3cret"
     assert "s3cret" not in out + err + repr(request)
@@ -207,15 +222,17 @@ def test_a_secret_comes_by_stdin_without_its_last_newline_and_is_never_shown(
 
 @pytest.mark.parametrize(("value", "says"), [(b"\n", "is empty"), (b"a\0b", "holds a zero byte")])
 def test_a_secret_that_cannot_be_one_is_refused(
-    operate: Operate, capsys: Any, tmp_path: Path, value: bytes, says: str
+    commands: Commands, capsys: Any, tmp_path: Path, value: bytes, says: str
 ) -> None:
     (tmp_path / "f").write_bytes(value)
     code, _, err = run(capsys, "secrets", "set", "h", "build-token", "--file", "f")
-    assert (code, says in err, operate.requests) == (2, True, [])
+    assert (code, says in err, commands.requests) == (2, True, [])
 
 
-def test_a_question_that_nobody_can_answer_is_refused_with_the_way_out(operate: Operate, capsys: Any) -> None:
-    operate.answer("install", InstallResult("h", "u", (), ()))
+def test_a_question_that_nobody_can_answer_is_refused_with_the_way_out(
+    commands: Commands, capsys: Any
+) -> None:
+    commands.answer("install", InstallResult("h", "u", (), ()))
     code, out, err = run(capsys, "install", "h")
     assert (code, out) == (2, "")
     assert 'there is nobody to ask "Go on?"' in err
@@ -236,9 +253,9 @@ def test_a_question_that_nobody_can_answer_is_refused_with_the_way_out(operate: 
     ],
 )
 def test_a_failed_install_still_tells_what_it_had_done(
-    operate: Operate, capsys: Any, error: Any, code: int
+    commands: Commands, capsys: Any, error: Any, code: int
 ) -> None:
-    operate.answer("install", error)
+    commands.answer("install", error)
     got, out, _ = run(capsys, "install", "h", "--yes", "--json")
     told = validate_output(out, "install")
     assert (got, told["exit"], told["error"]["code"]) == (code, code, error.code)
@@ -247,11 +264,11 @@ def test_a_failed_install_still_tells_what_it_had_done(
     assert [check["id"] for check in told.get("checks", [])] == (["BBX-H10"] if code == 3 else [])
 
 
-def test_failed_checks_are_shown_with_their_fixes(operate: Operate, capsys: Any) -> None:
+def test_failed_checks_are_shown_with_their_fixes(commands: Commands, capsys: Any) -> None:
     error = PreflightError(
         "h: 1 of 20 checks failed", checks=(CHECK,), cause="told twice", remedy="binderbox install h"
     )
-    operate.answer("install", error)
+    commands.answer("install", error)
     code, out, err = run(capsys, "install", "h", "--yes")
     assert (code, out) == (3, "")
     assert "told twice" not in err
@@ -266,8 +283,8 @@ def test_failed_checks_are_shown_with_their_fixes(operate: Operate, capsys: Any)
     )
 
 
-def test_the_log_is_the_hosts_and_private(operate: Operate, capsys: Any, tmp_path: Path) -> None:
-    operate.answer("check_host", CheckReport("h", ()))
+def test_the_log_is_the_hosts_and_private(commands: Commands, capsys: Any, tmp_path: Path) -> None:
+    commands.answer("check_host", CheckReport("h", ()))
     run(capsys, "check", "../../h")
     run(capsys, "check", "../../h")
     (log,) = (tmp_path / "state/binderbox/logs").iterdir()
@@ -275,9 +292,11 @@ def test_the_log_is_the_hosts_and_private(operate: Operate, capsys: Any, tmp_pat
     assert log.read_text().count('"event": "started"') == 2
 
 
-def test_where_no_log_can_be_written_the_work_goes_on(operate: Operate, capsys: Any, tmp_path: Path) -> None:
+def test_where_no_log_can_be_written_the_work_goes_on(
+    commands: Commands, capsys: Any, tmp_path: Path
+) -> None:
     (tmp_path / "state").write_text("a file, not a directory")
-    operate.answer("check_host", StepFailed("no"))
+    commands.answer("check_host", StepFailed("no"))
     code, _, err = run(capsys, "check", "h")
     assert code == 4
     assert Path(err.splitlines()[-1].removeprefix("  log:").strip()).is_file()
@@ -285,9 +304,9 @@ def test_where_no_log_can_be_written_the_work_goes_on(operate: Operate, capsys: 
 
 def test_every_request_type_is_asked_for() -> None:
     """A new request has no way into the program unless a command makes it."""
-    from binderbox.output import results
+    from binderbox.output import requests as asked
 
     source = "".join(path.read_text() for path in Path(main.__code__.co_filename).parent.glob("*.py"))
-    requests = [name for name in vars(results) if name.endswith("Request")]
+    requests = [name for name in vars(asked) if name.endswith("Request")]
     assert CheckRequest.__name__ in requests
     assert [name for name in requests if f"{name}(" not in source] == []

@@ -9,16 +9,16 @@ import pytest
 
 from binderbox.cli import main
 from binderbox.commands import drain as draining
-from binderbox.commands import operate
+from binderbox.commands import status as status_command
 from binderbox.commands.drain import DrainRequest, ResumeRequest
-from binderbox.drain import Drain, DrainResult, InFlight
+from binderbox.decide.drain import Drain, public
 from binderbox.errors import Unhealthy
-from binderbox.output.results import StatusResult
+from binderbox.output.results import DrainResult, InFlight, StatusResult
 from tests.output.schemas import validate_output
 
 DRAIN = Drain("new disk", "me@here", "2026-01-01T00:00:00+00:00", True, "s3cr3t")
 LEFT = InFlight(2, 1, "2026-01-01T07:11:00+00:00")
-DRAINED = DrainResult("h", True, True, 503, LEFT, DRAIN)
+DRAINED = DrainResult("h", True, True, 503, LEFT, public(DRAIN))
 RESUMED = DrainResult("h", False, False, 200, InFlight(0, 0), None)
 
 
@@ -30,7 +30,9 @@ class Asked:
         self.question = ""
         monkeypatch.setattr(draining, "drain", self.drain)
         monkeypatch.setattr(draining, "resume", self.resume)
-        monkeypatch.setattr(operate, "status", lambda *_: StatusResult("h", "healthy", drain=DRAIN))
+        monkeypatch.setattr(
+            status_command, "status", lambda *_: StatusResult("h", "healthy", drain=public(DRAIN))
+        )
 
     def drain(self, request: Any, progress: Any, confirm: Any) -> DrainResult:
         self.requests.append(request)

@@ -29,7 +29,7 @@ def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys; from binderbox.cli import main; main(['--help']);"
         "heavy = {'rich', 'pyinfra', 'gevent', 'httpx', 'pydantic', 'yaml', 'kubernetes', 'minio', 'dns', 'logging', 'ssl',"
-        "'cryptography', 'binderbox.commands.operate'} & set(sys.modules); print('heavy:', sorted(heavy))"
+        "'cryptography', 'binderbox.commands.connect'} & set(sys.modules); print('heavy:', sorted(heavy))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
@@ -120,13 +120,13 @@ def test_a_reader_who_leaves_changes_nothing(tmp_path: Path) -> None:
 
 
 def broken(tmp_path: Path, body: str, *args: str) -> subprocess.Popen[str]:
-    """The program with an `operate.check_host` that does `body`; no host is needed to see how it ends."""
+    """The program with a `commands.check.check_host` that does `body`; no host is needed to see how it ends."""
     script = (
         "import sys, types\n"
-        "module = types.ModuleType('binderbox.commands.operate')\n"
+        "module = types.ModuleType('binderbox.commands.check')\n"
         f"def check_host(request, progress):\n    {body}\n"
         "module.check_host = check_host\n"
-        "sys.modules['binderbox.commands.operate'] = module\n"
+        "sys.modules['binderbox.commands.check'] = module\n"
         "from binderbox.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from binderbox.cli import main
-from binderbox.commands import demo
+from binderbox.commands import demo_files as demo
 from binderbox.errors import ConfigError, UsageError
 from binderbox.member import model as member
 

@@ -12,7 +12,7 @@ from binderbox.checks.probe import FileInfo
 from binderbox.commands.drain import DrainRequest, _may_be_drained
 from binderbox.errors import BinderboxError, RuleBroken, UsageError
 from binderbox.federation.redirector.rules import Answer
-from binderbox.output.results import Connection
+from binderbox.output.requests import Connection
 from tests.checks.fakes import FakeProbe
 from tests.federation.prime import Prime, make_health
 from tests.federation.small_redirector import Redirector

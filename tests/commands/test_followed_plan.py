@@ -8,7 +8,7 @@ import pytest
 
 from binderbox import layout, plan
 from binderbox.artifacts import versions
-from binderbox.artifacts.resolve import Artifact, overlay
+from binderbox.artifacts.resolve import Artifact
 from binderbox.commands.connect import _followed
 from binderbox.errors import ConfigError
 from binderbox.federation.following.followed import (
@@ -21,6 +21,7 @@ from binderbox.federation.following.followed import (
     render,
 )
 from binderbox.member import model as member
+from binderbox.plan import overlay
 from tests.checks.fakes import GOOD
 from tests.test_plan import TEXT, every_artifact
 

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from binderbox import layout
-from binderbox.deploys.operations import certificates, host, removal, secrets
+from binderbox.deploys.operations import certificates, files, host, removal, secrets
 from binderbox.parts.secrets import ca
 from tests.deploys.running import commands_of
 
-MODULES = {"host": host, "secrets": secrets, "removal": removal}
+MODULES = {"files": files, "host": host, "secrets": secrets, "removal": removal}
 CASES = yaml.safe_load((Path(__file__).parent / "operation_cases.yaml").read_text())
 OWNERS = "Owners"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.commands import demo
+from binderbox.commands import demo_files as demo
 from binderbox.world.containers import Engine
 from tests.rig.client import PROGRAM, bundle_options
 from tests.rig.egress import site_options

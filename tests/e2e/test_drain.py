@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from binderbox import layout
-from binderbox.drain import REFUSED
 from binderbox.federation.redirector.timing import back_within_s, out_within_s
 from binderbox.launch.kernels import evaluate
+from binderbox.parts.ingress.drained import REFUSED
 from tests.conftest import Installed
 from tests.e2e.federated import (
     OURS,

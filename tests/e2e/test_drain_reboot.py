@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from binderbox.world.http.web import NoAnswer
+from binderbox.errors import NoAnswer
 from tests.conftest import Installed
 from tests.e2e.federated import OURS, THEIRS, URL, browser, federation
 from tests.rig.client import Client

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from binderbox import layout
+from binderbox.errors import NoAnswer
 from binderbox.federation.following.watch import SUSPECT
-from binderbox.world.http.web import NoAnswer
 from tests.conftest import Installed
 from tests.e2e.visitors import visited
 from tests.rig.client import DOMAIN

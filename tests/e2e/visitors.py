@@ -20,9 +20,10 @@ import httpx
 from binderbox import layout
 from binderbox.commands.connect import opened
 from binderbox.commands.serve_sample import served
+from binderbox.errors import NoAnswer
 from binderbox.launch.stream import Launch, build_path, follow, over, page_path
-from binderbox.output.results import Connection
-from binderbox.world.http.web import NoAnswer, Web
+from binderbox.output.requests import Connection
+from binderbox.world.http.web import Web
 from tests.rig.client import DOMAIN
 from tests.rig.host import RigHost
 from tests.rig.images import SAMPLE_BASE

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from binderbox.output.live import Screen
 from binderbox.output.progress import Events, Lines
-from binderbox.output.report import Style
+from binderbox.output.report.style import Style
 from tests.output.schemas import load
 from tests.waiting import wait_until
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from binderbox.decide.sizing import Value
 from binderbox.errors import ConfigError, StepFailed
-from binderbox.output.report import (
-    Style,
-    render_checks,
-    render_error,
-    render_install,
-    render_phase,
-    render_plan,
-    render_secrets,
-    render_short,
-    render_status,
-    render_uninstall,
-    seconds,
-)
+from binderbox.output.report.checks import render_checks, render_short
+from binderbox.output.report.error import render_error
+from binderbox.output.report.install import render_install
+from binderbox.output.report.phases import render_phase
+from binderbox.output.report.plan import render_plan
+from binderbox.output.report.secrets import render_secrets
+from binderbox.output.report.status import render_status
+from binderbox.output.report.style import Style, seconds
+from binderbox.output.report.uninstall import render_uninstall
 from binderbox.output.results import (
     CheckReport,
     CheckResult,
@@ -33,6 +28,7 @@ from binderbox.output.results import (
     StatusResult,
     UninstallResult,
 )
+from binderbox.output.value import Value
 
 CHECKS = (
     CheckResult("BBX-H01", "host", "the operating system is supported", "pass", "debian 12"),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from binderbox.commands import demo as demo_state
+from binderbox.commands import demo_files as demo_state
 from tests.rig.client import PROGRAM, bundle_options
 from tests.rig.egress import site_options
 from tests.rig.engine import HOST_URL, NoEngine, ensure_engine, stop_engine

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from binderbox.commands.demo import make_ssh_key, render_known_host, render_ssh_config
+from binderbox.commands.demo_files import make_ssh_key, render_known_host, render_ssh_config
 from binderbox.errors import StepFailed
 from binderbox.world.containers import Engine, HostSpec
 from tests.rig.cache import cache_home

@@ -13,7 +13,7 @@ from pathlib import Path
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from binderbox.parts.binderhub.values import STALE_UPLOADS_EXPIRY
+from binderbox.parts.objectstore.values import STALE_UPLOADS_EXPIRY
 from binderbox.world.s3 import store
 from binderbox.world.s3.store import Key, Store
 from tests.rig import binaries

@@ -14,6 +14,7 @@ from binderbox.deploys.operations import files
 from binderbox.errors import ConnectionLost, StepFailed
 from binderbox.world.host.hosts import Host
 from binderbox.world.pyinfra import deploying
+from tests.bench import stock_run
 from tests.world.sshd import LocalSshd
 
 SECRET = "xyzzy-plugh"
@@ -213,8 +214,8 @@ def test_files_of_pyinfra_keep_owner_and_mode_and_go_both_ways(host: Host, direc
 @pytest.mark.long
 def test_pyinfras_own_connector_gives_the_same_result(host: Host, directory: Path) -> None:
     dry = deploying.run(host, set_up, directory, "text", 2, dry=True)
-    stock = deploying.run(host, set_up, directory, "text", 2, connector="ssh")
+    stock = deploying.run(host, set_up, directory, "text", 2, by=stock_run.run)
     assert stock.changed == dry.changed
     assert (directory / "etc/token").stat().st_mode & 0o777 == 0o600
     assert deploying.run(host, set_up, directory, "text", 2).changed == ()
-    assert deploying.run(host, set_up, directory, "text", 2, connector="ssh").changed == ()
+    assert deploying.run(host, set_up, directory, "text", 2, by=stock_run.run).changed == ()

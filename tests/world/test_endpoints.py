@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from binderbox.commands.federation.ask import observe
 from binderbox.federation.members.observed import Ask, Reply
 from binderbox.parts.secrets.ca import KeyPair, make_ca, make_leaf
-from binderbox.world.http.endpoints import PUBLIC, Way, ask_all, observe
+from binderbox.world.http.endpoints import PUBLIC, Way, ask_all
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 GOOD = b'{"ok": true}'

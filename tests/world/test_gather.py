@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from binderbox.decide.drain import Drain
 from binderbox.decide.facts import Listener, make_facts
-from binderbox.drain import Drain
 from binderbox.world.host.gather import gather, parse_sections, split_sections
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.sockets import parse_listeners, parse_proc_net, unit_of

@@ -16,9 +16,10 @@ import pytest
 from websockets.sync.server import ServerConnection
 from websockets.sync.server import serve as serve_websockets
 
+from binderbox.errors import NoAnswer
 from binderbox.launch.kernels import evaluate
 from binderbox.parts.secrets import ca
-from binderbox.world.http.web import NoAnswer, Web
+from binderbox.world.http.web import Web
 
 BOUND_S = 20
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"

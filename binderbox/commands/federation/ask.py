@@ -5,6 +5,7 @@ The list comes from the redirector, from a deployment repository, or from both. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from binderbox.errors import EndpointFailed, UsageError
@@ -12,7 +13,7 @@ from binderbox.federation.deployrepo.tree import WANTED, make_tree, redirector_c
 from binderbox.federation.members.observed import Ask, Observed, Reply
 from binderbox.federation.members.public import parse_active_hosts, parse_out
 from binderbox.federation.members.status import Federation
-from binderbox.federation.redirector.config import RedirectorConfig
+from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.world.git import clones
 from binderbox.world.http import endpoints
 from binderbox.world.http.endpoints import PUBLIC, Way
@@ -35,9 +36,14 @@ def deploy_config(source: str) -> RedirectorConfig:
     return redirector_config(make_tree(*clones.look(source, WANTED)))
 
 
-def observe(config: RedirectorConfig, way: Way = PUBLIC) -> dict[str, Observed]:
-    """Every member of a configuration, those of weight 0 too, each asked once within the redirector's own timeout."""
-    return endpoints.observe(config.hosts, config.check.timeout_s, way)
+def observe(hosts: Sequence[HostEntry], timeout_s: float, way: Way = PUBLIC) -> dict[str, Observed]:
+    """Ask /versions and /health of every member once, all at the same time."""
+    replies = iter(
+        endpoints.ask_all(
+            (Ask(url, timeout_s) for host in hosts for url in (host.versions, host.health)), way
+        )
+    )
+    return {host.name: Observed(host.name, next(replies), next(replies)) for host in hosts}
 
 
 def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:

@@ -21,7 +21,9 @@ from binderbox.federation.members.effect import Effect, effect
 from binderbox.federation.members.observed import Observed
 from binderbox.federation.redirector.config import RedirectorConfig
 from binderbox.output.progress import Progress
-from binderbox.output.results import CheckResult, Connection
+from binderbox.output.requests import Connection
+from binderbox.output.results import CheckResult
+from binderbox.parts.secrets.kinds import GIVEN
 from binderbox.world.git import repository as git
 from binderbox.world.git.clones import opened
 from binderbox.world.http.endpoints import PUBLIC, Way
@@ -171,7 +173,7 @@ def _joined(
         ready,
         checks,
         texts.join_steps(member, change, host, ready, quota),
-        texts.handovers(host),
+        texts.handovers(host, GIVEN),
         texts.post(member, ready, checks),
         texts.guide_text(member),
         None,
@@ -239,7 +241,7 @@ def _effect_only(name: str, wanted: int | None, place: Place) -> Edited:
 
 
 def _observed(config: RedirectorConfig, place: Place) -> Mapping[str, Observed] | None:
-    return observe(config, place.way) if place.ask else None
+    return observe(config.hosts, config.check.timeout_s, place.way) if place.ask else None
 
 
 def _name_of(url: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from binderbox.federation.deployrepo.texts import render_steps
 from binderbox.federation.members.effect import render_effect
-from binderbox.output.report import PLAIN, Style, columns, indented, render_checks
+from binderbox.output.report.checks import render_checks
+from binderbox.output.report.style import PLAIN, Style, columns, indented
 from binderbox.output.results import CheckReport
 
 if TYPE_CHECKING:

@@ -7,30 +7,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from binderbox.commands.federation.ask import Asked, ask_federation, unknown_member
+from binderbox.commands.federation.ask import Asked, ask_federation, observe, unknown_member
 from binderbox.errors import ConfigError, ConnectError, UsageError
 from binderbox.federation.members.checks import judge
 from binderbox.federation.members.look import (
     NO_SUCH_REF,
     REF,
     REPOSITORY,
-    BuildSeen,
     MemberCheck,
     MemberLook,
     make_entry,
     twins_of,
 )
-from binderbox.federation.members.observed import Observed
+from binderbox.federation.members.observed import Ask, Observed
 from binderbox.federation.members.status import Federation, pods_and_quota, reference_of
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.federation.redirector.rules import judge_member
 from binderbox.launch import visitor
-from binderbox.launch.stream import build_path
+from binderbox.launch.stream import build_path, build_token, page_path
+from binderbox.launch.visitor import BuildSeen
 from binderbox.output.progress import Progress
-from binderbox.output.results import Connection
+from binderbox.output.requests import Connection
 from binderbox.world.http import endpoints
 from binderbox.world.http.endpoints import PUBLIC, Way
+from binderbox.world.http.stream import Streams
 
+PAGE_S = 15.0
 LAUNCH_AT_MOST_S = 900.0  # the repository of the check builds in a minute or two
 
 
@@ -108,14 +110,17 @@ def _launched(
     seen: MemberLook, target: Target, asked: Asked, progress: Progress, what: _Launch, way: Way
 ) -> MemberLook:
     def visit(repo_url: str, ref: str) -> BuildSeen:
+        path, page = _path(repo_url, ref), asked.url.rstrip("/")
+        token, no_token_because = _page_token(page + page_path(path), way)
         return visitor.visit(
             target.entry.url,
-            _path(repo_url, ref),
-            page=asked.url.rstrip("/"),
+            path,
+            Streams(target.way),
+            token=token,
+            no_token_because=no_token_because,
+            page=page,
             whole=what.whole,
             at_most_s=LAUNCH_AT_MOST_S,
-            way=target.way,
-            page_way=way,
         )
 
     if target.connection is not None and what.whole:
@@ -130,8 +135,16 @@ def _launched(
     return replace(seen, build=visit(what.repo_url or REPOSITORY, what.ref if what.whole else NO_SUCH_REF))
 
 
+def _page_token(page_url: str, way: Way) -> tuple[str, str]:
+    """(token, why there is none) of a launch page; the redirector passes pages on from the prime."""
+    (reply,) = endpoints.ask_all([Ask(page_url, PAGE_S, "text")], way)
+    if reply.fault or not (token := build_token(reply.text)):
+        return "", f"{page_url}: {reply.fault or 'no build token in the page'}"
+    return token, ""
+
+
 def _observe(entry: HostEntry, config: RedirectorConfig, way: Way) -> Observed:
-    return endpoints.observe([entry], config.check.timeout_s, way)[entry.name]
+    return observe([entry], config.check.timeout_s, way)[entry.name]
 
 
 def find_target(

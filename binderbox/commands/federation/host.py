@@ -13,11 +13,13 @@ from binderbox.commands.connect import look, opened, planned, visiting
 from binderbox.commands.prove import prove
 from binderbox.commands.serve_sample import REF, served
 from binderbox.errors import BinderboxError
-from binderbox.federation.members.look import BuildSeen, make_entry
+from binderbox.federation.members.look import make_entry
 from binderbox.federation.redirector.config import HostEntry
 from binderbox.launch.stream import forbidden_targets
+from binderbox.launch.visitor import BuildSeen
 from binderbox.output.progress import Progress
-from binderbox.output.results import CheckResult, Connection, Sources
+from binderbox.output.requests import Connection, Sources
+from binderbox.output.results import CheckResult
 from binderbox.parts import checks
 from binderbox.world.http.endpoints import Way
 from binderbox.world.http.web import address_for

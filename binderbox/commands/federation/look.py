@@ -1,6 +1,6 @@
 """Looking at the federation: what `federation status`, `check` and `ramp` do. Nothing here prints.
 
-observe(config) -> {name: Observed}                 status(Asked) -> FederationStatus
+status(Asked) -> FederationStatus
 check_member(given, Asked, Progress) -> MemberCheck ramp(name, steps, Asked) -> Ramp
 """
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from binderbox.federation.deployrepo.change import FIRST_QUOTA, Change, Step
 from binderbox.federation.deployrepo.entries import entry_of
 from binderbox.federation.deployrepo.join import Newcomer
 from binderbox.output.results import CheckResult
-from binderbox.parts.secrets import kinds as secrets
 
 DEPLOY = "https://github.com/jupyterhub/mybinder.org-deploy"
 GUIDE = "https://github.com/jupyterhub/mybinder.org-user-guide"
 GUIDE_PAGES = "docs/_data/support/federation.yml, docs/about/status.rst and docs/_static/status.js (fedUrls)"
+
+BUILD_TOKEN = "build-token"
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,17 @@ class Handover:
     command: str
 
 
-def handovers(host: str) -> tuple[Handover, ...]:
-    """The build token first: without the federation's, every launch from mybinder.org is refused with 403."""
-    order = sorted(secrets.GIVEN, key=lambda name: name != "build-token")
-    return tuple(
-        Handover(name, secrets.GIVEN[name], f"binderbox secrets set {host} {name}") for name in order
-    )
+def handovers(host: str, given: Mapping[str, str]) -> tuple[Handover, ...]:
+    """The build token first: without the federation's, every launch from mybinder.org is refused with 403.
+
+    + given: the secrets that a member takes from operators, name to purpose
+    """
+    order = sorted(given, key=lambda name: name != BUILD_TOKEN)
+    return tuple(Handover(name, given[name], _taking(host, name)) for name in order)
+
+
+def _taking(host: str, name: str) -> str:
+    return f"binderbox secrets set {host} {name}"
 
 
 def join_steps(
@@ -42,7 +48,7 @@ def join_steps(
     return (
         *(change.steps if change else ()),
         Step(
-            "operators hand over the build token, by a private way", ready is True, handovers(host)[0].command
+            "operators hand over the build token, by a private way", ready is True, _taking(host, BUILD_TOKEN)
         ),
         Step(
             f"the member starts with quota {FIRST_QUOTA}",

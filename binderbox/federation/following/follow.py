@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from binderbox.federation.following.followed import Record
+from binderbox.member.window import in_window
 
 CHART_FILE, VALUES_FILE = "mybinder/Chart.yaml", "mybinder/values.yaml"
 DEPENDENCY = "binderhub"
@@ -127,17 +128,6 @@ def told(versions: Any) -> str:
     if not usable(versions):
         return "nothing that answers"
     return f"BinderHub {versions['binderhub']} with {versions['builder_info']['build_image']}"
-
-
-def in_window(window: str, minute_of_day: int) -> bool:
-    """`22:00-04:00` goes over midnight; an empty window is always open. Raises ValueError for another form."""
-    if not window:
-        return True
-    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", window)
-    if not found:
-        raise ValueError(f"expected HH:MM-HH:MM, found {window!r}")
-    start, end = (int(found[at]) * 60 + int(found[at + 1]) for at in (1, 3))
-    return start <= minute_of_day < end if start < end else minute_of_day >= start or minute_of_day < end
 
 
 def read_pins(commit: str, chart: Any, values: Any) -> Pins:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from binderbox.checks.core import Check, Skip, Verdict, failed, passed, skipped, warned
-from binderbox.checks.probe import Probe
+from binderbox.checks.core import Check, Verdict, failed, passed, skipped, warned
+from binderbox.checks.probe import DAYS_LEFT, Probe, Skip
 from binderbox.federation.members.differences import differences
 from binderbox.federation.members.look import MemberLook
-from binderbox.federation.members.observed import Reply, printable
+from binderbox.federation.members.observed import Reply
 from binderbox.federation.redirector.rules import QUOTA, VERSIONS, free_places
+from binderbox.output.printable import printable
 from binderbox.output.results import CheckResult
-from binderbox.parts.ingress.checks import DAYS_LEFT
 
 SERVICES = ("Docker registry", "JupyterHub API", QUOTA)  # the public status page takes them by position
 QUICK_S = 1.0  # two checks of 5 s bound each follow one another 5 times a cycle, for each of two replicas

@@ -9,7 +9,7 @@ from binderbox.federation.members.observed import Observed
 from binderbox.federation.members.status import capacities, capacity_shares
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.federation.redirector.rules import in_rotation, judge_members, shares
-from binderbox.output.report import columns
+from binderbox.output.report.style import columns
 
 
 @dataclass(frozen=True)

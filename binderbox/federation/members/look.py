@@ -6,14 +6,14 @@ How tokens are made and checked: BinderHub b9fad995, binderhub/base.py and main.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from binderbox.federation.members.observed import Observed
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.federation.redirector.rules import Standing
+from binderbox.launch.visitor import BuildSeen
 from binderbox.output.results import CheckResult
 
 REPOSITORY = (
@@ -21,30 +21,6 @@ REPOSITORY = (
 )
 REF = "50533eb"  # mybinder.org-deploy 95860dbc, .github/workflows/cd.yml
 NO_SUCH_REF = "no-such-branch-asked-by-binderbox"  # ends after the token was looked at, before any build
-
-
-@dataclass(frozen=True)
-class BuildSeen:
-    """One GET of the member's /build, with a token of the prime's page if there was one.
-
-    `whole` False: only knocked, with a branch that does not exist. Times are seconds since the request. `refused` is the
-    status of a `failed` event, 0 without one; `error` says why there was no stream. `client_ip` is the member's word
-    for who asked, `own_ip` our end of the connection; `server` is "" when the notebook's server answered, else why not.
-    """
-
-    whole: bool
-    with_token: bool
-    no_token_because: str = ""
-    status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    refused: int = 0
-    failure: str = ""
-    error: str = ""
-    first_event_s: float | None = None
-    ready_s: float | None = None
-    client_ip: str = ""
-    own_ip: str = ""
-    server: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,12 +82,6 @@ def make_entry(name: str, url: str, weight: float = 5) -> HostEntry:
     if parts.username or parts.password:
         raise ValueError("an address of a member holds no user and no password")
     return HostEntry(name or parts.hostname, url, weight, f"{url}/health", f"{url}/versions")
-
-
-def origin_of(url: str) -> str:
-    """What a browser sends as Origin from a page of this address."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def twins_of(config: RedirectorConfig, entry: HostEntry) -> tuple[str, ...]:

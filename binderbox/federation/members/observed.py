@@ -1,4 +1,4 @@
-"""What public addresses of the federation answered, as frozen data: asked by `world.endpoints`, judged here and in rules.
+"""What public addresses of the federation answered, as frozen data: asked by `world.http.endpoints`, judged here and in rules.
 
 A reply is JSON or text within bounds, or an `error` in words that can be shown as they are.
 """
@@ -6,16 +6,15 @@ A reply is JSON or text within bounds, or an `error` in words that can be shown 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from binderbox.federation.redirector.rules import Answer, MemberSeen
+from binderbox.output.printable import printable
 
 Wanted = Literal["json", "text"]
-TOLD_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,3 @@ def next_place(url: str, location: str, joined: str) -> str:
     if here.scheme == "https" and there.scheme != "https":
         return f"it redirects from https to {printable(joined)}"
     return ""
-
-
-def printable(text: str) -> str:
-    """Text of somebody else's server, safe for a terminal: one line, no control characters, not endless."""
-    clean = re.sub(r"\s+", " ", "".join(one if one.isprintable() else " " for one in text)).strip()
-    return clean if len(clean) <= TOLD_CHARACTERS else clean[: TOLD_CHARACTERS - 3] + "..."

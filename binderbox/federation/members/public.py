@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from binderbox.federation.members.observed import printable
 from binderbox.federation.redirector.config import RedirectorConfig, make_config
 from binderbox.federation.redirector.rules import UNKNOWN
+from binderbox.output.printable import printable
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")  # of a helm release, with room
 SERIES = re.compile(r"^federation_health(?P<check>_check)?\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)$", re.M)
@@ -54,3 +55,20 @@ def parse_out(metrics: str, active: frozenset[str]) -> dict[str, str]:
         member: checks.get(member) or (known.copy().pop() if len(known) == 1 else UNKNOWN)
         for member, known in reasons.items()
     }
+
+
+def is_prime(active_hosts: Any, binder_url: str) -> bool:
+    """Whether the redirector that gave this answer of /active_hosts has the member as a prime.
+
+    Raises ValueError for an answer that is none. A member that is out of rotation is not in it.
+    """
+    hosts = active_hosts.get("active_hosts") if isinstance(active_hosts, dict) else None
+    if not isinstance(hosts, dict) or not all(isinstance(one, dict) for one in hosts.values()):
+        raise ValueError("it holds no mapping `active_hosts` of members")
+    ours = _place(binder_url)
+    return any(one.get("prime") is True and _place(str(one.get("url", ""))) == ours for one in hosts.values())
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return (parts.hostname or "").rstrip("."), parts.port or (80 if parts.scheme == "http" else 443)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from binderbox.federation.members.look import MemberCheck
 from binderbox.federation.members.ramp import Ramp
 from binderbox.federation.members.status import FederationStatus, MemberRow
-from binderbox.output.report import PLAIN, Style, columns, indented, render_checks
+from binderbox.output.report.checks import render_checks
+from binderbox.output.report.style import PLAIN, Style, columns, indented
 from binderbox.output.results import CheckReport
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from binderbox.federation.members.differences import differences
-from binderbox.federation.members.observed import Observed, Reply, printable
+from binderbox.federation.members.observed import Observed, Reply
 from binderbox.federation.redirector.config import RedirectorConfig
 from binderbox.federation.redirector.rules import (
     QUOTA,
@@ -19,8 +19,7 @@ from binderbox.federation.redirector.rules import (
     start_doubts,
     start_faults,
 )
-
-DAYS_LEFT = 14  # Let's Encrypt renews at 30 and mails nobody any more
+from binderbox.output.printable import printable
 
 
 @dataclass(frozen=True)

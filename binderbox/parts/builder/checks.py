@@ -17,9 +17,9 @@ from binderbox.checks.workloads import (
     look_unit,
     planned,
 )
+from binderbox.parts.builder.settings import SCOPE_LIMITS
 
 LABEL = "org.mobyproject.buildkit.worker"
-STEP_LIMITS = f"{layout.SYSTEMD}/bbx-.scope.d/50-limits.conf"
 SOCKET_DIRECTORY = layout.BUILDKIT_SOCKET.rpartition("/")[0]
 ROUNDING = 1_000_000  # bytes: systemd rounds to whole pages
 
@@ -86,7 +86,7 @@ def judge_ceiling(found: Ceiling) -> Verdict:
 
 
 CHECKS = (
-    Check("BBX-B01", "builder", "buildkitd is active", look_unit("binderbox-buildkitd.service"), judge_unit,
+    Check("BBX-B01", "builder", "buildkitd is active", look_unit(layout.BUILDKITD_UNIT), judge_unit,
           "It runs on the host, because it must share containerd's mounts."),
     Check("BBX-B02", "builder", "buildkitd builds in k3s' own containerd", look_workers, judge_workers,
           "So a built image is there without a pull."),
@@ -96,9 +96,9 @@ CHECKS = (
           "buildkitd makes this bridge when it starts; the firewall knows it by name."),
     Check("BBX-B05", "builder", "all builds together have a memory ceiling", look_ceiling, judge_ceiling,
           "A build that needs more dies alone; the node does not notice."),
-    Check("BBX-B06", "builder", "each build step has a ceiling of its own", look_files(STEP_LIMITS), judge_present,
+    Check("BBX-B06", "builder", "each build step has a ceiling of its own", look_files(SCOPE_LIMITS), judge_present,
           "systemd applies this file to every step's scope."),
-    Check("BBX-B07", "builder", "the build door is active", look_unit("binderbox-door.service"), judge_unit,
+    Check("BBX-B07", "builder", "the build door is active", look_unit(layout.DOOR_UNIT), judge_unit,
           "Build pods reach nothing else of the builder."),
     Check("BBX-B08", "builder", "the build door is open", look_door_socket, judge_socket_kind,
           "Build pods see the socket's directory, read-only."),

@@ -21,8 +21,6 @@ BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
 DOOR_STATUS = f"{layout.RUN}/door-status.json"  # beside the directory that build pods see, not in it
 READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
-BUILDKITD_UNIT = "binderbox-buildkitd.service"
-DOOR_UNIT = "binderbox-door.service"
 SCOPE_LIMITS = f"{layout.SYSTEMD}/bbx-.scope.d/50-limits.conf"
 PROGRAMS = (
     "buildkitd",

@@ -12,7 +12,6 @@ from __future__ import annotations
 from binderbox import layout
 from binderbox.parts.builder.settings import (
     BUILDKITD_CONFIG,
-    BUILDKITD_UNIT,
     DOOR_CONFIG,
     BuilderInputs,
     bytes_of,
@@ -37,9 +36,9 @@ def render_buildkitd_unit(inputs: BuilderInputs) -> str:
 [Unit]
 Description=BuildKit on k3s's containerd, for binderbox
 Documentation=https://github.com/moby/buildkit
-After=network-online.target k3s.service binderbox-firewall.service
+After=network-online.target {layout.K3S_UNIT} {layout.FIREWALL_UNIT}
 Wants=network-online.target
-Requires=binderbox-firewall.service
+Requires={layout.FIREWALL_UNIT}
 StartLimitIntervalSec=0
 
 [Service]
@@ -67,7 +66,7 @@ def render_door_unit(inputs: BuilderInputs) -> str:
     return f"""\
 [Unit]
 Description=Build door between build pods and BuildKit
-After=k3s.service {BUILDKITD_UNIT}
+After={layout.K3S_UNIT} {layout.BUILDKITD_UNIT}
 StartLimitIntervalSec=0
 
 [Service]

@@ -19,8 +19,6 @@ import base64
 import http.client
 import ipaddress
 import json
-import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -31,6 +29,8 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from binderbox.parts.systemd import notify
 
 WATCH_S = 60  # then the list is read again
 CHECK_S = 5
@@ -196,7 +196,7 @@ class Keeper:
             say(f"system pods: added {sorted(wanted - found)}, removed {sorted(found - wanted)}")
         if not self._ready:
             self._ready = True
-            tell_systemd("READY=1")
+            notify("READY=1")
 
 
 def follow(api: Api, pods: PodSet, keeper: Keeper) -> None:
@@ -216,14 +216,6 @@ def follow(api: Api, pods: PodSet, keeper: Keeper) -> None:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def tell_systemd(text: str) -> None:
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.connect("\0" + address[1:] if address.startswith("@") else address)
-            sock.send(text.encode())
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ What makes it bite
 - A drop here is final, whatever other tables accept; an accept here leaves the last word to them.
 - `egress_allow` can open private networks, never this node, its pods, or link-local (metadata) addresses.
 
-Design: section 5. Which addresses are public: addresses.py. The units: firewall_units.py.
+Design: section 5. Which addresses are public: addresses.py. The units: units.py.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from binderbox import layout
+from binderbox.decide.facts import HostFacts
 from binderbox.layout import BUILD_INTERFACE, POD_INTERFACE
-from binderbox.member.model import EgressAllow
+from binderbox.member.model import EgressAllow, Member
 from binderbox.parts.firewall.addresses import (
     METADATA_4,
     METADATA_6,
@@ -61,6 +63,21 @@ class FirewallInputs:
     ingress_ports: tuple[int, ...] = (80, 443)
     sample_port: int = 9418
     ssh_ports: tuple[int, ...] = (22,)
+
+
+def make_inputs(member: Member, facts: HostFacts) -> FirewallInputs:
+    """What the rules are made from on one host."""
+    return FirewallInputs(
+        pod_cidr=layout.POD_CIDR,
+        service_cidr=layout.SERVICE_CIDR,
+        build_cidr=layout.BUILD_CIDR,
+        cluster_dns=layout.CLUSTER_DNS,
+        resolvers=facts.resolvers,
+        egress_allow=member.egress_allow,
+        ingress_ports=(member.http_port, member.https_port),
+        sample_port=layout.SAMPLE_PORT,
+        ssh_ports=facts.ssh_ports,
+    )
 
 
 def render_ruleset(inputs: FirewallInputs) -> str:

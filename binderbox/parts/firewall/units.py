@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from binderbox.layout import FIREWALL_FILE, HUB_NAMESPACE, K3S, LIB, NAMESPACE, POD_CIDR
+from binderbox.layout import (
+    BUILDKITD_UNIT,
+    FIREWALL_FILE,
+    FIREWALL_UNIT,
+    HUB_NAMESPACE,
+    K3S,
+    K3S_UNIT,
+    KEEPER,
+    NAMESPACE,
+    POD_CIDR,
+)
 from binderbox.parts.firewall.rules import SYSTEM_PODS_SET, TABLE
 
 UNIT = f"""\
@@ -10,7 +20,7 @@ UNIT = f"""\
 Description=Firewall between pods, builds, this host and the outside
 DefaultDependencies=no
 Wants=network-pre.target
-Before=network-pre.target k3s.service binderbox-buildkitd.service
+Before=network-pre.target {K3S_UNIT} {BUILDKITD_UNIT}
 After=local-fs.target systemd-sysctl.service systemd-modules-load.service
 ConditionPathExists={FIREWALL_FILE}
 
@@ -25,13 +35,12 @@ ExecStop=-/usr/sbin/nft delete table inet {TABLE}
 WantedBy=multi-user.target
 """
 
-SYSTEMPODS_PROGRAM = f"{LIB}/systempods.py"  # keeper.py beside this file, as it is
-SYSTEMPODS_RUN = "/run/binderbox-systempods"
-SYSTEMPODS_UNIT = f"""\
+KEEPER_RUN = "/run/binderbox-systempods"
+KEEPER_UNIT_TEXT = f"""\
 [Unit]
 Description=Tells the firewall which pods are the member's own
-After=k3s.service binderbox-firewall.service
-Wants=binderbox-firewall.service
+After={K3S_UNIT} {FIREWALL_UNIT}
+Wants={FIREWALL_UNIT}
 StartLimitIntervalSec=0
 
 [Service]
@@ -39,8 +48,9 @@ Type=notify
 RuntimeDirectory=binderbox-systempods
 RuntimeDirectoryMode=0700
 # The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
-ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {SYSTEMPODS_RUN}/secret.json && grep -q ca.crt {SYSTEMPODS_RUN}/secret.json; do sleep 1; done"
-ExecStart=/usr/bin/python3 -I {SYSTEMPODS_PROGRAM} --secret {SYSTEMPODS_RUN}/secret.json --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
+ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
+Environment=PYTHONPATH={KEEPER}
+ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
 # Without it nobody is trusted.
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
 Restart=always

@@ -1,15 +1,42 @@
-"""Whether a host is fit to become a member. Asked before anything changes; a second run finds our own parts and is fine."""
+"""Whether a host is fit to become a member, and then whether its kernel is as the plan wants it.
+
+The first is asked before anything changes; a second run finds our own parts and is fine.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from binderbox.checks import machine, surroundings
-from binderbox.checks.core import Check
+from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Probe
+from binderbox.checks.workloads import AGAIN, planned
 from binderbox.decide.facts import HostFacts
 
 
 def look_facts(probe: Probe) -> HostFacts:
     return probe.facts
+
+
+def look_sysctls(probe: Probe) -> Mapping[str, tuple[int, str]]:
+    """By name: what is planned and what the kernel says."""
+    return {name: (wanted, probe.sysctl(name)) for name, wanted in planned(probe).sysctls.items()}
+
+
+def judge_sysctls(values: Mapping[str, tuple[int, str]]) -> Verdict:
+    """A higher value than planned is fine, except for a switch."""
+    bad = {
+        name: (wanted, found)
+        for name, (wanted, found) in values.items()
+        if not found.isdigit() or (int(found) != wanted if wanted in (0, 1) else int(found) < wanted)
+    }
+    if not bad:
+        return passed(f"{len(values)} settings")
+    return failed(
+        ", ".join(f"{name} is {found or 'unknown'}" for name, (_, found) in bad.items()),
+        ", ".join(f"{name} {wanted}" for name, (wanted, _) in bad.items()),
+        f"see which file in /etc/sysctl.d sets it later, then {AGAIN}",
+    )
 
 
 CHECKS = (
@@ -53,4 +80,6 @@ CHECKS = (
           "Sizes that the config does not give are computed and always fit."),
     Check("BBX-H20", "host", "GitHub knows us", surroundings.look_github, surroundings.judge_github,
           "Each launch resolves a branch to a commit by GitHub's API.", fatal=False),
+    Check("BBX-P03", "prepared", "the kernel settings are in force", look_sysctls, judge_sysctls,
+          "Too few inotify instances have stopped builds on three members."),
 )  # fmt: skip

@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
-from binderbox.checks.probe import Answer, Probe
+from binderbox.checks.probe import DAYS_LEFT, Answer, Probe
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
-from binderbox.drain import Drain
+from binderbox.decide.drain import Drain
 
-DAYS_LEFT = 14  # Let's Encrypt renews at 30 and mails nobody any more
 LOGS = f"kubectl -n {layout.NAMESPACE} logs deployment/ingress on the host"
 
 

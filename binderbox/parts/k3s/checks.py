@@ -21,11 +21,8 @@ from binderbox.checks.workloads import (
     look_unit,
     planned,
 )
+from binderbox.decide.sizing import POD_ADDRESS_MARGIN
 
-TERMINATING_PODS = (
-    30  # pods that still hold an address while their successors start: mybinder.org-deploy 3278
-)
-KUBERNETES_IP = "10.43.0.1"  # first address of the service network: the API server's own
 ENCRYPTION_FILE = f"{layout.K3S_DATA}/server/cred/encryption-config.json"
 REGISTRY_HOSTS = f"{layout.K3S_DATA}/agent/etc/containerd/certs.d/{layout.REGISTRY}/hosts.toml"
 PACKAGED = ("traefik", "svclb", "local-path-provisioner", "metrics-server")
@@ -78,7 +75,7 @@ def look_addresses(probe: Probe) -> Addresses:
 
 
 def judge_addresses(found: Addresses) -> Verdict:
-    needed = found.pods + TERMINATING_PODS
+    needed = found.pods + POD_ADDRESS_MARGIN
     if not found.pod_cidr:
         return failed(
             "the node has no network for pods", f"{needed} addresses", "journalctl -u k3s on the host"
@@ -102,7 +99,7 @@ class Kubelet:
 def look_kubelet(probe: Probe) -> Kubelet:
     name = look_nodes(probe).items[0]["metadata"]["name"]
     running = probe.kubectl_json(["get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"])["kubeletconfig"]
-    wanted = yaml.safe_load(planned(probe).k3s.kubelet)
+    wanted = yaml.safe_load(planned(probe).kubelet)
     return Kubelet(
         running, {key: value for key, value in wanted.items() if key not in ("apiVersion", "kind")}
     )
@@ -131,10 +128,10 @@ def look_dns(probe: Probe) -> tuple[str, ...]:
 
 
 def judge_dns(addresses: tuple[str, ...]) -> Verdict:
-    if addresses == (KUBERNETES_IP,):
+    if addresses == (layout.KUBERNETES_IP,):
         return passed(f"{layout.CLUSTER_DNS} answers")
     told = ", ".join(addresses) or "no such name"
-    return failed(told, KUBERNETES_IP, "kubectl -n kube-system logs -l k8s-app=kube-dns on the host")
+    return failed(told, layout.KUBERNETES_IP, "kubectl -n kube-system logs -l k8s-app=kube-dns on the host")
 
 
 def look_packaged(probe: Probe) -> tuple[str, ...]:
@@ -154,7 +151,7 @@ def look_private(probe: Probe) -> Mapping[str, FileInfo | None]:
 
 
 CHECKS = (
-    Check("BBX-K01", "k3s", "k3s is active", look_unit("k3s.service"), judge_unit,
+    Check("BBX-K01", "k3s", "k3s is active", look_unit(layout.K3S_UNIT), judge_unit,
           "Its unit is binderbox's own; `journalctl -u k3s` tells the rest."),
     Check("BBX-K02", "k3s", "the node is ready", look_nodes, judge_nodes,
           "Pressure on disk or memory evicts pods; nothing of ours ever cordons the node."),

@@ -15,8 +15,8 @@ UNIT = f"""\
 Description=k3s, set up by binderbox
 Documentation=https://docs.k3s.io
 Wants=network-online.target
-After=network-online.target binderbox-firewall.service
-Requires=binderbox-firewall.service
+After=network-online.target {layout.FIREWALL_UNIT}
+Requires={layout.FIREWALL_UNIT}
 
 [Service]
 Type=notify

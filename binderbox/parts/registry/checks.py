@@ -1,4 +1,4 @@
-"""The bucket and the registry on it: that they work, and that only those reach them who should."""
+"""The registry: that it works, and that only those reach it who should."""
 
 from __future__ import annotations
 
@@ -8,34 +8,10 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed
-from binderbox.checks.probe import Answer, Bucket, Probe
+from binderbox.checks.probe import Answer, Probe
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
 
 REGISTRY_HEADER = "docker-distribution-api-version"
-
-
-def look_bucket(probe: Probe) -> Bucket:
-    return probe.bucket()
-
-
-def judge_bucket(bucket: Bucket) -> Verdict:
-    if bucket.exists:
-        return passed(layout.BUCKET)
-    return failed("it does not exist", f"the bucket {layout.BUCKET}", AGAIN)
-
-
-def judge_lifecycle(bucket: Bucket) -> Verdict:
-    """Read back from the store, because a setting that is accepted is not always kept."""
-    if bucket.abort_multipart_days == 1:
-        return passed("after 1 day")
-    told = "never" if bucket.abort_multipart_days is None else f"after {bucket.abort_multipart_days} days"
-    return failed(told, "after 1 day", AGAIN)
-
-
-def judge_key(bucket: Bucket) -> Verdict:
-    if bucket.other_bucket == "denied":
-        return passed("another bucket is denied")
-    return failed(f"another bucket: {bucket.other_bucket}", "denied", f"{AGAIN}: it sets the key's policy")
 
 
 def look_with_credential(probe: Probe) -> Answer:
@@ -87,14 +63,6 @@ def judge_exposure(found: Exposure) -> Verdict:
 
 
 CHECKS = (
-    Check("BBX-O01", "objectstore", "the object store is ready", look_deployments(layout.NAMESPACE, "objectstore"), judge_ready,
-          "Its data lies in binderbox's own directory on the host."),
-    Check("BBX-O02", "objectstore", "the bucket exists", look_bucket, judge_bucket,
-          "Asked with the registry's own key."),
-    Check("BBX-O03", "objectstore", "unfinished uploads are thrown away", look_bucket, judge_lifecycle,
-          "Abandoned multipart uploads are invisible and grow for ever."),
-    Check("BBX-O04", "objectstore", "the registry's key opens its bucket only", look_bucket, judge_key,
-          "Tried with a bucket of another name."),
     Check("BBX-R01", "registry", "the registry is ready", look_deployments(layout.NAMESPACE, "registry"), judge_ready,
           "It keeps everything in the bucket, and can be restarted at any time."),
     Check("BBX-R02", "registry", "the registry answers those with the credential", look_with_credential, judge_welcome,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from binderbox import layout
 
+TLS_CERTIFICATE, TLS_KEY = "tls/tls.crt", "tls/tls.key"  # below /etc/binderbox
+
 
 @dataclass(frozen=True)
 class SecretKind:

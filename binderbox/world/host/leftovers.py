@@ -8,24 +8,20 @@ from binderbox import layout
 from binderbox.world.host.hosts import Host
 
 SCRIPT = files("binderbox.deploys.files") / "leftovers.sh"
-DATA = (
-    layout.ETC,
-    f"{layout.DATA}/objectstore",
-    f"{layout.DATA}/hub",
-    f"{layout.DATA}/traefik",
-    layout.AUDIT_FILE,
-)
 
 
 def leftovers(host: Host, purge: bool) -> tuple[str, ...]:
     """What is still there, as "kind name"; empty is right."""
-    output = host.run(["sh", "-c", SCRIPT.read_text(), "sh", "purge" if purge else "keep"], timeout_s=60)
+    output = host.run(
+        ["sh", "-c", SCRIPT.read_text(), "sh", "purge" if purge else "keep", *layout.SCRIPT_SETTINGS],
+        timeout_s=60,
+    )
     return tuple(line.replace("\t", " ") for line in output.stdout.decode().splitlines())
 
 
 def kept_paths(host: Host) -> tuple[str, ...]:
     """Which of the data, secrets and config are there, to be found by a new install."""
-    output = host.run(["ls", "-d", "--", *DATA], timeout_s=30)
+    output = host.run(["ls", "-d", "--", *layout.KEPT], timeout_s=30)
     return tuple(output.stdout.decode().split())
 
 

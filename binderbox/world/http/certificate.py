@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from binderbox.checks.probe import Certificate
-from binderbox.world.http.web import CONNECT_TIMEOUT_S, Web
+from binderbox.world.http.channel import CONNECT_TIMEOUT_S
+from binderbox.world.http.web import Web
 
 
 def seen(url: str, web: Web) -> Certificate | None:

@@ -10,15 +10,15 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 
-from binderbox.federation.members.observed import Ask, Observed, Reply, next_place, parsed, printable
-from binderbox.federation.redirector.config import HostEntry
+from binderbox.federation.members.observed import Ask, Reply, next_place, parsed
+from binderbox.output.printable import printable
 
 MOST_REDIRECTS = 5
 SLACK_S = 0.5  # for threads to tell of their own timeouts
@@ -69,14 +69,6 @@ def ask_all(asks: Iterable[Ask], way: Way = PUBLIC) -> tuple[Reply, ...]:
     if len(replies) == len(wanted):
         client.close()
     return tuple(replies.get(number) or _late(ask, started) for number, ask in enumerate(wanted))
-
-
-def observe(hosts: Sequence[HostEntry], timeout_s: float, way: Way = PUBLIC) -> dict[str, Observed]:
-    """Ask /versions and /health of every member once, all at the same time."""
-    replies = iter(
-        ask_all((Ask(url, timeout_s) for host in hosts for url in (host.versions, host.health)), way)
-    )
-    return {host.name: Observed(host.name, next(replies), next(replies)) for host in hosts}
 
 
 def _work(

@@ -14,18 +14,15 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import httpx_sse
 
-from binderbox.launch.stream import BUILD_TOKEN, without_query
+from binderbox.errors import NoAnswer, reason_of, without_query
+from binderbox.world.http.channel import CONNECT_TIMEOUT_S, Channel, opened
 
-CONNECT_TIMEOUT_S = 10
 TICK_S = 1.0
-
-
-class NoAnswer(Exception):
-    """There was no answer to a request, or not in time; the text says why."""
 
 
 class Web:
@@ -58,17 +55,6 @@ class Web:
         except httpx.HTTPError as error:
             raise NoAnswer(f"{without_query(url)}: {reason_of(error)}") from error
 
-    def build_token(self, page_url: str) -> str:
-        """The token that BinderHub's launch page carries for its own script; builds with it are not counted.
-
-        Without one an address has 10 builds an hour. Raises NoAnswer.
-        """
-        page = self.request("GET", page_url)
-        found = BUILD_TOKEN.search(page.text)
-        if page.status_code != 200 or found is None:
-            raise NoAnswer(f"{page_url}: HTTP {page.status_code}, and no build token in the page")
-        return found[1]
-
     def events(self, url: str, *, silence_s: float) -> Iterator[Mapping[str, Any]]:
         """The JSON events of a stream, and an empty one for each second without any, for a look at the clock.
 
@@ -92,6 +78,14 @@ class Web:
         finally:
             _hang_up(response)
             reader.join(CONNECT_TIMEOUT_S)
+
+    def channel(
+        self, url: str, *, handshake_s: float, at_most_s: float
+    ) -> contextlib.AbstractContextManager[Channel]:
+        """A websocket at an http or https address; see `world.http.channel`."""
+        parts = urlsplit(url)
+        place = self.address_of(parts.hostname or ""), parts.port or (443 if parts.scheme == "https" else 80)
+        return opened(url, place, self.tls, handshake_s=handshake_s, at_most_s=at_most_s)
 
     def _prepared(self, method: str, url: str, timeout_s: float, **options: Any) -> httpx.Request:
         wanted = httpx.URL(url)
@@ -148,7 +142,3 @@ def _hang_up(response: httpx.Response) -> None:
     sock = response.extensions["network_stream"].get_extra_info("socket")
     with contextlib.suppress(OSError, AttributeError):
         sock.shutdown(socket.SHUT_RDWR)
-
-
-def reason_of(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -3,7 +3,7 @@
 pyinfra reads facts twice, to prepare and again to execute. Here an operation that found nothing to do is executed
 only if an operation before it changed something; until then its facts still hold. With `dry` nothing is executed,
 and `_if` conditions are answered from what earlier operations would have done.
-pyinfra's API is touched in this file, its two neighbours `deployparts.py` and `stock.py`, and `connector.py` alone.
+pyinfra's API is touched in this file, its neighbour `deployparts.py`, and `connector.py` alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pyinfra.api import Config, Inventory, State
 from pyinfra.api.deploy import add_deploy
@@ -25,12 +25,12 @@ from pyinfra.context import ctx_config, ctx_host, ctx_state
 
 from binderbox import layout
 from binderbox.errors import BinderboxError
-from binderbox.world import stock
 from binderbox.world.host.hosts import Host
 from binderbox.world.pyinfra.connector import OpenSSHConnector
 from binderbox.world.pyinfra.deployparts import deploy_name, failed, operation_name, predict
 
-Connector = Literal["binderbox", "ssh"]
+Runner = Callable[[Host, Callable[..., Any], tuple[object, ...], bool], tuple[list[str], int, list[str]]]
+"""Runs a deploy, or with the last argument only foretells it: changed operations, number of the others, diffs."""
 DIFFS = "binderbox_diffs"  # key of connector_data under which operations of ours leave their diffs
 
 _log = logging.getLogger("pyinfra")
@@ -99,19 +99,19 @@ def run(
     *inputs: object,
     dry: bool = False,
     diff: bool | None = None,
-    connector: Connector = "binderbox",
+    by: Runner | None = None,
 ) -> DeployResult:
     """Bring the host into the state that a @deploy function describes, or with `dry` only say what would change.
 
-    `diff` collects file diffs (default: with `dry`; one more round trip for each file that differs). `connector="ssh"` runs the same
-    deploy through pyinfra's own connector and loop, for comparison. StepFailed names the failing operation.
+    `diff` collects file diffs (default: with `dry`; one more round trip for each file that differs). `by` runs
+    it in another way than ours, for comparison. StepFailed names the failing operation.
     """
     started, trips = time.monotonic(), host.round_trips
     capture = _Capture(host)
     _log.addHandler(capture)
     try:
-        if connector == "ssh":
-            changed, unchanged, found = stock.run(host, deploy, inputs, dry)
+        if by is not None:
+            changed, unchanged, found = by(host, deploy, inputs, dry)
         else:
             changed, unchanged, found = _ours(host, deploy, inputs, dry, dry if diff is None else diff)
     finally:

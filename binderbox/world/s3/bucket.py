@@ -9,10 +9,8 @@ import stamina
 from urllib3.exceptions import HTTPError
 
 from binderbox import layout
-from binderbox.checks.core import Skip
-from binderbox.checks.probe import Bucket
+from binderbox.checks.probe import Bucket, Skip
 from binderbox.errors import WaitTimedOut
-from binderbox.plan import Plan
 from binderbox.world import cluster
 from binderbox.world.host.hosts import Host
 from binderbox.world.s3 import store
@@ -22,20 +20,16 @@ UP_WITHIN_S = 180
 FOREIGN_BUCKET = "binderbox-not-yours"  # asked for with the registry's key, which must be refused
 
 
-def ensure_bucket(host: Host, plan: Plan, dry: bool) -> tuple[str, ...]:
-    """Bucket, owner, ceiling and the registry's key; returns the names of what was (or would be) changed."""
-    service = host.run(["systemctl", "is-active", "--quiet", "k3s.service"])
+def ensure_bucket(host: Host, owner: str, ceiling_gb: float, *, dry: bool) -> tuple[str, ...]:
+    """Bucket, owner (the member's domain), ceiling and the registry's key; the names of what was (or would be) changed."""
+    service = host.run(["systemctl", "is-active", "--quiet", layout.K3S_UNIT])
     if dry and service.code:
         return ("Make the registry's bucket and key",)
     with _opened(host) as (there, key):
         steps = {
             "Make the registry's bucket": store.ensure_bucket(there, layout.BUCKET, dry=dry),
-            "Mark the bucket as this member's": store.ensure_owner(
-                there, layout.BUCKET, plan.member.domain, dry=dry
-            ),
-            "Set the bucket's ceiling": store.ensure_ceiling(
-                there, layout.BUCKET, plan.disk.objectstore_max_gb.value, dry=dry
-            ),
+            "Mark the bucket as this member's": store.ensure_owner(there, layout.BUCKET, owner, dry=dry),
+            "Set the bucket's ceiling": store.ensure_ceiling(there, layout.BUCKET, ceiling_gb, dry=dry),
             "Make the registry's key": store.ensure_key(there, key, layout.BUCKET, dry=dry),
         }
     return tuple(name for name, changed in steps.items() if changed)

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from binderbox.parts.agent.jobs.web import NoAnswer, fetch, fetch_json
+from binderbox.errors import NoAnswer
+from binderbox.parts.agent.jobs.web import fetch, fetch_json
 from tests.federation.prime import VERSIONS, Prime
 
 

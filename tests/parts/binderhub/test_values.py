@@ -12,8 +12,11 @@ from binderbox import layout
 from binderbox.decide import profile
 from binderbox.member.model import Member
 from binderbox.parts.binderhub import values
-from binderbox.parts.binderhub.values import ChartInputs
 from binderbox.parts.builder import build_class as buildclass
+from binderbox.parts.helm.inputs import ChartInputs
+from binderbox.parts.ingress.values import make_inputs as make_ingress
+from binderbox.parts.objectstore.values import make_inputs as make_objectstore
+from binderbox.parts.secrets import kinds
 from binderbox.parts.secrets.kinds import GIVEN, MADE
 from tests.charts import rendering
 from tests.charts.rendering import artifacts, member, sizing
@@ -22,7 +25,7 @@ from tests.places import ROOT, UPSTREAM
 
 def hub(of: Member | None = None, **more: Any) -> ChartInputs:
     of = of or member("tls: own-ca")
-    return values.binderhub(of, sizing(of), artifacts(), **more)
+    return values.make_inputs(of, sizing(of), artifacts(), **more)
 
 
 def at(inputs: ChartInputs, path: str) -> Any:
@@ -65,7 +68,7 @@ def test_one_node_without_dind_gets(path: str, value: Any) -> None:
 def test_public_port_stands_in_the_hubs_address() -> None:
     odd = member("tls: own-ca\nhttps_port: 8443\nhttp_port: 8080")
     assert at(hub(odd), "config.BinderHub.hub_url") == "https://hub.binder.example.org:8443"
-    ingress = values.ingress(odd, artifacts())
+    ingress = make_ingress(odd, artifacts())
     assert (ingress.values["httpPort"], ingress.values["httpsPort"]) == (8080, 8443)
 
 
@@ -96,7 +99,7 @@ def test_a_sites_authority_reaches_build_pods_and_binderhub_only_when_there_is_o
     plain = hub()
     assert "extraVolumes" not in plain.values
     assert set(at(plain, "config.KubernetesBuildExecutor.extra_envs")) == {"PYTHONPATH", "BINDERBOX_DOOR"}
-    with_ca = values.binderhub(
+    with_ca = values.make_inputs(
         member().model_copy(update={"extra_ca": ("PEM",)}), sizing(member()), artifacts()
     )
     mounts = at(with_ca, "config.BinderboxBuildExecutor.host_paths")
@@ -125,7 +128,7 @@ def test_given_secrets_are_used_only_when_the_node_has_them() -> None:
 
 
 def test_every_secret_that_charts_ask_for_is_one_that_the_node_has() -> None:
-    made = {*MADE, values.TLS_CERTIFICATE, values.TLS_KEY}
+    made = {*MADE, kinds.TLS_CERTIFICATE, kinds.TLS_KEY}
     asked = {name for inputs in [*rendering.ours().values(), hub()] for name in inputs.secret_values.values()}
     assert asked <= made
 
@@ -146,8 +149,8 @@ def test_hub_database_lies_in_the_members_directory() -> None:
     ]
     mounted = at(hub(), "jupyterhub.hub.extraVolumeMounts")[0]["mountPath"]
     assert at(hub(), "jupyterhub.hub.db")["url"] == f"sqlite:///{mounted}/jupyterhub.sqlite"
-    assert values.objectstore(elsewhere, artifacts()).values["dataPath"] == "/srv/binder/objectstore"
-    assert values.ingress(elsewhere, artifacts()).values["tls"]["storagePath"] == "/srv/binder/traefik"
+    assert make_objectstore(elsewhere, artifacts()).values["dataPath"] == "/srv/binder/objectstore"
+    assert make_ingress(elsewhere, artifacts()).values["tls"]["storagePath"] == "/srv/binder/traefik"
 
 
 def test_users_reach_public_addresses_and_what_the_config_allows() -> None:
@@ -167,7 +170,7 @@ def test_users_reach_public_addresses_and_what_the_config_allows() -> None:
 
 def test_acme_staging_is_another_server() -> None:
     live, staging = (
-        values.ingress(member(), artifacts(), acme_staging=stage).values["tls"]["server"]
+        make_ingress(member(), artifacts(), acme_staging=stage).values["tls"]["server"]
         for stage in (False, True)
     )
     assert live != staging

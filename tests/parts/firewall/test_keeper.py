@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from binderbox.parts.firewall import keeper
+from binderbox import layout
+from binderbox.deploys.k3s import keeper_tree
 from binderbox.parts.firewall.keeper import PodSet, Rules, system_addresses
 from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
-from binderbox.parts.firewall.units import SYSTEMPODS_PROGRAM, SYSTEMPODS_UNIT
+from binderbox.parts.firewall.units import KEEPER_UNIT_TEXT
 from binderbox.parts.secrets.ca import make_ca, make_leaf
 from tests.netns import World, missing
 from tests.places import ROOT
@@ -69,10 +71,12 @@ def test_an_error_in_the_watch_is_no_pod() -> None:
 
 
 def test_the_unit_runs_the_program_where_it_is_put_and_closes_when_it_stops() -> None:
-    start = next(line for line in SYSTEMPODS_UNIT.splitlines() if line.startswith("ExecStart="))
-    assert SYSTEMPODS_PROGRAM in start
+    start = next(line for line in KEEPER_UNIT_TEXT.splitlines() if line.startswith("ExecStart="))
+    module = start.split(" -m ")[1].split()[0]
+    assert f"{layout.KEEPER}/{module.replace('.', '/')}.py" in keeper_tree()
+    assert f"PYTHONPATH={layout.KEEPER}\n" in KEEPER_UNIT_TEXT
     assert "--component binder" in start
-    assert "nft flush set inet binderbox system_pods" in SYSTEMPODS_UNIT
+    assert "nft flush set inet binderbox system_pods" in KEEPER_UNIT_TEXT
 
 
 class Watched:
@@ -99,8 +103,13 @@ class Watched:
         self.api = self.start(api)
         assert self.api.stdout is not None
         assert self.api.stdout.readline() == "ready\n"
+        for path, text in keeper_tree().items():  # alone, as the node has it
+            place = folder / "keeper" / path.removeprefix(f"{layout.KEEPER}/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
         program = [
-            keeper.__file__,
+            "-SsBm",
+            "binderbox.parts.firewall.keeper",
             "--secret",
             str(folder / "secret.json"),
         ]
@@ -112,15 +121,19 @@ class Watched:
             "--hub-namespace",
             "binderhub",
         ]
-        self.program = self.start([*program, "--namespace", "binderbox", "--component", "hub"])
+        self.program = self.start(
+            [*program, "--namespace", "binderbox", "--component", "hub"],
+            {"PYTHONPATH": str(folder / "keeper")},
+        )
 
-    def start(self, argv: list[str]) -> subprocess.Popen[str]:
+    def start(self, argv: list[str], env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             ["ip", "netns", "exec", self.world.full("node"), sys.executable, *argv],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env=os.environ | dict(env or {}),
         )
         self.world.listeners.append(process)
         return process

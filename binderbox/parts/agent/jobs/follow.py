@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from binderbox import layout
+from binderbox.errors import NoAnswer
 from binderbox.federation.following import follow
 from binderbox.federation.following.drift import drift
 from binderbox.federation.following.follow import Decision, Pins, Seen
@@ -24,7 +25,8 @@ from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE, member_of
 from binderbox.parts.agent.jobs.locking import Busy, hold
 from binderbox.parts.agent.jobs.releasing import Side
-from binderbox.parts.agent.jobs.web import NoAnswer, fetch_json
+from binderbox.parts.agent.jobs.web import fetch_json
+from binderbox.parts.helm.release import VALUES_MODE
 
 JOB = "follow"
 LOCK_WAIT_S = 300
@@ -216,7 +218,7 @@ def _version_of(config: AgentConfig, chart: str, sha256: str, pins: Pins) -> str
 
 def _objects(side: Side) -> list[Any]:
     path = f"{layout.AGENT_DATA}/trial.values.yaml"
-    files.write(path, side.values, releasing.VALUES_MODE)
+    files.write(path, side.values, VALUES_MODE)
     return charts.render(side.inputs, path)
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from binderbox import layout
+from binderbox.errors import NoAnswer
 from binderbox.launch.sample import NAMES, REF, sample_texts, sample_url, serve_words, stop_words
-from binderbox.launch.stream import BUILD_TOKEN, Launch, build_path, follow, over, page_path, reason_lines
+from binderbox.launch.stream import Launch, build_path, build_token, follow, over, page_path, reason_lines
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.running import CommandFailed, run
-from binderbox.parts.agent.jobs.web import Member, NoAnswer
+from binderbox.parts.agent.jobs.web import Member
 
 SAMPLE = Path(layout.AGENT) / "sample"
 TARGETS = {"cluster resolver": "dns:kubernetes.default.svc.cluster.local"}  # what the sample tries to reach
@@ -59,8 +60,8 @@ def prove(member: Member, base_image: str) -> None:
 def _launch(member: Member, repo_url: str) -> Launch:
     path, started = build_path(repo_url, REF), time.monotonic()
     page = member.request("GET", member.binder_url + page_path(path)).decode(errors="replace")
-    found = BUILD_TOKEN.search(page)
-    query = urlencode({"build_token": found[1]}) if found else ""
+    token = build_token(page)
+    query = urlencode({"build_token": token}) if token else ""
     state = Launch()
     for event in member.events(f"{member.binder_url}{path}?{query}", SILENCE_S):
         state = follow(state, event, time.monotonic() - started)

@@ -16,7 +16,9 @@ from binderbox.parts.helm.release import (
     ENVIRONMENT,
     HELM,
     KUBECTL,
+    LONGER_THAN_HELM_S,
     LOOK,
+    VALUES_MODE,
     ReleaseInputs,
     inputs_path,
     leaving_words,
@@ -30,10 +32,8 @@ from binderbox.parts.helm.release import (
 )
 
 RELEASE = "binderhub"
-HELM_EXTRA_S = 120
 ROLLOUT_S = 300
 LOOK_AGAIN_S = 10
-VALUES_MODE = 0o640
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def bring(side: Side) -> None:
         return
     if not found.is_at(inputs.digest, listed=False):
         if leaving := leaving_words(inputs, *found.way_out()):
-            helm(*leaving, timeout_s=inputs.timeout_s + HELM_EXTRA_S)
-        helm(*upgrade_words(inputs, found.secrets), timeout_s=inputs.timeout_s + HELM_EXTRA_S)
+            helm(*leaving, timeout_s=inputs.timeout_s + LONGER_THAN_HELM_S)
+        helm(*upgrade_words(inputs, found.secrets), timeout_s=inputs.timeout_s + LONGER_THAN_HELM_S)
     _list_objects(inputs.namespace, objects)
 
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 from binderbox import layout
+from binderbox.errors import NoAnswer
 from binderbox.federation.following import watch
 from binderbox.federation.following.follow import too_full
 from binderbox.federation.following.watch import Look, Record
@@ -19,7 +20,7 @@ from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE, member_of
 from binderbox.parts.agent.jobs.locking import Busy, hold
 from binderbox.parts.agent.jobs.running import CommandFailed, kubectl
-from binderbox.parts.agent.jobs.web import Member, NoAnswer
+from binderbox.parts.agent.jobs.web import Member
 
 JOB = "watch"
 TRIES = 2

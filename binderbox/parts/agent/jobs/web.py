@@ -13,15 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from binderbox.launch.stream import without_query
+from binderbox.errors import NoAnswer, without_query
 
 MB = 1024 * 1024
 SMALL_MB = 1
 TIMEOUT_S = 15
-
-
-class NoAnswer(Exception):
-    """No usable answer; the text says why."""
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from pathlib import Path
 
+from ...systemd import notify
 from .config import ConfigFault, parse_config
 from .containerd import Images
 from .events import say
@@ -40,9 +40,9 @@ def main() -> int:
     for work in (*[pusher.work] * config.push_slots, lambda: _upkeep(door, pusher)):
         threading.Thread(target=work, daemon=True).start()
     say("open", socket=config.socket, slots=config.build_slots, pushes=len(pusher.spool.all()))
-    _notify("READY=1")
+    notify("READY=1")
     door.serve(listener)
-    _notify("STOPPING=1")
+    notify("STOPPING=1")
     pusher.stop()
     say("closed")
     return 0
@@ -56,14 +56,6 @@ def _upkeep(door: Door, pusher: Pusher) -> None:
         door.status.write()
         time.sleep(5)
         passed += 5
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, as sd_notify(3) does."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is installed and how full it is, for `status`."""
+"""One screen of how a member is doing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,55 @@ import json
 from typing import Any
 
 from binderbox import layout
+from binderbox.checks.core import failures, run_checks
+from binderbox.commands.connect import look, opened, planned
+from binderbox.commands.phases import INSTALL
 from binderbox.commands.probe import HostProbe
-from binderbox.output.results import Gauge, Part
+from binderbox.decide.drain import public
+from binderbox.decide.facts import make_facts
+from binderbox.output.progress import Progress
+from binderbox.output.requests import (
+    Sources,
+    StatusRequest,
+)
+from binderbox.output.results import (
+    Gauge,
+    Part,
+    StatusResult,
+)
+from binderbox.parts import checks
+from binderbox.world.host.gather import gather
 
 SELECTORS = {"user pods": "app=jupyterhub,component=singleuser-server", "builds": "component=binderhub-build"}
+
+
+def status(request: StatusRequest, progress: Progress) -> StatusResult:
+    """One screen: what is installed, whether it is well, how full it is."""
+    with opened(request.connection) as host:
+        facts = make_facts(gather(host))
+        if facts.applied is None:
+            return StatusResult(host.name, "absent")
+        probe, _ = planned(look(host, Sources()), Sources())
+        found = run_checks(checks.of(*(phase.proof for phase in INSTALL)), probe)
+        parts, gauges = state_of(probe)
+        well = not failures(found) and all(part.ok for part in parts)
+        return StatusResult(
+            host=host.name,
+            verdict="healthy" if well else "degraded",
+            url=probe.member.binder_url,
+            applied=f"{facts.applied.when} by {facts.applied.who}",
+            parts=parts,
+            gauges=gauges,
+            checks=found,
+            drain=public(facts.drain) if facts.drain else None,
+        )
 
 
 def state_of(probe: HostProbe) -> tuple[tuple[Part, ...], tuple[Gauge, ...]]:
     """Units and deployments as parts; sessions, builds and disk as gauges."""
     units = [probe.unit(name) for name in layout.UNITS]
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
-    if units[layout.UNITS.index("k3s.service")].active != "active":
+    if units[layout.UNITS.index(layout.K3S_UNIT)].active != "active":
         return tuple(parts), ()
     parts += [*_follower(probe), *_watch(probe)]
     deployments = probe.kubectl_json(["get", "deployments", "-A"])["items"]

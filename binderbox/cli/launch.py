@@ -1,4 +1,4 @@
-"""The commands for a member that runs: status, launch."""
+"""The command that launches a repository on a member."""
 
 from __future__ import annotations
 
@@ -6,29 +6,6 @@ import click
 
 from binderbox.cli import options
 from binderbox.cli.session import Session
-
-
-@click.command()
-@options.host_argument
-@options.common
-@click.pass_obj
-def status(session: Session, host: str) -> int:
-    """Show how the member is doing, on one screen.
-
-    \b
-    binderbox status host.example
-    """
-    session.start("status", host)
-
-    from binderbox.output.report import render_status
-    from binderbox.output.results import StatusRequest
-
-    request = StatusRequest(session.connection(host))
-
-    from binderbox.commands.operate import status as look
-
-    result = look(request, session.progress)
-    return session.answer(result, lambda style: render_status(result, style))
 
 
 @click.command()
@@ -48,12 +25,12 @@ def launch(session: Session, host: str, url: str | None, ref: str, stop: bool) -
     """
     session.start("launch", host)
 
-    from binderbox.output.report import render_launch
-    from binderbox.output.results import LaunchRequest
+    from binderbox.output.report.launch import render_launch
+    from binderbox.output.requests import LaunchRequest
 
     request = LaunchRequest(session.connection(host), url, ref, stop)
 
-    from binderbox.commands.operate import launch as launch_repository
+    from binderbox.commands.launch import launch as launch_repository
 
     result = launch_repository(request, session.progress)
     return session.answer(result, lambda style: render_launch(result, style))

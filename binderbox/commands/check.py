@@ -1,0 +1,26 @@
+"""Everything that can be said of a host, before an install and after it."""
+
+from __future__ import annotations
+
+from binderbox.checks.core import run_checks
+from binderbox.commands.connect import look, opened, planned
+from binderbox.commands.phases import INSTALL
+from binderbox.output.progress import Progress
+from binderbox.output.requests import (
+    CheckRequest,
+)
+from binderbox.output.results import (
+    CheckReport,
+)
+from binderbox.parts import checks
+
+
+def check_host(request: CheckRequest, progress: Progress) -> CheckReport:
+    """Everything that can be said before an install, and of an installed host also whether its parts are well."""
+    with opened(request.connection, request.sources) as host:
+        probe = look(host, request.sources)
+        found = run_checks(checks.of("host", "dns"), probe)
+        if probe.facts.applied:
+            probe, _ = planned(probe, request.sources)
+            found += run_checks(checks.of(*(phase.proof for phase in INSTALL)), probe)
+        return CheckReport(host.name, found)

@@ -1,0 +1,85 @@
+"""What the host itself must hold before anything is started on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from binderbox import layout
+from binderbox.decide.disk import DiskPlan
+from binderbox.decide.facts import HostFacts
+from binderbox.member.model import Member
+from binderbox.parts.firewall.rules import make_inputs as make_firewall
+from binderbox.parts.firewall.rules import render_ruleset
+from binderbox.parts.ingress.drained import DrainInputs, drain_inputs
+from binderbox.parts.ingress.values import INGRESS_USER
+from binderbox.parts.secrets.kinds import MADE
+
+SYSCTLS: Mapping[str, int] = {
+    # Three members ran out of these, and `sysctl -w` did not survive a reboot: mybinder.org-deploy #2727 #3173 #3654
+    "fs.inotify.max_user_instances": 8192,
+    "fs.inotify.max_user_watches": 524288,
+    "net.ipv4.ip_forward": 1,
+    "net.bridge.bridge-nf-call-iptables": 1,  # or the firewall never sees one pod speak to another
+    "net.bridge.bridge-nf-call-ip6tables": 1,
+}
+
+
+@dataclass(frozen=True)
+class HostInputs:
+    """What the host itself must hold. Texts are whole files; `directories` are (path, mode, owner id)."""
+
+    packages: tuple[str, ...]
+    modules: tuple[str, ...]
+    sysctls: Mapping[str, int]
+    directories: tuple[tuple[str, str, int], ...]
+    journald: str
+    firewall: str
+    member_text: str
+    who: str
+    bundle_sha256: str | None
+    bundle_lock: str | None
+    other_gb: float
+    secrets: Mapping[str, str]
+    certificate_names: tuple[str, ...]  # none when certificates come by ACME
+    extra_ca: tuple[str, ...]
+    drain: DrainInputs
+
+
+def make_inputs(
+    member: Member,
+    member_text: str,
+    facts: HostFacts,
+    disk: DiskPlan,
+    who: str,
+    bundle_sha256: str | None,
+    bundle_lock: str | None,
+) -> HostInputs:
+    return HostInputs(
+        packages=facts.missing_packages,
+        modules=layout.MODULES,
+        sysctls=SYSCTLS,
+        directories=(
+            (layout.ETC, "700", 0),
+            (layout.SECRETS, "700", 0),
+            (layout.CA, "755", 0),
+            (f"{layout.ETC}/tls", "700", 0),
+            (member.data_dir, "755", 0),
+            # The uids of the object store's and the hub's images; both run without root.
+            (f"{member.data_dir}/objectstore", "700", 1000),
+            (f"{member.data_dir}/hub", "700", 1000),
+            (layout.INGRESS_ROUTES, "700", INGRESS_USER),
+            *([(f"{member.data_dir}/traefik", "700", INGRESS_USER)] if member.tls == "acme" else []),
+        ),
+        journald=f"[Journal]\nSystemMaxUse={disk.logs_gb.value * 1000:.0f}M\n",
+        firewall=render_ruleset(make_firewall(member, facts)),
+        member_text=member_text,
+        who=who,
+        bundle_sha256=bundle_sha256,
+        bundle_lock=bundle_lock,
+        other_gb=disk.other_gb.value,
+        secrets=MADE,
+        certificate_names=(member.domain, f"*.{member.domain}") if member.tls == "own-ca" else (),
+        extra_ca=member.extra_ca,
+        drain=drain_inputs(member.domain, facts.drain),
+    )

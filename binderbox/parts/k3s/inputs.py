@@ -1,0 +1,45 @@
+"""What the deploy of k3s needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from binderbox.artifacts.resolve import Artifact
+from binderbox.decide.disk import DiskPlan
+from binderbox.decide.sizing import Sizing
+from binderbox.parts.k3s.files import render_config, render_kubelet, render_manifest
+
+
+@dataclass(frozen=True)
+class K3sInputs:
+    """k3s with everything it reads at its start; `images` are archives that it imports and pins."""
+
+    binary: Artifact
+    helm: Artifact
+    images: tuple[Artifact, ...]
+    bundle: Path | None
+    config: str
+    kubelet: str
+    manifest: str
+
+
+def make_inputs(
+    sizing: Sizing, disk: DiskPlan, artifacts: Mapping[str, Artifact], bundle: Path | None
+) -> K3sInputs:
+    return K3sInputs(
+        binary=artifacts["k3s"],
+        helm=artifacts["helm"],
+        images=tuple(one for one in artifacts.values() if one.kind == "image" or one.name == "k3s-images"),
+        bundle=bundle,
+        config=render_config(),
+        kubelet=render_kubelet(
+            max_pods=sizing.pods.value,
+            system_reserved_gb=sizing.system_reserved_gb.value,
+            eviction_hard_gb=disk.eviction_hard_gb.value,
+            image_gc_high_percent=disk.image_gc_high_percent.value,
+            image_gc_low_percent=disk.image_gc_low_percent.value,
+        ),
+        manifest=render_manifest(),
+    )
