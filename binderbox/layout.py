@@ -129,7 +129,7 @@ MODULES = ("br_netfilter", "overlay", "nf_conntrack", "nf_tables")
 # What an uninstall without --purge leaves: data, secrets and the config.
 KEPT = (ETC, f"{DATA}/objectstore", f"{DATA}/hub", f"{DATA}/traefik", AUDIT_FILE)
 
-# What the scripts of deploys/files need to know of the above, as arguments of theirs.
+# What the scripts that are sent to a host need to know of the above, as arguments of theirs.
 SCRIPT_SETTINGS = (
     f"SYSTEMD={SYSTEMD}",
     f"K3S_UNIT={K3S_UNIT}",

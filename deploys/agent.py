@@ -10,7 +10,7 @@ from pyinfra.operations import systemd
 from binderbox import layout
 from binderbox.deploys.operations import files
 from binderbox.deploys.travelling import module, modules_of, with_packages
-from binderbox.parts.agent import units as agentfiles
+from binderbox.parts.agent import units as agent_units
 from binderbox.parts.agent.units import JOBS, AgentInputs
 
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
@@ -40,8 +40,8 @@ def install_agent(inputs: AgentInputs) -> None:
     for job in JOBS:
         units = files.contents(
             {
-                f"{layout.SYSTEMD}/{job.service}": files.Content(agentfiles.render_service(job)),
-                f"{layout.SYSTEMD}/{job.timer}": files.Content(agentfiles.render_timer(job)),
+                f"{layout.SYSTEMD}/{job.service}": files.Content(agent_units.render_service(job)),
+                f"{layout.SYSTEMD}/{job.timer}": files.Content(agent_units.render_timer(job)),
             }
         )
         changed = files.any_changed(units)

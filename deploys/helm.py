@@ -9,8 +9,8 @@ from pyinfra.api import deploy
 
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, files, helm
-from binderbox.parts.helm import chart as chartfile
 from binderbox.parts.helm import release
+from binderbox.parts.helm.chart import pack
 from binderbox.parts.helm.inputs import ChartInputs
 
 
@@ -19,7 +19,7 @@ def install_chart(inputs: ChartInputs) -> None:
     """Place values and chart on the node and bring the release to them."""
     values = yaml.safe_dump(dict(inputs.values), sort_keys=True, allow_unicode=True)
     if inputs.artifact is None:
-        packed: bytes | None = chartfile.pack(inputs.chart)
+        packed: bytes | None = pack(inputs.chart)
         sha256 = hashlib.sha256(packed or b"").hexdigest()
         chart = f"{layout.CHARTS}/{inputs.chart}.tgz"
     else:

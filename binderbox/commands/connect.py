@@ -13,8 +13,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from binderbox import layout, plan
-from binderbox.artifacts import resolve as artifacts
-from binderbox.artifacts import versions
+from binderbox.artifacts import resolve, versions
 from binderbox.artifacts.resolve import Artifact
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import Visit
@@ -41,7 +40,7 @@ def opened(connection: Connection, sources: Sources = NOTHING_GIVEN) -> Iterator
     if sources.config is not None:
         member.parse(_read(sources.config), str(sources.config))
     if sources.bundle is not None:
-        artifacts.parse_lock(read_lock(sources.bundle))
+        resolve.parse_lock(read_lock(sources.bundle))
     with connect(
         connection.host, ssh_config=connection.ssh_config, sudo_password=connection.sudo_password
     ) as host:
@@ -121,10 +120,10 @@ def _artifacts(facts: HostFacts, sources: Sources) -> dict[str, Artifact]:
     pinned = versions.load()
     text, accepted = _lock(facts, sources)
     if text is None:
-        found = artifacts.resolve(pinned, None, None, None)
+        found = resolve.resolve(pinned, None, None, None)
     else:
         digest = hashlib.sha256(text.encode()).hexdigest()
-        found = artifacts.resolve(pinned, artifacts.parse_lock(text), digest, accepted)
+        found = resolve.resolve(pinned, resolve.parse_lock(text), digest, accepted)
     return plan.overlay(found, _followed(facts))
 
 

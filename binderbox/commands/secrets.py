@@ -17,17 +17,17 @@ from binderbox.output.results import (
     Secret,
     SecretsResult,
 )
-from binderbox.parts.secrets import kinds as secrets
+from binderbox.parts.secrets import kinds
 from binderbox.world.host.gather import gather
 from binderbox.world.host.hosts import Host
 
 
 def set_secret(request: SecretRequest, progress: Progress) -> SecretsResult:
     """Keep a secret that an operator gives; the next install puts it to use."""
-    if request.name not in secrets.GIVEN:
+    if request.name not in kinds.GIVEN:
         raise UsageError(
             f"{request.name} is not a secret that is given",
-            cause=f"these are: {', '.join(secrets.GIVEN)}",
+            cause=f"these are: {', '.join(kinds.GIVEN)}",
             remedy=f"binderbox secrets list {request.connection.host}",
         )
     with opened(request.connection) as host, changing(host, f"secrets set {request.name}", progress):
@@ -45,5 +45,5 @@ def _secrets(host: Host) -> tuple[Secret, ...]:
     present = make_facts(gather(host)).secrets
     return tuple(
         Secret(kind.name, "generated" if kind.made else "given", kind.name in present, kind.purpose)
-        for kind in secrets.KINDS
+        for kind in kinds.KINDS
     )

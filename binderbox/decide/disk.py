@@ -1,4 +1,7 @@
-"""One planner for every ceiling on the node's disk, so that their sum can never fill it.
+"""One planner for every ceiling on the node's disk, so that their sum leaves room.
+
+It counts what has a ceiling. What has none is not in it: what a step of a build or a user writes before something looks,
+contexts on their way in, images that wait for their push.
 
 Three stores hold image bytes at once (containerd, BuildKit's cache, the registry's object store); each with a limit
 of its own filled real members (mybinder.org-deploy 44a8414f, ed91228a). So one budget is handed out once:

@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.functional_validators import AfterValidator
 
 from binderbox.errors import ConfigError
-from binderbox.member import rules as member_rules
+from binderbox.member import rules
 from binderbox.member.faults import Fault, explain, render_faults
 from binderbox.member.yaml import read
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-PublicPort = Annotated[int, Field(ge=1, le=65535), AfterValidator(member_rules.public_port)]
+PublicPort = Annotated[int, Field(ge=1, le=65535), AfterValidator(rules.public_port)]
 GB = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
@@ -31,7 +31,7 @@ class _Model(BaseModel):
 class EgressAllow(_Model):
     """A network that user pods and builds may reach although it is not public, on these TCP ports."""
 
-    network: Annotated[str, AfterValidator(member_rules.network)] = Field(
+    network: Annotated[str, AfterValidator(rules.network)] = Field(
         description="a network in CIDR form, such as 10.1.2.0/24"
     )
     ports: Annotated[tuple[Port, ...], Field(min_length=1)] = Field(
@@ -52,22 +52,20 @@ class Follow(_Model):
     """How the node follows the prime; what is None is as versions.toml says."""
 
     enabled: bool = Field(default=True, description="true or false")
-    federation: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+    federation: Annotated[str, AfterValidator(rules.source_url)] | None = Field(
         default=None, description="an address whose /versions is the prime's"
     )
-    deploy_repo: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+    deploy_repo: Annotated[str, AfterValidator(rules.source_url)] | None = Field(
         default=None, description="the address of a git repository"
     )
-    branch: Annotated[str, AfterValidator(member_rules.branch)] | None = Field(
-        default=None, description="a branch"
-    )
-    chart_index: Annotated[str, AfterValidator(member_rules.source_url)] | None = Field(
+    branch: Annotated[str, AfterValidator(rules.branch)] | None = Field(default=None, description="a branch")
+    chart_index: Annotated[str, AfterValidator(rules.source_url)] | None = Field(
         default=None, description="the address of a chart index"
     )
-    image_sources: tuple[Annotated[str, AfterValidator(member_rules.image_source)], ...] = Field(
+    image_sources: tuple[Annotated[str, AfterValidator(rules.image_source)], ...] = Field(
         default=(), description="a list of image repositories, beside those of versions.toml"
     )
-    window: Annotated[str, AfterValidator(member_rules.window)] | None = Field(
+    window: Annotated[str, AfterValidator(rules.window)] | None = Field(
         default=None, description="a time of day, HH:MM-HH:MM in UTC"
     )
 
@@ -75,25 +73,25 @@ class Follow(_Model):
 class Member(_Model):
     """One member of the federation, as its operator describes it."""
 
-    domain: Annotated[str, AfterValidator(member_rules.domain)] = Field(description="a host name")
+    domain: Annotated[str, AfterValidator(rules.domain)] = Field(description="a host name")
     https_port: PublicPort = Field(default=443, description="a port, 1 to 65535")
     http_port: PublicPort = Field(default=80, description="a port, 1 to 65535")
     tls: Literal["acme", "own-ca"] = Field(default="acme", description="acme or own-ca")
-    email: Annotated[str, AfterValidator(member_rules.email)] | None = Field(
+    email: Annotated[str, AfterValidator(rules.email)] | None = Field(
         default=None, description="a mail address"
     )
-    abuse_contact: Annotated[str, AfterValidator(member_rules.contact)] | None = Field(
+    abuse_contact: Annotated[str, AfterValidator(rules.contact)] | None = Field(
         default=None, description="a mail address or an https:// page"
     )
-    ingress_ip: Annotated[str, AfterValidator(member_rules.address)] | None = Field(
+    ingress_ip: Annotated[str, AfterValidator(rules.address)] | None = Field(
         default=None, description="an IP address"
     )
     egress_allow: tuple[EgressAllow, ...] = Field(default=(), description="a list of {network, ports}")
-    extra_ca: tuple[Annotated[str, AfterValidator(member_rules.certificate)], ...] = Field(
+    extra_ca: tuple[Annotated[str, AfterValidator(rules.certificate)], ...] = Field(
         default=(), description="a list of certificates"
     )
     offline: bool = Field(default=False, description="true or false")
-    data_dir: Annotated[str, AfterValidator(member_rules.data_dir)] = Field(
+    data_dir: Annotated[str, AfterValidator(rules.data_dir)] = Field(
         default="/var/lib/binderbox", description="an absolute path"
     )
     pods: Annotated[int, Field(ge=10, le=990)] | None = Field(

@@ -1,7 +1,7 @@
 """The tree of phases on stderr, and what it waits for; with --json the same as event lines on stdout.
 
-A terminal gets one line that moves while a phase runs (`live.py`), anything else one line per change and a heartbeat
-every 30 s, so that a CI log tells a slow step from a hung one. Times are seconds on a monotonic clock.
+A terminal gets one line that moves while a phase runs (`live.py`), anything else one line per change of state and a
+heartbeat every 30 s, so that a CI log tells a slow step from a hung one. Times are seconds on a monotonic clock.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Progress(Protocol):
 class Watched:
     """The common part: which phase runs, what it last waited for, and a thread that beats while nothing is said.
 
-    A wait is told when its object, reason or last event changes; a repeated one only by the heartbeat.
+    A wait is told when its object or its reason changes. A new last event, as each line of a build's log is one, goes to
+    the log file alone, and to whoever looks when the heartbeat beats.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class Watched:
 
     def waiting(self, obj: str, reason: str, elapsed_s: float, last_event: str = "") -> None:
         with self._lock:
-            if self._wait == (obj, reason, last_event):
-                return
-            self._wait = (obj, reason, last_event)
-            self._tell_wait(elapsed_s)
+            before, self._wait = self._wait, (obj, reason, last_event)
+            if before is None or before[:2] != (obj, reason):
+                self._tell_wait(elapsed_s)
+            elif before != self._wait:
+                LOG.info("%s", last_event)
 
     def phase_done(self, title: str, seconds: float, changed: int, unchanged: int) -> None:
         counts: dict[str, Any] = {"seconds": round(seconds, 3), "changed": changed, "unchanged": unchanged}
@@ -135,7 +137,7 @@ class Watched:
 
 
 class Lines(Watched):
-    """One line per change, for a log or a pipe. `verbose` 1 shows details."""
+    """One line per change of state, for a log or a pipe. `verbose` 1 shows details."""
 
     def __init__(self, stream: TextIO, style: Style, *, verbose: int = 0, **timing: Any) -> None:
         super().__init__(**timing)

@@ -9,7 +9,7 @@ from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from binderbox import layout
 
-SCRIPT = files("binderbox.deploys.files") / "leftovers.sh"
+SCRIPT = files("binderbox.world.host") / "leftovers.sh"
 
 
 class Leftovers(FactBase[list[tuple[str, str]]]):

@@ -96,8 +96,8 @@ ROWS: list[tuple[Any, Any, Word, str]] = [
     (k3s.judge_nodes, k3s.Nodes([node(pressure="True")]), "fail", "DiskPressure: little space"),
     (k3s.judge_nodes, k3s.Nodes([node(unschedulable=True)]), "fail", "cordoned"),
     (k3s.judge_addresses, k3s.Addresses("10.42.0.0/22", 990), "pass", "1024 addresses"),
-    (k3s.judge_addresses, k3s.Addresses("10.42.0.0/24", 226), "pass", "256 addresses"),
-    (k3s.judge_addresses, k3s.Addresses("10.42.0.0/24", 227), "fail", "257 addresses"),
+    (k3s.judge_addresses, k3s.Addresses("10.42.0.0/24", 222), "pass", "256 addresses"),
+    (k3s.judge_addresses, k3s.Addresses("10.42.0.0/24", 223), "fail", "257 addresses"),
     (k3s.judge_addresses, k3s.Addresses("", 100), "fail", "no network"),
     (k3s.judge_kubelet, k3s.Kubelet({"maxPods": 110, "evictionHard": {"a": "1G", "b": "2"}}, {"maxPods": 110, "evictionHard": {"a": "1G"}}), "pass", "maxPods 110"),
     (k3s.judge_kubelet, k3s.Kubelet({"maxPods": 110}, {"maxPods": 200}), "fail", "maxPods is 110"),
@@ -218,8 +218,8 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
     kubelet = {"maxPods": 29, "podPidsLimit": 4096}
     plan = SimpleNamespace(
         sizing=SimpleNamespace(pods=SimpleNamespace(value=29), build_memory_gb=SimpleNamespace(value=4.0)),
-        k3s=SimpleNamespace(kubelet="kind: KubeletConfiguration\nmaxPods: 29\npodPidsLimit: 4096\n"),
-        host=SimpleNamespace(sysctls={"net.ipv4.ip_forward": 1}),
+        kubelet="kind: KubeletConfiguration\nmaxPods: 29\npodPidsLimit: 4096\n",
+        sysctls={"net.ipv4.ip_forward": 1},
     )
     units = ("k3s", "binderbox-firewall", "binderbox-buildkitd", "binderbox-door")
     private = (

@@ -14,7 +14,7 @@ from pyinfra.context import ctx_host
 
 from binderbox.deploys.facts.helm import HelmRelease
 from binderbox.deploys.operations import helm
-from binderbox.parts.helm import chart as chartfile
+from binderbox.parts.helm.chart import pack
 from binderbox.parts.helm.release import ReleaseInputs, parse_inputs, parse_release, render_inputs
 
 CASES = yaml.safe_load((Path(__file__).parent / "helm_cases.yaml").read_text())
@@ -136,8 +136,8 @@ def test_a_line_that_is_none_of_ours_is_passed_over() -> None:
 
 @pytest.mark.parametrize("chart", ["objectstore", "registry", "ingress"])
 def test_a_chart_is_the_same_bytes_each_time(chart: str) -> None:
-    packed = chartfile.pack(chart)
-    assert packed == chartfile.pack(chart)
+    packed = pack(chart)
+    assert packed == pack(chart)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         entries = archive.getmembers()
     assert f"{chart}/Chart.yaml" in [entry.name for entry in entries]

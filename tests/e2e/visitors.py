@@ -19,6 +19,7 @@ import httpx
 
 from binderbox import layout
 from binderbox.commands.connect import opened
+from binderbox.commands.prove import page_token
 from binderbox.commands.serve_sample import served
 from binderbox.errors import NoAnswer
 from binderbox.launch.stream import Launch, build_path, follow, over, page_path
@@ -62,7 +63,7 @@ class Visitors:
     def once(self) -> Launch:
         """One launch, and its server stopped; raises NoAnswer."""
         path, started = build_path(self.repository, self.ref), time.monotonic()
-        token = self.web.build_token(self.binder_url + page_path(path))
+        token = page_token(self.web, self.binder_url + page_path(path))
         state = Launch()
         for tried in range(RETRIES):
             try:

@@ -7,6 +7,7 @@ import json
 import time
 
 import jsonschema
+import pytest
 from rich.console import Console
 
 from binderbox.output.live import Screen
@@ -51,9 +52,31 @@ def test_a_wait_is_told_once_until_something_changes() -> None:
     lines.waiting("pod coredns", "Pending", 6.0)
     assert stream.getvalue().splitlines()[1:] == [
         "     waiting 0.0 s for node: not ready",
-        "     waiting 5.0 s for node: not ready (last event: NodeNotReady: network plugin not ready)",
         "     waiting 6.0 s for pod coredns: Pending",
     ]
+
+
+def test_the_lines_of_a_build_are_for_the_log_and_the_heartbeat(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "binderbox")
+    stream, clock = io.StringIO(), Clock()
+    lines = Lines(stream, Style(), heartbeat_s=30, now=clock)
+    try:
+        lines.phase_started("Prove it")
+        for number in range(30):
+            lines.waiting("launch of x", "building", float(number), f"#{number} RUN pip install")
+        lines.waiting("launch of x", "launching", 30.0, "server requested")
+        clock.now += 31
+        lines.waiting("launch of x", "launching", 61.0, "still pulling")
+        lines.beat()
+    finally:
+        lines.close()
+    assert stream.getvalue().splitlines() == [
+        "...  Prove it",
+        "     waiting 0.0 s for launch of x: building (last event: #0 RUN pip install)",
+        "     waiting 30.0 s for launch of x: launching (last event: server requested)",
+        "     waiting 31.0 s for launch of x: launching (last event: still pulling)",
+    ]
+    assert [f"#{number} RUN pip install" in caplog.text for number in range(30)] == [True] * 30
 
 
 def test_silence_is_broken_by_a_heartbeat_that_repeats_the_reason() -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from binderbox.errors import DeployRepoError, RuleBroken
-from binderbox.federation.deployrepo import banner, memberlist, scrape
-from binderbox.federation.deployrepo import entries as hosts
+from binderbox.federation.deployrepo import banner, entries, memberlist, scrape
 from binderbox.federation.deployrepo.change import (
     FIRST_WEIGHT,
     Change,
@@ -101,7 +100,7 @@ def join(tree: DeployTree, member: Newcomer) -> Change:
     except NoPlace as why:
         steps.insert(0, Step("monitoring target", False, f"by hand: {why}"))
     if not there:
-        texts[CONFIG] = _next(texts[CONFIG], hosts.add(texts[CONFIG], member.entry, _remark(member, link)))
+        texts[CONFIG] = _next(texts[CONFIG], entries.add(texts[CONFIG], member.entry, _remark(member, link)))
     note = CONFIG if not there else f"{CONFIG}, there since before with weight {there.weight:g}"
     steps.insert(0, Step(f"the redirector's entry, weight {member.weight}, never prime", True, note))
     pages, step = _page(tree, member)

@@ -7,8 +7,7 @@ import re
 import yaml
 
 from binderbox.errors import DeployRepoError
-from binderbox.federation.deployrepo import banner, memberlist, scrape
-from binderbox.federation.deployrepo import entries as hosts
+from binderbox.federation.deployrepo import banner, entries, memberlist, scrape
 from binderbox.federation.deployrepo.change import Change, Step, changed
 from binderbox.federation.deployrepo.scrape import NoPlace
 from binderbox.federation.deployrepo.tree import (
@@ -42,7 +41,7 @@ def leave(tree: DeployTree, name: str, sponsor_url: str = "") -> Change:
         refuse_prime(name, leaving=True)
     prod = tree.document(CONFIG)
     link = sponsor_url or _link(prod, name)
-    after, stays = hosts.remove(prod, name)
+    after, stays = entries.remove(prod, name)
     note = f"{CONFIG}; the comment on its line {stays} stays: see whom it is about" if stays else CONFIG
     steps = [Step("the redirector's entry", True, note)]
     texts, step = _target(read(CONFIG, after.encode()), url)
@@ -61,9 +60,9 @@ def _link(document: Document, name: str) -> str:
     """The address that the comment of our own above the entry says is thanked for this member."""
     pair = document.find(SECTION, "hosts", name)
     if pair is None:
-        raise hosts.inherited(document, hosts.members(document), name)
+        raise entries.inherited(document, entries.members(document), name)
     _, words = comment_above(document.text, line_start(document.text, pair[0].start_mark.index))
-    found = THANKS.search(words) if words.startswith(hosts.OWN) else None
+    found = THANKS.search(words) if words.startswith(entries.OWN) else None
     return found.group(1) if found else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from binderbox.errors import DeployRepoError, RuleBroken
-from binderbox.federation.deployrepo import entries as hosts
+from binderbox.federation.deployrepo import entries
 from binderbox.federation.deployrepo.change import Change, changed, checked_weight
 from binderbox.federation.deployrepo.tree import CONFIG, DeployTree, held_to_rules, redirector_config
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
@@ -23,7 +23,7 @@ def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Chan
         refuse_prime(name, leaving=False)
     text = tree.document(CONFIG)
     # one without a weight is dropped like one with 0, so that there is nothing to write
-    after = text.text if member.weight == wanted else hosts.set_weight(text, name, wanted)
+    after = text.text if member.weight == wanted else entries.set_weight(text, name, wanted)
     files = changed(tree, {CONFIG: after})
     held_to_rules(tree.with_files(files))
     return Change(

@@ -109,7 +109,6 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
             "cdi": {"disabled": True},
             "dns": {"nameservers": [layout.CLUSTER_DNS]},
             "history": {"maxAge": HISTORY_S, "maxEntries": HISTORY_ENTRIES},
-            "registry": {layout.REGISTRY: {"http": True}},
             "frontend": {"gateway.v0": {"enabled": True, "allowedRepositories": list(FRONTENDS)}},
             "worker": {
                 "oci": {

@@ -1,6 +1,7 @@
 """The builder's units on the node as text, the limits of builds among them. What each limit holds:
 
-- the slice holds all build steps of all builds together (memory, processes, share of the CPUs);
+- the slice holds all build steps of all builds together (memory, processes); its weights count among the slices inside
+  binderbox.slice, where it is alone, so they take nothing from builds and give nothing to pods;
 - the prefix drop-in `bbx-.scope.d` holds each step by itself, which BuildKit cannot (a step beyond it ends with 137);
 - buildkitd's own fetches (`FROM`, `ADD https://...`) leave from the host itself, where the rules for the builds'
   bridge do not see them: there the unit's address list holds, by destination alone. In it what is allowed wins
@@ -21,7 +22,7 @@ from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
 STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
-CPU_WEIGHT = 50  # half of what the pods get when both want everything: running notebooks go first
+CPU_WEIGHT = 50  # without effect as long as the slice has no neighbour: see above
 
 
 def render_buildkitd_unit(inputs: BuilderInputs) -> str:

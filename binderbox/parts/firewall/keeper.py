@@ -2,11 +2,12 @@
 
 All pods share one bridge and one network, so the firewall can tell the hub from a user only by address, and only
 Kubernetes knows addresses. This program watches pods and writes the addresses of the member's own ones into one
-nftables set. Whatever is not in it is untrusted, so every failure here closes and none opens:
+nftables set. Whatever is not in it is untrusted, so what this program does not know it does not open:
 
 - a pod counts only with a known address, not on the host's network, not ended, and with the right namespace or label;
 - an address that two live pods claim counts only if both are system pods;
 - the API server out of reach: the set stays as it is, no pod can be made meanwhile; the unit stopped: it is emptied;
+- a program that hangs leaves it as it was, with addresses that others may have by now;
 - the set is compared with the kernel's every 5 s, because loading the firewall's rules empties it.
 
 The list of pods is read again at least once a minute. Standard library only: it runs with the node's own Python.

@@ -109,7 +109,7 @@ table inet {TABLE} {{
         type filter hook input priority filter - 5; policy accept;
         iifname "lo" accept
         iifname {ours} goto from_inside_to_node
-        # Before everything else: ssh is never matched by a drop.
+        # Before everything else: no drop matches ssh on the ports that it had at the last install.
         tcp dport {_ports(inputs.ssh_ports)} accept
         ct state established,related accept
         meta l4proto {{ icmp, ipv6-icmp }} accept

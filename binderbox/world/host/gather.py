@@ -2,7 +2,7 @@
 
 `gather` returns the mapping that `facts.make_facts` takes: the keys are the fields of HostFacts, listeners and outbound
 as lists of mappings with the fields of Listener and Reach, `applied` as a mapping with those of Applied or None.
-The script is `gather.sh`; it changes nothing, and needs no more than a bare Debian or Ubuntu has.
+The script is `gather.sh` with its three parts; it changes nothing, and needs no more than a bare Debian or Ubuntu has.
 
 `outbound` tries the host's own package sources (or the proxy set for them) and the given targets, each for 3 s and
 all at once. Sizes are in units of 10^9 bytes.
@@ -24,6 +24,7 @@ from binderbox.errors import StepFailed
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.sockets import parse_listeners, parse_proc_net
 
+SCRIPTS = ("gather.sh", "gather-machine.sh", "gather-surroundings.sh", "gather-ours.sh")
 FSYNC_WRITES = 50  # dd's count in the script
 OWN_INTERFACES = ("lo", layout.POD_INTERFACE, layout.BUILD_INTERFACE, "flannel", "veth", "docker", "br-")
 LIMIT_S = 120.0
@@ -58,7 +59,8 @@ def render_script(targets: Iterable[str], data_dir: str) -> str:
         "ETC": layout.ETC,
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
-    return "\n".join([*lines, (files("binderbox.world.host") / "gather.sh").read_text()])
+    texts = [(files("binderbox.world.host") / name).read_text() for name in SCRIPTS]
+    return "\n".join([*lines, *texts])
 
 
 def split_sections(text: str) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from binderbox import layout
 from binderbox.world.host.hosts import Host
 
-SCRIPT = files("binderbox.deploys.files") / "leftovers.sh"
+SCRIPT = files("binderbox.world.host") / "leftovers.sh"
 
 
 def leftovers(host: Host, purge: bool) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from binderbox import layout
 from binderbox.decide import profile
 from binderbox.member.model import Member
 from binderbox.parts.binderhub import values
-from binderbox.parts.builder import build_class as buildclass
+from binderbox.parts.builder import build_class
 from binderbox.parts.helm.inputs import ChartInputs
 from binderbox.parts.ingress.values import make_inputs as make_ingress
 from binderbox.parts.objectstore.values import make_inputs as make_objectstore
@@ -206,24 +206,24 @@ def merged(base: Any, over: Any) -> Any:
 class TestBuildClass:
     def test_its_snippet_runs_last_so_that_its_proof_proves_all(self) -> None:
         snippets = {**dict.fromkeys(["01-eventlog", "zz", "binder"], ""), **at(hub(), "extraConfig")}
-        assert max(snippets) == buildclass.SNIPPET
+        assert max(snippets) == build_class.SNIPPET
         assert (
-            buildclass.build_class().rstrip().splitlines()[-1] == f'print("{buildclass.PROOF}", flush=True)'
+            build_class.build_class().rstrip().splitlines()[-1] == f'print("{build_class.PROOF}", flush=True)'
         )
 
     @pytest.mark.parametrize(
         ("log", "verdict"),
         [
-            (f"Loading extra config: x\n{buildclass.PROOF}\n", True),
+            (f"Loading extra config: x\n{build_class.PROOF}\n", True),
             ("Loading extra config: x\n", False),
-            (f"{buildclass.PROOF}\n[E] Exception while loading config file /etc/x.py\n", False),
+            (f"{build_class.PROOF}\n[E] Exception while loading config file /etc/x.py\n", False),
         ],
     )
     def test_a_broken_config_is_noticed(self, log: str, verdict: bool) -> None:
-        assert buildclass.in_force(log) is verdict
+        assert build_class.in_force(log) is verdict
 
     def test_it_is_data_of_the_package(self) -> None:
-        compile(buildclass.build_class(), "build_class", "exec")
+        compile(build_class.build_class(), "build_class", "exec")
 
 
 def test_inputs_name_their_chart_and_where_it_comes_from() -> None:
@@ -241,7 +241,7 @@ class TestBuildPod:
         config = importlib.import_module("traitlets.config").Config()
         for section, settings in at(hub(), "config").items():
             config[section].update(settings)
-        exec(buildclass.build_class(), {"c": config})
+        exec(build_class.build_class(), {"c": config})
         return config.BinderHub.build_class(config=config, name="build-x", q=None)
 
     def test_it_sees_the_door_and_the_engine_read_only_and_no_credential(self, executor: Any) -> None:

@@ -123,8 +123,8 @@ def test_the_door_understands_its_config() -> None:
 @pytest.mark.skipif(not Path("/usr/bin/systemd-analyze").exists(), reason="systemd-analyze is not here")
 def test_systemd_knows_every_word_of_the_units(tmp_path: Path) -> None:
     for name, text in {
-        builder.BUILDKITD_UNIT: builder_units.render_buildkitd_unit(INPUTS),
-        builder.DOOR_UNIT: builder_units.render_door_unit(INPUTS),
+        layout.BUILDKITD_UNIT: builder_units.render_buildkitd_unit(INPUTS),
+        layout.DOOR_UNIT: builder_units.render_door_unit(INPUTS),
         layout.BUILDS_SLICE: builder_units.render_slice(INPUTS),
     }.items():
         (tmp_path / name).write_text(text)

@@ -13,9 +13,10 @@ from ...systemd import notify
 from .config import ConfigFault, parse_config
 from .containerd import Images
 from .events import say
+from .listening import listen
 from .pods import ApiPods
 from .pusher import Pusher
-from .server import Door, listen
+from .server import Door
 from .spool import Spool
 
 REPIN_EVERY_S = 600  # a pin is a label on an image's record, and whoever writes the record anew drops it

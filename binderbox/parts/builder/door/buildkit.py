@@ -70,7 +70,8 @@ def run_build(
 
     It ends early when the pod closes its connection (or says anything: it has nothing more to say),
     after max_build_s, when `log` fails, or when the door is stopping. Whatever happens, buildctl is gone
-    when this returns, and with its session BuildKit ends the steps.
+    when this returns, and a BuildKit that runs ends the steps with its session; steps outlive one that crashed or whose
+    containerd was restarted.
     """
     environment = {
         "PATH": os.defpath,

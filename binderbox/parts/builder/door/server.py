@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import select
-import shutil
 import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from ..engine import wire
 from .buildkit import build_command, run_build
@@ -27,11 +23,9 @@ from .refusal import Refused
 from .request import BuildRequest, parse_request
 from .slots import Slots
 from .status import Status
-from .stream import ContextStream
-from .unpack import unpack
+from .workplace import Workplaces
 
 HEADER_WITHIN_S = 10.0
-CONTEXT_WITHIN_S = 900.0  # 2 GB at 2 MB a second: a pod and its node are one machine
 TAIL_LINES = 20
 
 
@@ -50,14 +44,13 @@ class Door:
         self._callers = threading.BoundedSemaphore(config.max_connections)
         self._busy: set[str] = set()
         self._lock = threading.Lock()
-        self._contexts = Path(config.state_dir, "contexts")
+        self._workplaces = Workplaces(config)
         self.status = Status(config.status_file, config.build_slots, pusher.spool)
         self.stopping = False
 
     def serve(self, listener: socket.socket) -> None:
         """Accept callers until `stopping`; then wait for the builds that are being ended."""
-        shutil.rmtree(self._contexts, ignore_errors=True)  # what a killed door left behind
-        self._contexts.mkdir(mode=0o700, parents=True)
+        self._workplaces.clear()
         self.status.write()
         threads: list[threading.Thread] = []
         listener.settimeout(0.5)
@@ -122,11 +115,8 @@ class Door:
         self, pod: socket.socket, permit: Permit, request: BuildRequest, key: str
     ) -> dict[str, object]:
         config, started = self._config, time.monotonic()
-        with self._workplace() as place:
-            context, home, metadata = place / "context", place / "home", place / "metadata.json"
-            context.mkdir()
-            home.mkdir()
-            size = self._receive(pod, context)
+        with self._workplaces.one() as place:
+            size = self._workplaces.receive(pod, place)
             line = self._slots.turn(
                 permit.repository, lambda n: self._tell_place(pod, key, n), lambda: _still_there(pod)
             )
@@ -141,8 +131,8 @@ class Door:
                 }
                 say("build-started", **who, context_mb=size >> 20, waited_s=round(waited_s, 1))
                 ended = run_build(
-                    build_command(config, permit, request, str(context), str(metadata)),
-                    str(home),
+                    build_command(config, permit, request, str(place.context), str(place.metadata)),
+                    str(place.home),
                     pod,
                     config.max_build_s,
                     lambda text: _log(pod, text),
@@ -153,19 +143,9 @@ class Door:
             if ended.fault:
                 tail = "\n".join(ended.tail.splitlines()[-TAIL_LINES:])
                 return {"ok": False, "error": ended.fault, "tail": tail, "seconds": seconds}
-            digest = json.loads(metadata.read_text())["containerimage.digest"]
+            digest = json.loads(place.metadata.read_text())["containerimage.digest"]
         self._pusher.add(permit.tag, digest, permit.repository)
         return {"ok": True, "digest": digest, "seconds": seconds}
-
-    def _receive(self, pod: socket.socket, context: Path) -> int:
-        config = self._config
-        ceiling = config.max_context_mb << 20
-        stream = ContextStream(
-            pod, ceiling + config.max_context_files * 2048, config.idle_s, CONTEXT_WITHIN_S
-        )
-        size = unpack(stream, str(context), ceiling, config.max_context_files, secrets.randbelow(10**9))
-        stream.finish()
-        return size
 
     def _tell_place(self, pod: socket.socket, key: str, place: int) -> None:
         self.status.moved(key, "waiting", place)
@@ -182,28 +162,6 @@ class Door:
         finally:
             with self._lock:
                 self._busy.discard(permit.uid)
-
-    @contextmanager
-    def _workplace(self) -> Iterator[Path]:
-        place = self._contexts / secrets.token_hex(8)
-        place.mkdir(mode=0o700)
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-
-
-def listen(path: str) -> socket.socket:
-    """Return a socket that listens at `path`, in place of one that an earlier door left."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    partial = f"{path}.new"
-    with suppress(FileNotFoundError):
-        os.unlink(partial)
-    listener.bind(partial)
-    os.chmod(partial, 0o600)  # build pods run as root; whoever else gets here is refused by what it is
-    listener.listen(128)
-    os.rename(partial, path)
-    return listener
 
 
 def _log(pod: socket.socket, text: bytes) -> None:

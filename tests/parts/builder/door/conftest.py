@@ -20,8 +20,9 @@ import pytest
 from binderbox.parts.builder.door.cgroup import PodProcess
 from binderbox.parts.builder.door.config import DoorConfig
 from binderbox.parts.builder.door.containerd import ContainerdError
+from binderbox.parts.builder.door.listening import listen
 from binderbox.parts.builder.door.pusher import Pusher
-from binderbox.parts.builder.door.server import Door, listen
+from binderbox.parts.builder.door.server import Door
 from binderbox.parts.builder.door.spool import Spool
 from binderbox.parts.builder.engine import client
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from binderbox.parts.builder.door.cgroup import PodProcess
-from binderbox.parts.builder.door.server import Door, listen
+from binderbox.parts.builder.door.listening import listen
+from binderbox.parts.builder.door.server import Door
 from binderbox.parts.builder.engine import client, wire
 from binderbox.parts.builder.engine.client import DoorError
 

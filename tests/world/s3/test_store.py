@@ -10,7 +10,7 @@ from minio.error import S3Error
 from binderbox.errors import StepFailed
 from binderbox.world.s3 import store
 from binderbox.world.s3.store import Key, Store
-from tests.world.storeserver import running_store
+from tests.world.s3.storeserver import running_store
 
 ROOT = Key("rootrootroot", "0123456789abcdef0123456789abcdef01234567")
 REGISTRY = Key("a1b2c3d4e5f6a7b8c9d0", "fedcba9876543210fedcba9876543210fedcba98")

@@ -162,7 +162,7 @@ class Node:
         return self.wait(name)
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        lines = self.exec(f"journalctl --no-pager -o cat -u {builder.DOOR_UNIT}").splitlines()
+        lines = self.exec(f"journalctl --no-pager -o cat -u {layout.DOOR_UNIT}").splitlines()
         said = [json.loads(line) for line in lines if line.startswith("{")]
         return [one for one in said if one["event"] == event]
 
@@ -379,7 +379,7 @@ def test_a_pod_that_was_there_before_the_door_was_restarted_still_gets_in(node: 
     wait = "while [ ! -e /srv/repos/restarted ]; do sleep 0.1; done; python3 /srv/repos/knock.py x:1"
     node.start("patient", "sh", "-c", f"echo waiting; {wait}")
     node.until_said("patient", "waiting")
-    node.exec(f"systemctl restart {builder.DOOR_UNIT} && touch {REPOSITORIES}/restarted")
+    node.exec(f"systemctl restart {layout.DOOR_UNIT} && touch {REPOSITORIES}/restarted")
     assert "The build door refused" in node.wait("patient").log, (
         "refused for its lack of --image, by the new door"
     )

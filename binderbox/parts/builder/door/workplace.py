@@ -1,0 +1,62 @@
+"""Where a build's context is unpacked: a directory for each build, gone with it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import DoorConfig
+from .stream import ContextStream
+from .unpack import unpack
+
+CONTEXT_WITHIN_S = 900.0  # 2 GB at 2 MB a second: a pod and its node are one machine
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The places of one build; `home` is buildctl's, where it finds no credentials."""
+
+    context: Path
+    home: Path
+    metadata: Path
+
+
+class Workplaces:
+    """All of them lie below one directory of the door's own."""
+
+    def __init__(self, config: DoorConfig) -> None:
+        self._config = config
+        self._contexts = Path(config.state_dir, "contexts")
+
+    def clear(self) -> None:
+        """Begin anew, without what a killed door left behind."""
+        shutil.rmtree(self._contexts, ignore_errors=True)
+        self._contexts.mkdir(mode=0o700, parents=True)
+
+    @contextmanager
+    def one(self) -> Iterator[Workplace]:
+        place = self._contexts / secrets.token_hex(8)
+        place.mkdir(mode=0o700)
+        try:
+            made = Workplace(place / "context", place / "home", place / "metadata.json")
+            made.context.mkdir()
+            made.home.mkdir()
+            yield made
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def receive(self, pod: socket.socket, into: Workplace) -> int:
+        """Unpack the context that a pod sends, within the config's ceilings; its size in bytes."""
+        config = self._config
+        ceiling = config.max_context_mb << 20
+        stream = ContextStream(
+            pod, ceiling + config.max_context_files * 2048, config.idle_s, CONTEXT_WITHIN_S
+        )
+        size = unpack(stream, str(into.context), ceiling, config.max_context_files, secrets.randbelow(10**9))
+        stream.finish()
+        return size

@@ -1,0 +1,38 @@
+# The machine: its system, memory, disk, clock, kernel and packages.
+section begin; date +%s.%N
+section system
+. /etc/os-release 2>/dev/null
+echo "os_id=${ID:-}"; echo "os_version=${VERSION_ID:-}"
+echo "arch=$(uname -m)"; echo "kernel=$(uname -r)"; echo "cpus=$(nproc)"
+section memory; grep -E '^(MemTotal|SwapTotal):' /proc/meminfo
+
+data=$(sed -n 's/^data_dir:[[:space:]]*//p' "$ETC/member.yaml" 2>/dev/null | tr -d "\"'" | head -n 1)
+at=${data:-$DATA_DIR}; near=$at
+while [ ! -d "$near" ]; do near=$(dirname "$near"); done
+section disk; df -PB1 "$near" | tail -n 1
+section fsync
+probe="$near/.binderbox-fsync.$$"
+trap 'rm -f "$probe"' EXIT
+dd if=/dev/zero of="$probe" bs=4k count=50 oflag=dsync 2>&1 | tail -n 1; rm -f "$probe"
+section ours
+timeout 20 du -sxB1 --total "$at" $OWN_PATHS 2>/dev/null | tail -n 1 | grep total
+section clock; timeout 3 timedatectl show -p NTPSynchronized --value 2>/dev/null
+section cgroup; stat -fc %T /sys/fs/cgroup
+
+section modules
+there() {
+  [ -d "/sys/module/$1" ] && return
+  grep -q "/$1\.ko" "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null && return
+  modprobe -n -q "$1" 2>/dev/null && return
+  case $1 in
+    overlay) grep -qw overlay /proc/filesystems ;;
+    br_netfilter) [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] ;;
+    nf_conntrack) [ -e /proc/sys/net/netfilter/nf_conntrack_max ] ;;
+    nf_tables) nft list tables >/dev/null 2>&1 ;;
+    *) false ;;
+  esac && return
+  name=$(echo "$1" | tr a-z A-Z); [ "$name" = OVERLAY ] && name=OVERLAY_FS; [ "$name" = BR_NETFILTER ] && name=BRIDGE_NETFILTER
+  zcat /proc/config.gz 2>/dev/null | grep -q "^CONFIG_$name=[ym]"
+}
+for m in $MODULES; do there "$m" || echo "$m"; done
+section packages; dpkg-query -W -f '${Package} ${db:Status-Status}\n' $PACKAGES 2>/dev/null

@@ -1,0 +1,11 @@
+# What we left there: secrets by name, units, the record of the config, of a drain, and of what was followed.
+section secrets; ls -A "$ETC/secrets" 2>/dev/null
+section units
+systemctl show -p Id -p LoadState --value $UNITS 2>/dev/null
+section applied; cat "$ETC/applied.json" 2>/dev/null
+section drain; [ -e "$ETC/drain" ] && { echo there; base64 "$ETC/drain"; }
+section bundle; cat "$ETC/bundle.sha256" 2>/dev/null
+section lock; [ -f "$ETC/bundle.lock.json" ] && base64 "$ETC/bundle.lock.json"
+section member; [ -f "$ETC/member.yaml" ] && base64 "$ETC/member.yaml"
+section followed; [ -f "$ETC/followed.toml" ] && base64 "$ETC/followed.toml"
+section end; date +%s.%N
