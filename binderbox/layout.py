@@ -42,6 +42,7 @@ FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
 SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
 MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
 JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
+EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-"  # and a number; what update-ca-certificates reads
 
 RUN = "/run/binderbox"
 AGENT_PYTHON = (
@@ -141,5 +142,6 @@ SCRIPT_SETTINGS = (
     f"DATA={DATA}",
     f"KEPT={' '.join(KEPT)}",
     f"FILES={SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE}",
+    f"EXTRA_CA={EXTRA_CA}",
     f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} kube-ipvs0",
 )

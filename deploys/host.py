@@ -11,7 +11,6 @@ from binderbox.deploys.operations import certificates, files, host, secrets
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.host.inputs import HostInputs
 
-EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-{}.crt"
 
 
 @deploy("Prepare the host")
@@ -24,7 +23,7 @@ def prepare_host(inputs: HostInputs) -> None:
     host.applied(name="record the config", text=inputs.member_text, who=inputs.who, other_gb=inputs.other_gb)
 
     unit = f"{layout.SYSTEMD}/{layout.FIREWALL_UNIT}"
-    authorities = {EXTRA_CA.format(at): files.Content(pem) for at, pem in enumerate(inputs.extra_ca)}
+    authorities = {f"{layout.EXTRA_CA}{at}.crt": files.Content(pem) for at, pem in enumerate(inputs.extra_ca)}
     texts = {
         layout.FIREWALL_FILE: files.Content(inputs.firewall, 0o600),
         unit: files.Content(firewall_units.UNIT),

@@ -8,7 +8,9 @@ A `look` that raises makes its check fail with the reason; one that raises Skip 
 from __future__ import annotations
 
 import re
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -74,10 +76,15 @@ def run_check(check: Check[Any], probe: Probe) -> CheckResult:
     return CheckResult(check.id, check.category, check.claim, word, verdict.measured, verdict.needed, fix)
 
 
-def run_checks(checks: Iterable[Check[Any]], probe: Probe) -> tuple[CheckResult, ...]:
-    """All of them, in order, failures included."""
-    remembered = _remembering(probe)
-    return tuple(run_check(check, remembered) for check in checks)
+def run_checks(checks: Iterable[Check[Any]], probe: Probe, *, at_once: int = 1) -> tuple[CheckResult, ...]:
+    """All of them, failures included, in order; so many look at once, for a probe whose asks wait for others."""
+    remembered, wanted = remembering(probe), tuple(checks)
+    if at_once == 1:
+        return tuple(run_check(check, remembered) for check in wanted)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(at_once) as lookers:
+        return tuple(lookers.map(lambda check: run_check(check, remembered), wanted))
 
 
 class _Remembering:
@@ -86,6 +93,7 @@ class _Remembering:
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
         self._answers: dict[tuple[str, str, str], Any] = {}
+        self._asking: defaultdict[tuple[str, str, str], threading.Lock] = defaultdict(threading.Lock)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._probe, name)
@@ -94,14 +102,15 @@ class _Remembering:
 
         def ask(*args: Any, **options: Any) -> Any:
             question = (name, repr(args), repr(options))
-            if question not in self._answers:
-                self._answers[question] = found(*args, **options)
-            return self._answers[question]
+            with self._asking[question]:
+                if question not in self._answers:
+                    self._answers[question] = found(*args, **options)
+                return self._answers[question]
 
         return ask
 
 
-def _remembering(probe: Probe) -> Probe:
+def remembering(probe: Probe) -> Probe:
     return cast(Probe, _Remembering(probe))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from binderbox.checks.core import run_checks
 from binderbox.commands.connect import look, opened, planned
-from binderbox.commands.phases import INSTALL
 from binderbox.output.progress import Progress
 from binderbox.output.requests import (
     CheckRequest,
@@ -14,6 +13,8 @@ from binderbox.output.results import (
 )
 from binderbox.parts import checks
 
+AT_ONCE = 5  # each waits for the host or for a public address most of its time
+
 
 def check_host(request: CheckRequest, progress: Progress) -> CheckReport:
     """Everything that can be said before an install, and of an installed host also whether its parts are well."""
@@ -22,5 +23,5 @@ def check_host(request: CheckRequest, progress: Progress) -> CheckReport:
         found = run_checks(checks.of("host", "dns"), probe)
         if probe.facts.applied:
             probe, _ = planned(probe, request.sources)
-            found += run_checks(checks.of(*(phase.proof for phase in INSTALL)), probe)
+            found += run_checks(checks.of(*checks.INSTALLED), probe, at_once=AT_ONCE)
         return CheckReport(host.name, found)

@@ -71,7 +71,11 @@ def changing(
 
 
 def look(host: Host, sources: Sources) -> HostProbe:
-    facts = make_facts(gather(host))
+    return probe_of(host, make_facts(gather(host)), sources)
+
+
+def probe_of(host: Host, facts: HostFacts, sources: Sources) -> HostProbe:
+    """A host of which these facts are known, with its config and artifacts."""
     text, source = _config(facts, sources)
     return HostProbe(host, facts, member.parse(text, source), text, _artifacts(facts, sources))
 

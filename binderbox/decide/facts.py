@@ -78,6 +78,7 @@ class HostFacts:
     bundle_lock: str | None = None  # that lock, when the node was installed from a bundle
     secrets: tuple[str, ...] = ()
     installed_units: tuple[str, ...] = ()
+    disk_used_gb: float = 0.0  # as df says it; what a file system reserves is neither used nor free
     recorded_other_gb: float | None = None  # of `disk`: what else took of the disk at the first install
     ours_gb: float = 0.0  # what our own data already takes, so that a second run plans the same ceilings
 

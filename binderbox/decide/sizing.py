@@ -37,6 +37,16 @@ USER_GUARANTEE_MB = 450
 USER_LIMIT_GB = 2.0
 USER_CPU_LIMIT = 1.0
 BUILD_MEMORY_MAX_GB = 16.0
+FEW_CPUS = 4  # where a start of JupyterLab and a build beside it are each other's neighbours
+SERVER_START_S = (
+    90  # JupyterHub's 300 s are for pulls; a server that ends at once is waited for as long, four times
+)
+SERVER_ANSWER_S = 60
+SERVER_ANSWER_FEW_CPUS_S = (
+    120  # five new repositories at once on 2 CPUs: three of five never came within JupyterHub's 30 s
+)
+LAUNCH_SLACK_S = 30
+SPAWN_LIMIT = 64  # z2jh's own
 BUILD_STEP_TYPICAL_GB = 6.0  # jupyterlab-demo's build needs it: mybinder.org-deploy 2b323707
 
 
@@ -73,6 +83,10 @@ class Sizing:
     user_memory_guarantee_mb: Value[int]
     user_memory_limit_gb: Value[float]
     user_cpu_limit: Value[float]
+    server_start_s: Value[int]
+    server_answer_s: Value[int]
+    launch_timeout_s: Value[int]
+    spawn_limit: Value[int]
     faults: tuple[SizeFault, ...] = ()
 
     @property
@@ -89,6 +103,10 @@ class Sizing:
             self.user_memory_guarantee_mb,
             self.user_memory_limit_gb,
             self.user_cpu_limit,
+            self.server_start_s,
+            self.server_answer_s,
+            self.launch_timeout_s,
+            self.spawn_limit,
         )
 
 
@@ -118,6 +136,7 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
     fitting = max(MIN_USERS, int(for_users * 1000 / guarantee.value))
     pods = _pods(ram, slots.value, fitting).overridden(member.pods)
     quota = _quota(pods.value, slots.value, fitting, for_users).overridden(member.quota)
+    answer = _server_answer(cpus)
     sizing = Sizing(
         pods=pods,
         quota=quota,
@@ -129,6 +148,17 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
         user_memory_guarantee_mb=guarantee,
         user_memory_limit_gb=limit,
         user_cpu_limit=Value("user_cpu_limit", USER_CPU_LIMIT, "CPUs", "the same on every member"),
+        server_start_s=Value(
+            "server_start_s", SERVER_START_S, "s", "until the pod runs; nothing is pulled for it here"
+        ),
+        server_answer_s=answer,
+        launch_timeout_s=Value(
+            "launch_timeout_s",
+            SERVER_START_S + answer.value + LAUNCH_SLACK_S,
+            "s",
+            "BinderHub's wait for both, and some more",
+        ),
+        spawn_limit=_spawn_limit(quota.value),
     )
     return replace(sizing, faults=_faults(sizing, ram))
 
@@ -141,10 +171,22 @@ def _build_memory(ram: float) -> Value[float]:
 
 
 def _build_slots(build_memory: float, cpus: int) -> Value[int]:
-    value = max(1, min(int(build_memory / 2), cpus))
-    return Value(
-        "build_slots", value, "builds", f"2 GB of the builds' {build_memory} GB each, at most one per CPU"
-    )
+    few = 2 <= cpus <= FEW_CPUS
+    value = max(1, min(int(build_memory / 2), cpus - 1 if few else cpus))
+    most = f"one of {cpus} CPUs is for servers that start" if few else "at most one per CPU"
+    return Value("build_slots", value, "builds", f"2 GB of the builds' {build_memory} GB each, {most}")
+
+
+def _server_answer(cpus: int) -> Value[int]:
+    """What gives up early is tried again by BinderHub, up to four times, each with one more server beside the last."""
+    value = SERVER_ANSWER_FEW_CPUS_S if cpus <= FEW_CPUS else SERVER_ANSWER_S
+    reason = f"until the server in it answers; with {cpus} CPUs, builds and other starts take their share"
+    return Value("server_answer_s", value, "s", reason)
+
+
+def _spawn_limit(quota: int) -> Value[int]:
+    reason = "the hub refuses what is beyond it with 429; never less than the quota lets in"
+    return Value("spawn_limit", max(SPAWN_LIMIT, quota), "starts at once", reason)
 
 
 def _step_memory(build_memory: float, slots: int) -> Value[float]:

@@ -38,6 +38,9 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
 }
 
+# What must hold on an installed host: the proofs of INSTALL's phases, in their order.
+INSTALLED = ("prepared", "k3s", "objectstore", "registry", "builder", "ingress", "binderhub", "agent")
+
 
 def of(*categories: str) -> tuple[Check[Any], ...]:
     """The checks of these categories, in order; an unknown name is a KeyError."""

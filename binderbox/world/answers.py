@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,9 +21,8 @@ from binderbox.errors import NoAnswer, Unhealthy
 from binderbox.member.model import Member
 from binderbox.world import cluster
 from binderbox.world.host.hosts import Host
-from binderbox.world.http.certificate import seen
 from binderbox.world.http.web import Web, address_for
-from binderbox.world.s3 import bucket
+from binderbox.world.objects import Objects
 
 FILE_KINDS = {"directory": "directory", "socket": "socket", "symbolic link": "link"}
 GITHUB = "https://api.github.com/rate_limit"  # asking costs no call
@@ -36,6 +35,8 @@ class HostAnswers:
     host: Host
     facts: HostFacts
     member: Member
+    # what is known of the cluster already, for one look at a moment; None: kubectl is asked each time
+    at_once: Objects | None = field(default=None, kw_only=True)
 
     def unit(self, name: str) -> UnitState:
         wanted = "Id,LoadState,ActiveState,SubState,Result,MemoryMax"
@@ -89,6 +90,8 @@ class HostAnswers:
             ) from error
 
     def http(self, url: str) -> Answer:
+        from binderbox.world.http.certificate import seen
+
         try:
             response = self._web.request("GET", url, timeout_s=15)
         except NoAnswer as error:
@@ -97,6 +100,8 @@ class HostAnswers:
         return Answer(url, response.status_code, headers, response.text, certificate=seen(url, self._web))
 
     def kubectl_json(self, args: Sequence[str]) -> Any:
+        if self.at_once is not None and (known := self.at_once.answer(args)) is not None:
+            return known
         return cluster.kubectl_json(self.host, *args)
 
     def pod_log(self, namespace: str, selector: str, lines: int) -> tuple[str, ...]:
@@ -114,6 +119,8 @@ class HostAnswers:
         return self._curl(url, headers)
 
     def bucket(self) -> Bucket:
+        from binderbox.world.s3 import bucket  # S3's client takes a while to import
+
         return bucket.seen_by_its_key(self.host)
 
     def builder_workers(self) -> tuple[Mapping[str, str], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -255,6 +256,7 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
                 "spec": {"type": "ClusterIP", "clusterIP": layout.REGISTRY_IP}
             },
             "get pods -n binderhub -l component=binderhub-build": {"items": []},
+            **{f"get pods -n {namespace}": {"items": []} for namespace in namespaces},
             **{
                 f"get deployments -n {namespace}": {"items": [deployment(name) for name in names]}
                 for namespace, names in namespaces.items()
@@ -291,3 +293,34 @@ def test_a_drained_member_is_asked_for_its_health_behind_the_ingress() -> None:
     answers = {one.url: one for one in (behind, front)}
     assert hub.look_health(FakeProbe(answers=answers)) is front
     assert hub.look_health(FakeProbe(facts=facts(drain=Drain("new disk")), answers=answers)) is behind
+
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def ended(name: str, at: str, *, component: str = "hub", count: int = 2) -> dict[str, Any]:
+    last = {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": at}} if at else {}
+    state = {"name": "hub", "restartCount": count, "lastState": last}
+    return {
+        "metadata": {"name": name, "labels": {"component": component}},
+        "status": {"containerStatuses": [state]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "verdict"),
+    [
+        ([ended("hub-1", "2026-01-02T11:00:00Z")], "warn"),
+        ([ended("proxy-1", "2026-01-01T13:00:00Z", component="proxy")], "warn"),
+        ([ended("hub-1", "2026-01-01T11:00:00Z")], "pass"),
+        ([ended("hub-1", "")], "pass"),
+        ([ended("jupyter-a", "2026-01-02T11:00:00Z", component="singleuser-server")], "pass"),
+        ([], "pass"),
+    ],
+)
+def test_restarts_of_the_last_day_are_a_warning(pods: list[dict[str, Any]], verdict: str) -> None:
+    (check,) = [one for one in of("binderhub") if one.id == "BBX-U06"]
+    found = hub.Restarts(NOW, dict(hub._ended(pods)))
+    assert (check.fatal, check.judge(found).verdict) == (False, "fail" if verdict == "warn" else "pass")
+    if verdict == "warn":
+        assert "2 times" in check.judge(found).measured

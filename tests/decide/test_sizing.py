@@ -38,7 +38,8 @@ def size(ram_gb: float, cpus: int, **config: Any) -> Sizing:
         (4.1, 2, 15, 2, 1, 1.0, 1.0),  # the smallest VM: one build, two users
         (8.3, 2, 22, 9, 1, 2.0, 2.0),
         (16.4, 4, 28, 14, 2, 4.1, 3.1),
-        (25.2, 2, 44, 30, 2, 6.3, 4.7),
+        (25.2, 2, 44, 31, 1, 6.3, 6.3),  # one of two CPUs is for servers that start
+        (33.0, 4, 57, 42, 3, 8.2, 6.0),
         (64.0, 16, 112, 92, 8, 16.0, 6.0),  # 1.75 x 64; upstream gives all builds 16 Gi at this size
         (92.0, 24, 161, 141, 8, 16.0, 6.0),
         (192.0, 48, 336, 316, 8, 16.0, 6.0),  # upstream's quota there: 300
@@ -111,7 +112,7 @@ def test_too_little_ram_is_a_fault() -> None:
 
 def test_every_figure_has_a_reason_and_a_key_of_its_own() -> None:
     values = size(25.2, 2).values
-    assert len({value.key for value in values}) == len(values) == 10
+    assert len({value.key for value in values}) == len(values) == 14
     assert all(value.reason for value in values)
 
 
@@ -133,3 +134,20 @@ def test_more_ram_is_never_fewer_users(ram: float, more: float, cpus: int) -> No
     assert large.pods.value >= small.pods.value
     # Another build slot may take a pod, or the memory of its builds that of a user.
     assert large.quota.value >= small.quota.value - 8
+
+
+@pytest.mark.parametrize(("cpus", "answer"), [(1, 120), (2, 120), (4, 120), (8, 60)])
+def test_a_slow_start_is_waited_for_on_few_cpus_and_binderhub_waits_longer_than_the_hub(
+    cpus: int, answer: int
+) -> None:
+    sizing = size(25.2, cpus)
+    assert sizing.server_answer_s.value == answer
+    assert sizing.server_start_s.value <= 120  # a server that ends at once is waited for as long, four times
+    both = sizing.server_start_s.value + sizing.server_answer_s.value
+    assert both < sizing.launch_timeout_s.value < 600
+
+
+@pytest.mark.parametrize(("ram", "cpus"), [(4.1, 2), (92.0, 24), (800.0, 64)])
+def test_the_hub_never_refuses_what_the_quota_lets_in(ram: float, cpus: int) -> None:
+    sizing = size(ram, cpus)
+    assert sizing.spawn_limit.value >= max(64, sizing.quota.value)

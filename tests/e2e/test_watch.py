@@ -40,7 +40,7 @@ def look(host: RigHost) -> dict[str, Any]:
 
 
 def stall(host: RigHost) -> None:
-    host.exec(["pkill", "-USR1", "-f", "^python3 -m hubdouble"])
+    host.exec(["pkill", "-USR1", "-f", "^python3 -m hubdouble$"])
 
 
 def audit(host: RigHost) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -60,8 +60,8 @@ class Visitors:
         self._thread.join(LAUNCH_S)
         self.web.close()
 
-    def once(self) -> Launch:
-        """One launch, and its server stopped; raises NoAnswer."""
+    def once(self, on_event: Callable[[Launch], None] = lambda state: None) -> Launch:
+        """One launch, and its server stopped; raises NoAnswer. `on_event` sees the launch after each event."""
         path, started = build_path(self.repository, self.ref), time.monotonic()
         token = page_token(self.web, self.binder_url + page_path(path))
         state = Launch()
@@ -71,6 +71,7 @@ class Visitors:
                     f"{self.binder_url}{path}?{urlencode({'build_token': token})}", silence_s=60
                 ):
                     state = follow(state, event, time.monotonic() - started) if event else state
+                    on_event(state)
                     if over(state, time.monotonic() - started):
                         break
                 break

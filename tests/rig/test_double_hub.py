@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "double"))
 
-from hubdouble.hub import due
+from hubdouble.hub import Hub, due
 from hubdouble.pod import as_bytes, make_pod, pod_name
 from hubdouble.proxy import Proxy, rewrite
+from hubdouble.spawner import Spawner
 from hubdouble.store import Server, Store
 from hubdouble.values import Values
 
@@ -158,3 +162,96 @@ def test_the_proxy_passes_large_bodies_and_counts_as_activity():
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\n" + b"x" * 3_000_000)
     assert time.time() - active < 10
+
+
+class Pods:
+    """Stands where Kubernetes does: servers that never answer, and pods by name."""
+
+    def __init__(self, **pods: Any) -> None:
+        self.pods = pods
+        self.stopped: list[str] = []
+
+    async def start(self, user: str, options: dict) -> str:
+        raise TimeoutError(f"Server of {user} didn't respond in 30 seconds")
+
+    async def stop(self, name: str) -> None:
+        self.stopped.append(name)
+
+    async def read(self, name: str) -> Any:
+        return self.pods.get(name)
+
+
+class Told:
+    """The proxy as the hub sees it."""
+
+    def __init__(self) -> None:
+        self.wanted: dict[str, str] = {}
+        self.active: dict[str, float] = {}
+
+    async def check(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("settings", "ends"), [({}, True), ({"consecutiveFailureLimit": 0}, False)])
+def test_five_launches_that_fail_in_a_row_end_the_hub_unless_it_is_told_not_to(settings, ends, monkeypatch):
+    ended = []
+    monkeypatch.setattr("hubdouble.hub.os._exit", ended.append)
+
+    async def scenario() -> None:
+        hub = Hub(Values.make({"hub": settings}), Store(":memory:"), Pods(), Told())
+        for number in range(5):
+            assert not ended
+            hub.spawn(f"u{number}", OPTIONS)
+            with pytest.raises(TimeoutError):
+                await hub.spawning[f"u{number}"]
+        await asyncio.sleep(2.2)
+
+    asyncio.run(scenario())
+    assert ended == ([1] if ends else [])
+
+
+def test_a_server_that_was_being_started_is_taken_over_by_the_next_hub_and_holds_its_place():
+    running = SimpleNamespace(status=SimpleNamespace(phase="Running", pod_ip="10.0.0.9"))
+    store = Store(":memory:")
+    store.save(replace(server("here"), state="pending", url=""))
+    store.save(server("gone"))
+    hub = Hub(Values.make({}), store, Pods(**{"jupyter-here": running}), Told())
+    asyncio.run(hub.recover())
+    assert {name: one.state for name, one in store.servers.items()} == {"here": "ready"}
+    assert hub.proxy.wanted == {"here": "http://10.0.0.9:8888"}
+
+
+def test_how_long_a_server_may_take_to_answer_is_kubespawners_setting():
+    for config, seconds in ({}, 30), ({"KubeSpawner": {"http_timeout": 120}}, 120):
+        spawner = Spawner(None, Values.make({"hub": {"config": config}}), "ns", "binderhub")
+        assert spawner.http_timeout_s == seconds
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_answer_that_the_hub_breaks_off_is_never_ended_by_the_proxy(whole):
+    """As configurable-http-proxy does it: whoever follows a launch through it then waits for as long as they like."""
+
+    async def scenario() -> bytes | None:
+        async def hub(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            writer.write(b"0\r\n\r\n" if whole else b"")
+            await writer.drain()
+            writer.close()
+
+        upstream = await asyncio.start_server(hub, "127.0.0.1", 0)
+        proxy = Proxy(hub=f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}")
+        front = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*front.sockets[0].getsockname()[:2])
+        writer.write(b"GET /hub/api/users/a/server/progress HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (await reader.readuntil(b"hello\r\n")).startswith(b"HTTP/1.1 200")
+        try:
+            rest = await asyncio.wait_for(reader.read(), 1)
+        except TimeoutError:
+            rest = None
+        writer.close()
+        upstream.close()
+        front.close()
+        return rest
+
+    assert asyncio.run(scenario()) == (b"0\r\n\r\n" if whole else None)

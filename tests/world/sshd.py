@@ -79,9 +79,15 @@ class LocalSshd:
 
 
 def start_sshd(
-    directory: Path, wrapper: Sequence[str] = (), extra: Mapping[str, str] | None = None
+    directory: Path,
+    wrapper: Sequence[str] = (),
+    extra: Mapping[str, str] | None = None,
+    setting: str = "",
 ) -> LocalSshd:
-    """Start an sshd of our own, if need be by a `wrapper` command with `extra` environment; the caller stops it."""
+    """Start an sshd of our own, if need be by a `wrapper` command with `extra` environment; the caller stops it.
+
+    + setting: a line of sshd_config that comes before ours, and so wins
+    """
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert sshd, "no sshd"
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's privilege separation directory
@@ -93,7 +99,7 @@ def start_sshd(
     shutil.copy(directory / "key.pub", directory / "authorized_keys")
     host_key = (directory / "host_key.pub").read_text()
     (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
-    (directory / "sshd_config").write_text(CONFIG.format(port=port, directory=directory))
+    (directory / "sshd_config").write_text(f"{setting}\n{CONFIG.format(port=port, directory=directory)}")
     log = (directory / "sshd.log").open("wb")
     line = [*wrapper, sshd, "-D", "-e", "-f", str(directory / "sshd_config")]
     process = subprocess.Popen(line, stderr=log, env={**os.environ, **(extra or {})})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from binderbox import layout
@@ -18,6 +19,7 @@ LOGS = f"kubectl -n {layout.HUB_NAMESPACE} logs deployment/binder on the host"
 BUILD_PODS = "component=binderhub-build"
 BINDER = "component=binder"
 LOG_LINES = 5000  # the proof is among the first lines; each restart writes it again
+WATCHED = ("hub", "binder", "proxy", "ingress", "registry", "objectstore")
 PATHS_FOR_BUILDS = (layout.ENGINE, layout.DOOR_RUN, NODE_CA)
 
 
@@ -116,6 +118,49 @@ def _faults(spec: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+@dataclass(frozen=True)
+class Restarts:
+    """Containers of the member's own pods that have ended: "pod/container" to how often, and when last (ISO 8601)."""
+
+    now: datetime
+    ended: Mapping[str, tuple[int, str, str]]
+
+
+def look_restarts(probe: Probe) -> Restarts:
+    namespaces = (layout.NAMESPACE, layout.HUB_NAMESPACE)
+    pods = [pod for name in namespaces for pod in probe.kubectl_json(["get", "pods", "-n", name])["items"]]
+    return Restarts(datetime.now(UTC), dict(_ended(pods)))
+
+
+def _ended(pods: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[int, str, str]]]:
+    for pod in pods:
+        labels = pod["metadata"].get("labels", {})
+        if not {labels.get("component"), labels.get("app.kubernetes.io/name")} & set(WATCHED):
+            continue
+        for state in pod["status"].get("containerStatuses", []):
+            last = state.get("lastState", {}).get("terminated")
+            if last and state["restartCount"]:
+                why = f"{last.get('reason', 'ended')}, exit code {last.get('exitCode', '?')}"
+                name = f"{pod['metadata']['name']}/{state['name']}"
+                yield name, (state["restartCount"], str(last.get("finishedAt", "")), why)
+
+
+def judge_restarts(found: Restarts) -> Verdict:
+    """Kubernetes keeps the last end of a container, and how many there were."""
+    recent = {
+        name: (count, at, why)
+        for name, (count, at, why) in found.ended.items()
+        if at and found.now - datetime.fromisoformat(at) < timedelta(days=1)
+    }
+    if not recent:
+        return passed("none")
+    told = "; ".join(
+        f"{name} {count} times, last at {at} ({why})" for name, (count, at, why) in recent.items()
+    )
+    logs = f"kubectl -n {layout.HUB_NAMESPACE} logs --previous POD on the host"
+    return failed(told, "none: launches under way feel each of them", logs)
+
+
 def _json(answer: Answer) -> Mapping[str, Any]:
     try:
         body = json.loads(answer.body)
@@ -135,4 +180,6 @@ CHECKS = (
           "Read in BinderHub's log, because a config that fails to load stops nothing."),
     Check("BBX-U05", "binderhub", "build pods hold no credential", look_build_pods, judge_build_pods,
           "They run as root and read hostile repositories."),
+    Check("BBX-U06", "binderhub", "nothing restarted within the last day", look_restarts, judge_restarts,
+          "Hub, BinderHub, proxy, ingress and registry. Kubernetes starts them again by itself, so nothing else shows it.", fatal=False),
 )  # fmt: skip

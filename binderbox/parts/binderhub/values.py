@@ -43,7 +43,12 @@ def make_inputs(
         "registry.url": f"http://{layout.REGISTRY}",
         "config.BinderHub.image_prefix": layout.IMAGE_PREFIX,
         "config.BinderHub.hub_url": member.hub_url,
-        "config.BinderHub.hub_url_local": "http://proxy-public",
+        "config.BinderHub.hub_url_local": "http://proxy-public",  # /health goes by it, so it sees a proxy that is down
+        # Launches go to the hub itself: configurable-http-proxy 4.6.3 never ends an answer that the hub broke off, so a
+        # launch that was followed through it while the hub ended would hang until launch_timeout.
+        "extraEnv": {"JUPYTERHUB_API_URL": "http://hub:8081/hub/api/"},
+        "deployment.labels": {"hub.jupyter.org/network-access-hub": "true"},
+        "config.Launcher.launch_timeout": sizing.launch_timeout_s.value,
         "config.LaunchQuota.total_quota": sizing.quota.value,
         f"{executor}.docker_host": None,
         f"{executor}.build_image": reference(artifacts["repo2docker"]),
@@ -51,6 +56,12 @@ def make_inputs(
         f"{executor}.resources.limits": {**build_limits, "memory": f"{sizing.build_pod_memory_mb.value}M"},
         "config.BinderboxBuildExecutor.host_paths": _build_mounts(member),
         "extraConfig": {SNIPPET: build_class()},
+        # z2jh's 5 end the hub, whoever's launches failed, and BinderHub tries each four times; the watch of the agent
+        # restarts a hub that fails launches, after a proof of its own
+        "jupyterhub.hub.consecutiveFailureLimit": 0,
+        "jupyterhub.hub.concurrentSpawnLimit": sizing.spawn_limit.value,
+        "jupyterhub.hub.config.KubeSpawner.http_timeout": sizing.server_answer_s.value,
+        "jupyterhub.singleuser.startTimeout": sizing.server_start_s.value,
         "jupyterhub.hub.db": {
             "type": "other",
             "url": "sqlite:////srv/hub/jupyterhub.sqlite",
@@ -79,7 +90,7 @@ def make_inputs(
         offline = f"--config={POD_ENGINE}/binderbox_engine/git_only_config.py"
         profile.put(values, f"{executor}.repo2docker_extra_args", [*arguments, offline])
     if member.extra_ca:  # BinderHub resolves references at the same sites from which build pods clone
-        values["extraEnv"] = _ca_env()
+        values["extraEnv"] |= _ca_env()
         values["extraVolumes"] = [_host_path("site-ca", NODE_CA, "File")]
         values["extraVolumeMounts"] = [{"name": "site-ca", "mountPath": POD_CA, "readOnly": True}]
     given = {

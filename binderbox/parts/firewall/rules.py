@@ -162,6 +162,10 @@ table inet {TABLE} {{
     chain from_system_pod {{
         # Hub to user servers, ingress to hub, BinderHub to registry, registry to object store.
         oifname {pods} ip daddr {inputs.pod_cidr} accept
+        # A service without a pod behind it (one that restarts, or a wrong port) is not translated. kube-proxy would say
+        # no at once; a silent drop here costs BinderHub 20 s for each of three tries.
+        ip daddr {{ {inputs.service_cidr}, {inputs.pod_cidr} }} meta l4proto tcp counter reject with tcp reset
+        ip daddr {{ {inputs.service_cidr}, {inputs.pod_cidr} }} counter reject
 {_resolver_rules(inputs.resolvers)}
         goto to_public
     }}

@@ -22,6 +22,7 @@ if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf 2>/dev/null && [ -f $res
 else cat /etc/resolv.conf 2>/dev/null; fi
 
 section reach
+if [ -z "$BRIEF" ]; then
 sources=$(apt-config dump 2>/dev/null | grep -iE '^Acquire::https?::Proxy ' | grep -oE 'https?://[^/ ";]+' | sort -u)
 if [ -z "$sources" ]; then
   sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
@@ -40,3 +41,4 @@ for target in $(printf '%s\n' $TARGETS | sort -u); do
     echo "$target $? $(echo "$said" | head -n 1)" ) &
 done
 wait
+fi

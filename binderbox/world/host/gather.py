@@ -32,10 +32,15 @@ LIMIT_S = 120.0
 Sections = Mapping[str, list[str]]
 
 
-def gather(host: Host, *, targets: Iterable[str] = (), data_dir: str = layout.DATA) -> dict[str, Any]:
-    """Look at the host. `targets` are host:port pairs to reach from it; `data_dir` counts until a config is applied."""
+def gather(
+    host: Host, *, targets: Iterable[str] = (), data_dir: str = layout.DATA, brief: bool = False
+) -> dict[str, Any]:
+    """Look at the host. `targets` are host:port pairs to reach from it; `data_dir` counts until a config is applied.
+
+    `brief` leaves out what takes seconds and only an install asks: the disk's speed, the size of our files, the Internet.
+    """
     sent = time.time()
-    output = host.connection.run(render_script(targets, data_dir), timeout_s=LIMIT_S)
+    output = host.connection.run(render_script(targets, data_dir, brief), timeout_s=LIMIT_S)
     took = time.time() - sent
     sections = split_sections(output.text)
     if "end" not in sections:
@@ -47,7 +52,7 @@ def gather(host: Host, *, targets: Iterable[str] = (), data_dir: str = layout.DA
     return {"name": host.name, "sudo": True, "clock_offset_s": round(offset_s, 3), **parse_sections(sections)}
 
 
-def render_script(targets: Iterable[str], data_dir: str) -> str:
+def render_script(targets: Iterable[str], data_dir: str, brief: bool = False) -> str:
     """The script with its settings before it."""
     settings = {
         "PACKAGES": " ".join(layout.PACKAGES),
@@ -57,6 +62,7 @@ def render_script(targets: Iterable[str], data_dir: str) -> str:
         "OWN_PATHS": layout.K3S_DATA,
         "DATA_DIR": data_dir,
         "ETC": layout.ETC,
+        "BRIEF": "1" if brief else "",
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
     texts = [(files("binderbox.world.host") / name).read_text() for name in SCRIPTS]
@@ -87,13 +93,14 @@ def parse_sections(found: Sections) -> dict[str, Any]:
     )
     applied = _applied(found)
     recorded = applied.pop("other_gb", None) if applied else None
-    disk_gb, free_gb = (int(found["disk"][0].split()[at]) / 1e9 for at in (1, 3))
+    disk_gb, used_gb, free_gb = (int(found["disk"][0].split()[at]) / 1e9 for at in (1, 2, 3))
     return {
         **{key: system[key] for key in ("os_id", "os_version", "arch", "kernel")},
         "cpus": int(system["cpus"]),
         "ram_gb": round(memory["MemTotal"], 2),
         "swap_gb": round(memory.get("SwapTotal", 0.0), 2),
         "disk_gb": disk_gb,
+        "disk_used_gb": used_gb,
         "disk_free_gb": free_gb,
         "ours_gb": _ours_gb(found["ours"], disk_gb - free_gb - (recorded or 0.0)),
         "recorded_other_gb": recorded,

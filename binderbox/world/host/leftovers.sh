@@ -50,7 +50,12 @@ find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox
         [ -e "$path" ] && echo "$path"
     done
     [ -e "$RUN" ] && [ ! -e "$RUN/lock" ] && echo "$RUN"
-    [ "$(readlink "$KUBECTL")" = k3s ] && echo "$KUBECTL"
+    [ "$(readlink "$KUBECTL")" = "$K3S" ] && echo "$KUBECTL"
+    # What it trusts because of us: our files, and the links to them that update-ca-certificates makes.
+    for path in "$EXTRA_CA"*.crt; do [ -e "$path" ] && echo "$path"; done
+    for path in /etc/ssl/certs/*; do
+        case $(readlink "$path") in "$EXTRA_CA"*) echo "$path" ;; esac
+    done
     for path in /var/lib/rancher/* /var/lib/kubelet/* /var/lib/kubelet/.[!.]* "$DATA"/*; do
         [ -e "$path" ] || continue
         case " $KEPT " in *" $path "*) [ "$mode" = purge ] || continue ;; esac

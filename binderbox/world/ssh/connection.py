@@ -18,6 +18,7 @@ from binderbox import layout
 from binderbox.errors import ConnectError, ConnectionLost, SudoRefused
 from binderbox.world.ssh import sudo
 from binderbox.world.ssh.destination import Destination
+from binderbox.world.ssh.lanes import Lanes
 from binderbox.world.ssh.master import Master, end
 from binderbox.world.ssh.shell import PREAMBLE, Output, Shell, ShellGone
 from binderbox.world.ssh.sudo import Password, Way
@@ -47,6 +48,8 @@ class Connection:
         self.way: Way = "root"  # how the login becomes root
         self._shell: Shell | None = None
         self._shell_talk: Talk | None = None
+        self._lanes: Lanes | None = None
+        self._lane_talks: list[Talk] = []
         self._counter = threading.Lock()
 
     def open(self) -> Connection:
@@ -54,6 +57,7 @@ class Connection:
         try:
             self._master.open()
             self._shell = Shell(self._become_root())
+            self._lanes = Lanes(self._shell, self._open_lane)
             self.shell(PREAMBLE, timeout_s=SHELL_S)
         except BaseException:
             self.close()
@@ -61,7 +65,11 @@ class Connection:
         return self
 
     def close(self) -> None:
-        """End shell, sessions, forwards and master; remote work that still runs is left to finish."""
+        """End shells, sessions, forwards and master; remote work that still runs is left to finish."""
+        if self._lanes:
+            self._lanes.close()
+        for talk in self._lane_talks:
+            end(talk.process)
         if self._shell:
             self._shell.close()
         if self._shell_talk:
@@ -83,11 +91,7 @@ class Connection:
         """Run complete sh text in the open shell; it must not read stdin, and sets the shell's own state."""
         if self._shell is None:
             raise ConnectError(f"{self.destination.name}: the connection is not open")
-        self._count()
-        try:
-            return self._shell.run(script, timeout_s=timeout_s)
-        except ShellGone as gone:
-            raise self.lost("the remote shell ended or no longer answers") from gone
+        return self._in(self._shell, script, timeout_s)
 
     def run(
         self,
@@ -113,8 +117,13 @@ class Connection:
         given = "</dev/null"
         if stdin is not None:
             line, given = f"base64 -d | {line}", f"<<'{MARK}'\n{_base64(stdin)}\n{MARK}\n"
-        text = self._kept(line, given) if work else f"{{ {line}\n}} {given}"
-        return self.shell(text, timeout_s=timeout_s + GRACE_S if timeout_s else None)
+        limit_s = timeout_s + GRACE_S if timeout_s else None
+        if work or self._lanes is None:
+            return self.shell(
+                self._kept(line, given) if work else f"{{ {line}\n}} {given}", timeout_s=limit_s
+            )
+        with self._lanes.one() as shell:
+            return self._in(shell, f"{{ {line}\n}} {given}", limit_s)
 
     def session(
         self, command: str, *, stdin: Iterable[bytes] | None = None, timeout_s: float | None = None
@@ -167,6 +176,20 @@ class Connection:
             cause=self._master.last_words(wait_s=2) or "ssh gave no reason",
             remedy=f"compare with: {self.destination.plain}\nthen run the same command again, it continues",
         )
+
+    def _in(self, shell: Shell, script: str, timeout_s: float | None) -> Output:
+        self._count()
+        try:
+            return shell.run(script, timeout_s=timeout_s)
+        except ShellGone as gone:
+            raise self.lost("the remote shell ended or no longer answers") from gone
+
+    def _open_lane(self) -> Shell:
+        talk = self.background("exec sh")
+        self._lane_talks.append(talk)
+        shell = Shell(talk)
+        shell.run(PREAMBLE, timeout_s=SHELL_S)
+        return shell
 
     def _count(self) -> None:
         with self._counter:

@@ -69,6 +69,11 @@ class Shell:
         """False once the shell is lost or was interrupted within a command."""
         return self._usable
 
+    @property
+    def busy(self) -> bool:
+        """Whether another thread's command runs in it."""
+        return self._lock.locked()
+
     def run(self, script: str, *, timeout_s: float | None = None) -> Output:
         """Run a complete piece of sh text that does not read stdin.
 

@@ -59,6 +59,14 @@ def at(inputs: ChartInputs, path: str) -> Any:
         ("jupyterhub.singleuser.cloudMetadata.blockWithIptables", False),
         ("jupyterhub.scheduling.userScheduler.enabled", False),
         ("jupyterhub.scheduling.userPlaceholder.enabled", False),
+        ("jupyterhub.hub.consecutiveFailureLimit", 0),  # or five failed launches end the hub
+        ("jupyterhub.hub.config.KubeSpawner.http_timeout", 120),
+        ("jupyterhub.singleuser.startTimeout", 90),
+        ("jupyterhub.hub.concurrentSpawnLimit", 64),
+        ("config.Launcher.launch_timeout", 240),
+        # or a launch that is followed while the hub ends hangs in the proxy
+        ("extraEnv", {"JUPYTERHUB_API_URL": "http://hub:8081/hub/api/"}),
+        ("deployment.labels", {"hub.jupyter.org/network-access-hub": "true"}),
     ],
 )
 def test_one_node_without_dind_gets(path: str, value: Any) -> None:

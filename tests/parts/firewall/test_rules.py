@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_network
@@ -107,6 +108,7 @@ class Seen:
     guarded: dict[str, dict[Target, bool]]
     forgotten: dict[Target, bool]
     forged: str
+    nobody: dict[str, str]
 
 
 def tcp(address: str, port: int) -> Target:
@@ -163,6 +165,13 @@ NEVER_V6 = [
 ]
 SSH = [tcp(NODE, 22), tcp(NODE6, 22)]
 MISSING_SERVICE = tcp("10.43.0.51", 443)  # no rule translates it, and the default route would take it outside
+ASK = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.5)
+except OSError as error:
+    print(type(error).__name__)
+"""
 NODE_ITSELF = [
     tcp("10.43.0.50", 5000),
     tcp("127.0.0.1", 6443),
@@ -283,13 +292,17 @@ def seen() -> Iterator[Seen]:
         after = {who: world.reach(who, targets, OPEN_S) for who, targets in ALLOWED.items()}
         for who, targets in REFUSED.items():
             after[who] |= world.reach(who, targets, CLOSED_S) if targets else {}
+        nobody = {
+            who: world.run(who, sys.executable, "-c", ASK, MISSING_SERVICE[1], "443").strip()
+            for who in ("hub", "user")
+        }
         world.run("node", "nft", "delete element inet binderbox system_pods { 10.42.0.21 }")
         forgotten = world.reach("hub", [*API, *IN_CLUSTER], CLOSED_S)
         world.ip("user", "addr add 10.44.0.99/32 dev eth0")
         world.ip("user", f"route add {PUBLIC}/32 via 10.42.0.1 src 10.44.0.99")
         world.reach("user", [tcp(PUBLIC, 443)], CLOSED_S)
         forged = world.run("node", "nft", "list", "chain", "inet", "binderbox", "forged_source")
-        yield Seen(before, after, forgotten, forged)
+        yield Seen(before, after, forgotten, forged, nobody)
 
 
 def cases(table: dict[str, list[Target]]) -> list[tuple[str, Target]]:
@@ -309,6 +322,11 @@ def test_is_let_through(seen: Seen, who: str, target: Target) -> None:
 @pytest.mark.parametrize(("who", "target"), cases(REFUSED))
 def test_is_stopped(seen: Seen, who: str, target: Target) -> None:
     assert not seen.guarded[who][target]
+
+
+def test_a_service_without_a_pod_refuses_the_members_own_at_once_and_tells_others_nothing(seen: Seen) -> None:
+    """A registry that restarts would cost each launch a minute: BinderHub tries three times, 20 s each."""
+    assert seen.nobody == {"hub": "ConnectionRefusedError", "user": "TimeoutError"}
 
 
 def test_a_pod_that_is_no_longer_known_is_untrusted(seen: Seen) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import random
 import string
 import uuid
@@ -32,7 +33,8 @@ class Launcher(LoggingConfigurable):
     launch_timeout = Integer(600, config=True)
 
     async def api_request(self, path: str, **kwargs: Anything) -> Anything:
-        url = f"{self.hub_url_local}hub/api/{path}"
+        base = os.getenv("JUPYTERHUB_API_URL", "") or f"{self.hub_url_local}hub/api/"
+        url = f"{base.rstrip('/')}/{path}"
         request = HTTPRequest(url, headers={"Authorization": f"token {self.hub_api_token}"}, **kwargs)
         delay = self.retry_delay
         for attempt in range(1, self.retries + 1):

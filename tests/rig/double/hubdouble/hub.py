@@ -1,6 +1,7 @@
 """Users, their servers, and what becomes of both: the hub without its pages."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 from tornado.log import app_log
 
 from hubdouble.pod import pod_name
-from hubdouble.proxy import Proxy
-from hubdouble.spawner import Spawner, is_over
+from hubdouble.routes import Routes
+from hubdouble.spawner import Spawner, address_of, is_over
 from hubdouble.store import Server, Store
 from hubdouble.values import Values
 
@@ -18,18 +19,26 @@ SAVE_ACTIVITY_S = 60
 
 
 class Hub:
-    def __init__(self, values: Values, store: Store, spawner: Spawner, proxy: Proxy) -> None:
+    def __init__(self, values: Values, store: Store, spawner: Spawner, proxy: Routes) -> None:
         self.values, self.store, self.spawner, self.proxy = values, store, spawner, proxy
         self.spawning: dict[str, asyncio.Task[str]] = {}
+        self.failed_in_a_row = 0
+        self.failure_limit = values.get("hub.consecutiveFailureLimit", 5)
 
     async def recover(self) -> None:
-        """After a restart: routes for servers that still run, nothing else. Pods that are in no database stay, unknown."""
+        """After a restart: servers whose pods are there are taken over, also those that were being started, and hold their
+        places until the culler comes; nobody who waited for them learns of it. Pods that are in no database stay, unknown.
+        """
         for server in list(self.store.servers.values()):
-            if server.state != "ready" or is_over(await self.spawner.read(server.pod)):
+            pod = await self.spawner.read(server.pod)
+            if server.state == "stopping" or is_over(pod):
                 await self.spawner.stop(server.pod)
                 self.store.drop_server(server.user)
-            else:
-                self.proxy.routes[server.user] = server.url
+                continue
+            server.state, server.url = "ready", server.url or address_of(pod)
+            self.store.save(server)
+            self.proxy.wanted[server.user] = server.url
+        await self.proxy.check()
 
     def spawn(self, user: str, options: dict[str, Any]) -> None:
         now = time.time()
@@ -43,14 +52,23 @@ class Hub:
             server.url = await self.spawner.start(server.user, server.options)
         except Exception as error:
             app_log.error("Spawn of %s failed: %r", server.user, error)
+            self._count_failure()
             await self.spawner.stop(server.pod)
             self.store.drop_server(server.user)
             raise
+        self.failed_in_a_row = 0
         server.state = "ready"
         self.store.save(server)
-        self.proxy.routes[server.user] = server.url
+        await self.proxy.add(server.user, server.url)
         self.proxy.active[server.user] = time.time()
         return f"/user/{server.user}/"
+
+    def _count_failure(self) -> None:
+        """JupyterHub 5.3.0 handlers/base.py: so many failures in a row, whoever's, end the hub two seconds later."""
+        self.failed_in_a_row += 1
+        if self.failure_limit and self.failed_in_a_row >= self.failure_limit:
+            app_log.critical("Aborting due to %i consecutive spawn failures", self.failed_in_a_row)
+            asyncio.get_running_loop().call_later(2, os._exit, 1)
 
     async def progress(self, user: str) -> AsyncIterator[dict[str, Any]]:
         """What BinderHub shows while a server starts; the last event says ready or failed."""
@@ -79,8 +97,7 @@ class Hub:
         server.state = "stopping"
         if (task := self.spawning.pop(user, None)) and not task.done():
             task.cancel()
-        self.proxy.routes.pop(user, None)
-        self.proxy.active.pop(user, None)
+        await self.proxy.drop(user)
         await self.spawner.stop(server.pod)
         self.store.drop_server(user)
 

@@ -1,12 +1,22 @@
 """The public proxy: user servers by their path, everything else to the hub or where the configuration says.
 
-Requests are passed on as bytes, one per connection, so that websockets and streams need no care of their own.
+Requests are passed on as bytes, one per connection, so that websockets and streams need no care of their own. It is a
+program of its own, as configurable-http-proxy is, and so outlives the hub: an answer that the hub breaks off in its
+middle is never ended by it, and whoever waits for the rest waits until they give up. Its routes are in its memory; a
+new one has none until the hub looks again.
 """
 
 import asyncio
+import contextlib
+import hmac
+import json
+import os
+import signal
 import time
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
+
+from tornado import web
 
 HEAD_LIMIT = 64 * 1024
 HOP = {"connection", "keep-alive", "proxy-connection"}
@@ -92,11 +102,14 @@ async def splice(
     up_writer: asyncio.StreamWriter,
     note: Noter,
 ) -> None:
-    """Both ways until the server is done; a client that leaves ends it too."""
+    """Both ways until the server is done; a client that leaves ends it too. What was broken off is left open."""
+    answer = Answer()
     sending = asyncio.create_task(copy(reader, up_writer, note))
-    receiving = asyncio.create_task(copy(up_reader, writer, note))
+    receiving = asyncio.create_task(copy(up_reader, writer, note, answer))
     try:
         await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        if receiving.done() and not answer.whole and not sending.done():
+            await sending  # the client's own time is what ends it
     finally:
         sending.cancel()
         receiving.cancel() if sending.done() and not receiving.done() else None
@@ -104,11 +117,34 @@ async def splice(
         await asyncio.gather(sending, receiving, return_exceptions=True)
 
 
-async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter, note: Noter) -> None:
-    while data := await source.read(64 * 1024):
-        note()
-        sink.write(data)
-        await sink.drain()
+class Answer:
+    """Whether an answer came whole: one in chunks ends with an empty one; of others it is not known, and they count as whole."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+
+    def seen(self, data: bytes) -> None:
+        if b"\r\n\r\n" not in self._head and len(self._head) < HEAD_LIMIT:
+            self._head += data
+        self._tail = (self._tail + data)[-5:]
+
+    @property
+    def whole(self) -> bool:
+        head = self._head.partition(b"\r\n\r\n")[0].lower()
+        return b"transfer-encoding: chunked" not in head or self._tail == b"0\r\n\r\n"
+
+
+async def copy(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, note: Noter, answer: Answer | None = None
+) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await source.read(64 * 1024):
+            note()
+            if answer:
+                answer.seen(data)
+            sink.write(data)
+            await sink.drain()
 
 
 def error_page(status: int, reason: str) -> bytes:
@@ -117,3 +153,55 @@ def error_page(status: int, reason: str) -> bytes:
         f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\n"
         f"Connection: close\r\n\r\n{body}"
     ).encode()
+
+
+class Routes(web.RequestHandler):
+    """The API by which the hub tells it of user servers: GET, and POST or DELETE of one."""
+
+    def prepare(self) -> None:
+        given = self.request.headers.get("Authorization", "").removeprefix("token ")
+        if not hmac.compare_digest(given, self.settings["token"]):
+            raise web.HTTPError(403)
+
+    def get(self) -> None:
+        proxy = self.settings["proxy"]
+        self.write(
+            {
+                user: {"target": url, "last_activity": proxy.active.get(user, 0)}
+                for user, url in proxy.routes.items()
+            }
+        )
+
+    def post(self, user: str) -> None:
+        proxy, user = self.settings["proxy"], unquote(user)
+        proxy.routes[user] = json.loads(self.request.body)["target"]
+        proxy.active[user] = time.time()
+        self.set_status(201)
+
+    def delete(self, user: str) -> None:
+        proxy, user = self.settings["proxy"], unquote(user)
+        proxy.routes.pop(user, None)
+        proxy.active.pop(user, None)
+        self.set_status(204)
+
+
+class Health(web.RequestHandler):
+    def get(self) -> None:
+        self.write({"status": "OK"})
+
+
+async def main() -> None:
+    prefix, default = os.environ["HUB_PREFIX"], os.environ.get("DEFAULT_ROUTE") or None
+    proxy = Proxy(hub=os.environ["HUB_URL"], hub_prefix=prefix, default=default)
+    handlers = [("/api/routes", Routes), ("/api/routes/user/([^/]+)", Routes), ("/_chp_healthz", Health)]
+    web.Application(handlers, proxy=proxy, token=os.environ["CONFIGPROXY_AUTH_TOKEN"]).listen(8001)
+    server = await asyncio.start_server(proxy.handle, "0.0.0.0", 8000, limit=HEAD_LIMIT)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    signal.signal(
+        signal.SIGTERM, lambda *_: os._exit(0)
+    )  # the first process of a container has no default for it
+    asyncio.run(main())

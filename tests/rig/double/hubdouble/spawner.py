@@ -13,7 +13,7 @@ from tornado.log import app_log
 from hubdouble.pod import PORT, make_pod
 from hubdouble.values import Values
 
-HTTP_TIMEOUT_S = 30
+HTTP_TIMEOUT_S = 30  # JupyterHub's default
 
 
 class Spawner:
@@ -22,6 +22,9 @@ class Spawner:
     def __init__(self, api: Any, values: Values, namespace: str, release: str) -> None:
         self.api, self.values, self.namespace, self.release = api, values, namespace, release
         self.start_timeout_s = values.get("singleuser.startTimeout", 300)
+        self.http_timeout_s = values.trait(
+            "Spawner KubeSpawner BinderSpawner", "http_timeout", HTTP_TIMEOUT_S
+        )
         self.stalled = False
 
     def stall(self) -> None:
@@ -41,7 +44,7 @@ class Spawner:
                     f"pod {self.namespace}/{name} did not start in {self.start_timeout_s} seconds!"
                 )
             await asyncio.sleep(0.2)
-        url = f"http://{found.status.pod_ip}:{PORT}"
+        url = address_of(found)
         await self._wait_until_it_answers(f"{url}/user/{user}/api")
         return url
 
@@ -77,7 +80,7 @@ class Spawner:
         return [describe(event) for event in ordered]
 
     async def _wait_until_it_answers(self, url: str) -> None:
-        deadline = time.monotonic() + HTTP_TIMEOUT_S
+        deadline = time.monotonic() + self.http_timeout_s
         while True:
             try:
                 await AsyncHTTPClient().fetch(url, request_timeout=2)
@@ -89,7 +92,7 @@ class Spawner:
             except OSError as error:
                 app_log.info("%s: %s", url, error)
             if time.monotonic() > deadline:
-                raise TimeoutError(f"Server at {url} didn't respond in {HTTP_TIMEOUT_S} seconds")
+                raise TimeoutError(f"Server at {url} didn't respond in {self.http_timeout_s} seconds")
             await asyncio.sleep(0.2)
 
     async def _call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -102,6 +105,10 @@ def is_running(pod: Any) -> bool:
     return bool(pod.status.container_statuses) and all(
         status.ready for status in pod.status.container_statuses
     )
+
+
+def address_of(pod: Any) -> str:
+    return f"http://{pod.status.pod_ip}:{PORT}"
 
 
 def is_over(pod: Any) -> bool:

@@ -1,0 +1,102 @@
+"""Whether a member is well, judged from one look at its host: `status` is this, and what it cost to get there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from binderbox import layout
+from binderbox.checks.core import failures, remembering, run_checks
+from binderbox.checks.probe import Probe
+from binderbox.commands.check import AT_ONCE
+from binderbox.commands.connect import planned, probe_of
+from binderbox.decide.drain import public
+from binderbox.decide.facts import HostFacts
+from binderbox.output.requests import Sources
+from binderbox.output.results import Gauge, Part, StatusResult
+from binderbox.parts import checks
+from binderbox.plan import Plan
+from binderbox.world.host.hosts import Host
+from binderbox.world.objects import Objects
+from binderbox.world.s3 import bucket
+
+__all__ = ["bucket", "status_of"]  # the bucket's client is imported here, while the host is still being asked
+
+SELECTORS = {"user pods": "app=jupyterhub,component=singleuser-server", "builds": "component=binderhub-build"}
+NAMESPACES = (layout.NAMESPACE, layout.HUB_NAMESPACE, "kube-system")
+
+
+def status_of(host: Host, facts: HostFacts, known: Objects | None) -> StatusResult:
+    """`known`: the cluster's objects as they were a moment ago, None where Kubernetes did not answer."""
+    probe, decided = planned(probe_of(host, facts, Sources()), Sources())
+    asked = remembering(replace(probe, at_once=known))  # what parts and checks both ask is asked once
+    found = run_checks(checks.of(*checks.INSTALLED), asked, at_once=AT_ONCE)
+    parts, gauges = state_of(host, asked, decided)
+    well = not failures(found) and all(part.ok for part in parts)
+    return StatusResult(
+        host=host.name,
+        verdict="healthy" if well else "degraded",
+        url=probe.member.binder_url,
+        applied=f"{facts.applied.when} by {facts.applied.who}" if facts.applied else "",
+        parts=parts,
+        gauges=gauges,
+        checks=found,
+        drain=public(facts.drain) if facts.drain else None,
+    )
+
+
+def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tuple[Gauge, ...]]:
+    """Units and deployments as parts; sessions, builds and disk as gauges."""
+    units = [probe.unit(name) for name in layout.UNITS]
+    parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
+    if units[layout.UNITS.index(layout.K3S_UNIT)].active != "active":
+        return tuple(parts), ()
+    parts += [*_follower(host), *_watch(host)]
+    deployments = [
+        one
+        for namespace in NAMESPACES
+        for one in probe.kubectl_json(["get", "deployments", "-n", namespace])["items"]
+    ]
+    parts += [_part(one) for one in deployments]
+    pods = probe.kubectl_json(["get", "pods", "-n", layout.HUB_NAMESPACE])["items"]
+    limits = {"user pods": plan.sizing.quota.value, "builds": plan.sizing.build_slots.value}
+    gauges = [Gauge(name, _count(pods, selector), limits.get(name)) for name, selector in SELECTORS.items()]
+    facts = probe.facts
+    gauges.append(Gauge("disk", round(facts.disk_used_gb, 1), round(facts.disk_gb, 1), "GB"))
+    return tuple(parts), tuple(gauges)
+
+
+def _follower(host: Host) -> list[Part]:
+    """What the follower last said; it is not well when somebody must do something."""
+    said = host.read(layout.FOLLOW_STATE)
+    if said is None:
+        return []
+    found = json.loads(said)
+    drift = f"; {len(found['drift'])} settings of the federation have moved" if found.get("drift") else ""
+    well = found["verdict"] not in ("unmatched", "refused", "failed", "rolled-back")
+    return [Part("follower", well, found["verdict"], f"{found['why']}{drift}")]
+
+
+def _watch(host: Host) -> list[Part]:
+    """What the watch last said of launches and of /health; how /health is now, a check says."""
+    said = host.read(layout.WATCH_STATE)
+    if said is None:
+        return []
+    found = json.loads(said)
+    return [Part("watch", found["verdict"] not in ("flapping", "stalled"), found["verdict"], found["why"])]
+
+
+def _part(deployment: dict[str, Any]) -> Part:
+    metadata, state = deployment["metadata"], deployment["status"]
+    wanted, ready = deployment["spec"].get("replicas", 1), state.get("readyReplicas", 0)
+    images = [container["image"] for container in deployment["spec"]["template"]["spec"]["containers"]]
+    version = images[0].rpartition(":")[2]
+    return Part(
+        f"{metadata['namespace']}/{metadata['name']}", ready >= wanted, version, f"{ready}/{wanted} ready"
+    )
+
+
+def _count(pods: list[dict[str, Any]], selector: str) -> int:
+    wanted = dict(pair.split("=") for pair in selector.split(","))
+    return sum(wanted.items() <= pod["metadata"].get("labels", {}).items() for pod in pods)
