@@ -7,17 +7,27 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from binderbox.cli.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Option(click.Option):
+    """An option whose errors name its environment variable only when that is where the value came from."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        hint = super().get_error_hint(ctx)
+        given = ctx is not None and ctx.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT
+        return hint if given else hint.partition(" (env var:")[0]
+
+
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
     """`click.option` with its environment variable, which `--help` shows."""
     long = next(name for name in names if name.startswith("--"))
     variable = "BINDERBOX_" + long.lstrip("-").upper().replace("-", "_")
-    return click.option(*names, envvar=variable, show_envvar=True, **settings)
+    return click.option(*names, cls=Option, envvar=variable, show_envvar=True, **settings)
 
 
 def _into_session(ctx: click.Context, param: click.Parameter, value: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from binderbox.checks.core import failures, prove
 from binderbox.commands.probe import HostProbe
+from binderbox.commands.watching import builds_under_way, files_left, watched
 from binderbox.deploys.agent import install_agent
 from binderbox.deploys.builder import install_builder
 from binderbox.deploys.helm import install_chart
@@ -35,7 +36,10 @@ After = Callable[[Host, Plan, bool], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase; `proof` is the category of checks that must hold `within_s` seconds after it."""
+    """One phase; `proof` is the category of checks that must hold `within_s` seconds after it.
+
+    `watch` says, while a deploy takes long, what it waits for or how much is left; "" for nothing.
+    """
 
     title: str
     deploy: Callable[..., Any]
@@ -43,6 +47,7 @@ class Phase:
     proof: str = ""
     after: After | None = None
     within_s: float = 180
+    watch: Callable[[Host], str] | None = None
 
 
 INSTALL = (
@@ -58,7 +63,13 @@ INSTALL = (
         ),
     ),
     Phase("Install the registry", install_chart, inputs=lambda plan: plan.registry, proof="registry"),
-    Phase("Start the builder", install_builder, inputs=lambda plan: plan.builder, proof="builder"),
+    Phase(
+        "Start the builder",
+        install_builder,
+        inputs=lambda plan: plan.builder,
+        proof="builder",
+        watch=builds_under_way,
+    ),
     Phase("Install the ingress", install_chart, inputs=lambda plan: plan.ingress, proof="ingress"),
     Phase(
         "Install BinderHub",
@@ -74,7 +85,7 @@ INSTALL = (
 UNINSTALL = (
     Phase("Stop services", stop_services, inputs=lambda purge: purge),
     Phase("Stop pods", stop_pods, inputs=lambda purge: purge),
-    Phase("Remove files", remove_files, inputs=lambda purge: purge),
+    Phase("Remove files", remove_files, inputs=lambda purge: purge, watch=files_left),
 )
 
 
@@ -103,7 +114,8 @@ def run(
         progress.phase_started(phase.title)
         started = time.monotonic()
         try:
-            done = deploying.run(host, phase.deploy, phase.inputs(plan))
+            with watched(phase.title, phase.watch, host, progress):
+                done = deploying.run(host, phase.deploy, phase.inputs(plan))
             after = phase.after(host, plan, False) if phase.after else ()
             proven = _proven(phase, host, probe, progress) if probe else ()
         except BinderboxError:

@@ -65,8 +65,9 @@ class Watched:
             self.phase, self._wait, self._started = title, None, self._now()
             self._tell({"type": "phase", "event": "started", "title": title})
         if self._beat is None and self._heartbeat_s > 0:
-            self._beat = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-            self._beat.start()
+            beat = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+            beat.start()
+            self._beat = beat  # only now: one that an interrupt kept from starting cannot be joined
 
     def waiting(self, obj: str, reason: str, elapsed_s: float, last_event: str = "") -> None:
         with self._lock:

@@ -170,3 +170,14 @@ def test_an_interrupt_releases_and_tells_how_to_continue(tmp_path: Path, number:
     assert "released" in err
     assert "binderbox check h.example --json" in err
     assert validate_output(out, "check")["error"]["code"] == "BBX-901"
+
+
+def test_a_file_that_is_not_there_blames_the_variable_only_when_it_named_it(tmp_path: Path) -> None:
+    given = binderbox(tmp_path, "check", "h.example", "--short", "--config", "nowhere.yaml")
+    assert (given.returncode, "BINDERBOX_CONFIG" in given.stderr, "nowhere.yaml" in given.stderr) == (
+        2,
+        False,
+        True,
+    )
+    named = binderbox(tmp_path, "check", "h.example", env={"BINDERBOX_CONFIG": "nowhere.yaml"})
+    assert (named.returncode, "BINDERBOX_CONFIG" in named.stderr) == (2, True)

@@ -170,6 +170,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "max_context_mb": MAX_CONTEXT_MB,
             "max_context_files": MAX_CONTEXT_FILES,
             "max_build_s": MAX_BUILD_S,
+            "build_step_memory_mb": round(inputs.build_step_memory_gb * 1000),
             "idle_s": IDLE_S,
             "push_attempts_s": PUSH_ATTEMPTS_S,
             "buildctl": f"{layout.BIN}/buildctl",

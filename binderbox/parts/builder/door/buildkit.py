@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from .config import DoorConfig
 from .pods import Permit
+from .reasons import AGAIN, Once, explain
 from .request import BuildRequest
 
 END_WITHIN_S = 10.0  # buildctl asks BuildKit to end the build's steps, then leaves
@@ -23,10 +24,10 @@ MAX_LINE = 64 << 10
 
 @dataclass(frozen=True)
 class Ended:
-    """How a build ended: `fault` is empty when it succeeded."""
+    """How a build ended: `fault` is empty when it succeeded. `again`: this node is to blame, and may do better."""
 
     fault: str
-    tail: str = ""
+    again: bool = False
 
 
 def build_command(
@@ -63,6 +64,7 @@ def run_build(
     home: str,
     pod: socket.socket,
     max_build_s: float,
+    step_memory_gb: float,
     log: Callable[[bytes], None],
     stopping: Callable[[], bool],
 ) -> Ended:
@@ -89,18 +91,16 @@ def run_build(
     )
     assert process.stdout is not None
     deadline = time.monotonic() + max_build_s
-    tail, rest = b"", b""
+    tail, rest, once = b"", b"", Once()
     try:
         with selectors.DefaultSelector() as ready:
             ready.register(process.stdout, selectors.EVENT_READ)
             ready.register(pod, selectors.EVENT_READ)
             while True:
                 if time.monotonic() > deadline:
-                    return Ended(f"the build took longer than {max_build_s:.0f} s and was ended", _text(tail))
+                    return Ended(f"The build took longer than {max_build_s:.0f} s and was ended.")
                 if stopping():
-                    return Ended(
-                        "the build door of this node is being restarted; please try again", _text(tail)
-                    )
+                    return Ended(f"The build door of this node is being restarted. {AGAIN}")
                 events = {key.fileobj for key, _ in ready.select(1.0)}
                 if pod in events:
                     return Ended("the build pod left")
@@ -111,15 +111,18 @@ def run_build(
                     tail = (tail + piece)[-TAIL:]
                     lines, newline, rest = (rest + piece).rpartition(b"\n")
                     if newline or len(rest) > MAX_LINE:
-                        log(lines + newline or rest)
+                        log(once.pass_on(lines + newline) if newline else rest)
                         rest = rest if newline else b""
         if rest:
-            log(rest + b"\n")
+            log(once.pass_on(rest + b"\n"))
         try:
             code = process.wait(END_WITHIN_S)
         except subprocess.TimeoutExpired:
-            return Ended("buildctl closed its output and did not end", _text(tail))
-        return Ended("" if code == 0 else f"the build failed (buildctl: exit status {code})", _text(tail))
+            return Ended("The build's program closed its output and did not end.")
+        if code == 0:
+            return Ended("")
+        reason = explain(tail.decode("utf-8", "replace"), code, step_memory_gb)
+        return Ended(reason.text, reason.again)
     finally:
         _end(process)
         process.stdout.close()
@@ -134,8 +137,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _text(tail: bytes) -> str:
-    text = tail.decode("utf-8", "replace")
-    return text.partition("\n")[2] if len(tail) == TAIL else text

@@ -37,6 +37,7 @@ class DoorConfig:
     max_context_mb: int
     max_context_files: int
     max_build_s: int
+    build_step_memory_mb: int
     idle_s: int
     push_attempts_s: int
     buildctl: str

@@ -12,21 +12,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ..engine import wire
-from .buildkit import build_command, run_build
+from .buildkit import Ended, build_command, run_build
 from .caller import identify
 from .cgroup import PodProcess
 from .config import DoorConfig
 from .events import say
 from .pods import Permit, PodLookup, judge_pod, repository_of
 from .pusher import Pusher
+from .reasons import AGAIN
 from .refusal import Refused
 from .request import BuildRequest, parse_request
 from .slots import Slots
 from .status import Status
-from .workplace import Workplaces
+from .workplace import Workplace, Workplaces
 
 HEADER_WITHIN_S = 10.0
-TAIL_LINES = 20
+BUILDER_BACK_S = 60.0  # for a builder that was restarted
 
 
 Identify = Callable[[socket.socket, float], tuple[int, PodProcess]]
@@ -72,7 +73,9 @@ class Door:
         with pod:
             if not self._callers.acquire(blocking=False):
                 say("refused", reason="full", callers=self._config.max_connections)
-                _answer(pod, {"ok": False, "error": "too many callers at the build door; please try again"})
+                _answer(
+                    pod, {"ok": False, "error": f"This node has as many builds in line as it takes. {AGAIN}"}
+                )
                 return
             try:
                 self._serve_one(pod, accepted)
@@ -114,7 +117,7 @@ class Door:
     def _build(
         self, pod: socket.socket, permit: Permit, request: BuildRequest, key: str
     ) -> dict[str, object]:
-        config, started = self._config, time.monotonic()
+        started = time.monotonic()
         with self._workplaces.one() as place:
             size = self._workplaces.receive(pod, place)
             line = self._slots.turn(
@@ -130,22 +133,34 @@ class Door:
                     "uid": permit.uid,
                 }
                 say("build-started", **who, context_mb=size >> 20, waited_s=round(waited_s, 1))
-                ended = run_build(
-                    build_command(config, permit, request, str(place.context), str(place.metadata)),
-                    str(place.home),
-                    pod,
-                    config.max_build_s,
-                    lambda text: _log(pod, text),
-                    lambda: self.stopping,
-                )
+                ended = self._run(pod, permit, request, place)
                 seconds = round(time.monotonic() - started, 1)
                 say("build-ended", **who, ok=not ended.fault, fault=ended.fault, seconds=seconds)
             if ended.fault:
-                tail = "\n".join(ended.tail.splitlines()[-TAIL_LINES:])
-                return {"ok": False, "error": ended.fault, "tail": tail, "seconds": seconds}
+                return {"ok": False, "error": ended.fault, "seconds": seconds}
             digest = json.loads(place.metadata.read_text())["containerimage.digest"]
         self._pusher.add(permit.tag, digest, permit.repository)
         return {"ok": True, "digest": digest, "seconds": seconds}
+
+    def _run(self, pod: socket.socket, permit: Permit, request: BuildRequest, place: Workplace) -> Ended:
+        """Run buildctl; once more when the builder went away under it, whose fault the build is not."""
+        command = build_command(self._config, permit, request, str(place.context), str(place.metadata))
+        for last in (False, True):
+            ended = run_build(
+                command,
+                str(place.home),
+                pod,
+                self._config.max_build_s,
+                self._config.build_step_memory_mb / 1000,
+                lambda text: _log(pod, text),
+                lambda: self.stopping,
+            )
+            if not ended.again or last:
+                break
+            say("build-again", repository=permit.repository, tag=permit.tag, fault=ended.fault)
+            _log(pod, b"The builder of this node was restarted. Building once more.\n")
+            _wait_for(self._config.buildkit_address, lambda: _still_there(pod))
+        return ended
 
     def _tell_place(self, pod: socket.socket, key: str, place: int) -> None:
         self.status.moved(key, "waiting", place)
@@ -167,6 +182,17 @@ class Door:
 def _log(pod: socket.socket, text: bytes) -> None:
     for start in range(0, len(text), wire.CHUNK):
         wire.send(pod, wire.LOG, text[start : start + wire.CHUNK])
+
+
+def _wait_for(address: str, still_there: Callable[[], None]) -> None:
+    """Until a unix socket answers again, or its time is over and the next try says so."""
+    deadline = time.monotonic() + BUILDER_BACK_S
+    while time.monotonic() < deadline:
+        still_there()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            if sock.connect_ex(address.removeprefix("unix://")) == 0:
+                return
+        time.sleep(0.5)
 
 
 def _still_there(pod: socket.socket) -> None:

@@ -2,7 +2,8 @@
 """Stands for buildctl where a test is about the door's handling of a process: obeys the context's Dockerfile.
 
 One word a line: `say TEXT`, `flood LINES`, `sleep SECONDS`, `stubborn` (ignores SIGTERM), `fail CODE`,
-`show FILE` (prints a file of the context), `wait-for FILE` (of this machine).
+`show FILE` (prints a file of the context), `wait-for FILE` (of this machine), `gone-once FILE` (fails as long as that
+file is not there, and makes it).
 """
 
 import json
@@ -31,6 +32,13 @@ for line in (context / name).read_text().splitlines():
     elif verb == "wait-for":
         while not Path(rest).exists():
             time.sleep(0.02)
+    elif verb == "gone-once":  # as when buildkitd is killed under it
+        if not Path(rest).exists():
+            Path(rest).touch()
+            print(
+                "error: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF"
+            )
+            sys.exit(1)
     elif verb == "fail":
         sys.exit(int(rest))
 Path(given["--metadata-file"]).write_text(json.dumps({"containerimage.digest": "sha256:" + "0" * 64}))

@@ -47,6 +47,7 @@ def make_config(state: Path) -> DoorConfig:
         max_context_mb=8,
         max_context_files=1000,
         max_build_s=20,
+        build_step_memory_mb=4700,
         idle_s=5,
         push_attempts_s=3600,
         buildctl=str(HERE / "buildctl.py"),

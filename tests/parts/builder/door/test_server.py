@@ -21,7 +21,18 @@ from binderbox.parts.builder.door.server import Door
 from binderbox.parts.builder.engine import client, wire
 from binderbox.parts.builder.engine.client import DoorError
 
-from .conftest import CONTAINER, POD, TAG, UID, RunningDoor, events_in, eventually, make_header, tar_of
+from .conftest import (
+    CONTAINER,
+    POD,
+    TAG,
+    UID,
+    RunningDoor,
+    events_in,
+    eventually,
+    make_header,
+    send_dockerfile,
+    tar_of,
+)
 
 Start = Callable[..., RunningDoor]
 
@@ -95,12 +106,70 @@ def test_a_directory_arrives_as_it_is(door: RunningDoor, tmp_path: Path) -> None
     assert "".join(log) == "one\n"
 
 
-def test_a_failed_build_tells_its_last_lines(door: RunningDoor) -> None:
+FAILING = """\
+say #5 0.1 cc: fatal error
+say #5 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2
+say ------
+say  > [2/2] RUN make:
+say 0.1 cc: fatal error
+say ------
+say Dockerfile:2
+say   2 | >>> RUN make
+say error: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: {code}
+fail 1"""
+
+
+def failing(door: RunningDoor, dockerfile: str) -> tuple[str, str]:
+    """(log, reason) of a build that fails."""
+    seen: list[str] = []
+    lines = client.build(make_header(), send_dockerfile(dockerfile), door.config.socket)
     with pytest.raises(DoorError) as failed:
-        door.build("say all is well\nsay ERROR: no such package\nfail 1")
-    assert "exit status 1" in str(failed.value)
-    assert str(failed.value).endswith("ERROR: no such package")
+        seen.extend(lines)
     assert door.door._pusher.spool.all() == []
+    return "".join(seen), str(failed.value)
+
+
+def test_a_failing_commands_lines_come_once_and_the_reason_is_one_sentence(door: RunningDoor) -> None:
+    log, reason = failing(door, FAILING.format(code=2))
+    assert log.count("cc: fatal error") == 1
+    assert ">>> RUN make" in log
+    assert (log + reason).count("failed to solve") == 0
+    assert reason == 'The build failed: process "/bin/sh -c make" did not complete successfully: exit code: 2'
+
+
+def test_a_step_that_was_killed_is_told_the_limit_of_this_node(door: RunningDoor) -> None:
+    assert "4.7 GB" in failing(door, FAILING.format(code=137))[1]
+
+
+def test_without_a_reason_of_its_own_a_build_has_its_exit_status(door: RunningDoor) -> None:
+    assert failing(door, "say all is well\nfail 3") == (
+        "all is well\n",
+        "The build failed (buildctl: exit status 3)",
+    )
+
+
+def test_a_build_whose_builder_was_restarted_is_tried_once_more(
+    start: Callable[..., RunningDoor], state: Path
+) -> None:
+    door = start(buildkit_address=f"unix://{state}/b.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as back:
+        back.bind(door.config.buildkit_address.removeprefix("unix://"))
+        back.listen()
+        log = door.build(f"gone-once {state / 'once'}\nsay built")
+    assert log == "The builder of this node was restarted. Building once more.\nbuilt\n"
+
+
+def test_a_builder_that_is_gone_again_is_told_without_its_errors(
+    start: Callable[..., RunningDoor], state: Path
+) -> None:
+    door = start(buildkit_address=f"unix://{state}/b.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as back:
+        back.bind(door.config.buildkit_address.removeprefix("unix://"))
+        back.listen()
+        _, reason = failing(door, "say error: failed to solve: Unavailable: connection refused\nfail 1")
+    assert (
+        reason == "The builder of this node was restarted while it built. Please try again in a few minutes."
+    )
 
 
 def test_a_flood_of_log_lines_arrives_whole(door: RunningDoor) -> None:
@@ -311,7 +380,7 @@ def test_callers_above_the_ceiling_are_turned_away_and_others_served(start: Star
     door = start(max_connections=3)
     _more_pods(door, 3)
     held = [_open(door) for _ in range(3)]
-    with pytest.raises(DoorError, match="too many callers"):
+    with pytest.raises(DoorError, match="as many builds in line"):
         door.build("say no")
     for sock in held:
         sock.close()

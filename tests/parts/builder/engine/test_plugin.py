@@ -81,14 +81,13 @@ def test_a_failed_build_tells_why_and_the_pod_lingers_for_its_log_to_be_read(
     """BinderHub misses the log of a pod that is gone within about 2 s (docs/operations.md, trap 2)."""
     door = start()
     (tmp_path / "repository").mkdir()
-    (tmp_path / "repository/Dockerfile").write_text("say ERROR: no such package\nfail 3\n")
+    (tmp_path / "repository/Dockerfile").write_text("say error: failed to solve: no such package\nfail 3\n")
     started = time.monotonic()
     done = _repo2docker(mount, door.config.socket, tmp_path / "repository")
     assert done.returncode != 0
     last = _said(done)[-1]
     assert last["phase"] == "failed"
-    assert last["message"].startswith("Error during build: the build failed")
-    assert last["message"].endswith("ERROR: no such package")
+    assert last["message"] == "Error during build: The build failed: no such package"
     assert time.monotonic() - started > 4
 
 

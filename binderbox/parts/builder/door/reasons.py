@@ -1,0 +1,70 @@
+"""Why a build failed, in a sentence for the person who waits for it, and whether it is worth a second try. Pure.
+
+buildctl 0.32.2 says so in its last line, `error: failed to solve: ...`. What it says of this node is for operators.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+AGAIN = "Please try again in a few minutes."
+# The daemon behind a connection that ended: BuildKit's own (killed, upgraded), or the containerd below it.
+GONE = re.compile(
+    r"error reading from server: EOF|transport is closing|connection (refused|reset)|ttrpc: closed"
+    r"|Unavailable|containerd.*(no such file|EOF)|failed to (dial|list workers)"
+)
+FULL = re.compile(r"no space left on device|disk quota exceeded", re.I)
+KILLED = re.compile(r"exit code: 137\b")
+LAST = re.compile(
+    r"^(?:error|ERROR): (?=failed to )(?:failed to (?:solve|receive status|build): )*(.+)$", re.M
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`again`: the node is to blame, and another try may well succeed."""
+
+    text: str
+    again: bool = False
+
+
+def explain(output: str, code: int, step_memory_gb: float) -> Reason:
+    """The reason of a buildctl that ended with `code`, from the end of what it printed."""
+    found = LAST.findall(output)
+    last = found[-1].strip() if found else ""
+    if GONE.search(last):
+        return Reason(f"The builder of this node was restarted while it built. {AGAIN}", again=True)
+    if FULL.search(last) or FULL.search(output[-2000:]):
+        return Reason(f"This node has too little free disk for the build. {AGAIN}")
+    if KILLED.search(last):
+        limit = f"more memory than this node gives to one step of a build, {step_memory_gb:g} GB"
+        return Reason(f"A step of the build was killed (exit code 137). Most often it needed {limit}. {last}")
+    return Reason(f"The build failed: {last}" if last else f"The build failed (buildctl: exit status {code})")
+
+
+class Once:
+    """Takes out of buildctl's plain progress what it says a second time at its end: a failing command's lines, the error.
+
+    They stand between two lines of dashes, the first of which is followed by ` > [STEP]`; lines of commands all have
+    a number before them, so none of theirs looks like that.
+    """
+
+    def __init__(self) -> None:
+        self._dashes = b""
+        self._inside = False
+
+    def pass_on(self, lines: bytes) -> bytes:
+        """What of some whole lines is new."""
+        kept = bytearray()
+        for line in lines.splitlines(keepends=True):
+            if line.rstrip() == b"------":
+                self._dashes, self._inside = (b"", False) if self._inside else (line, False)
+                continue
+            if self._dashes and line.startswith(b" > ["):
+                self._inside = True
+            if not self._inside:
+                kept += self._dashes
+                kept += b"" if line.startswith((b"error: failed to ", b"ERROR: failed to ")) else line
+            self._dashes = b""
+        return bytes(kept)

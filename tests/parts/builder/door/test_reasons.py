@@ -1,0 +1,46 @@
+"""What buildctl says last, as a sentence for a visitor."""
+
+from __future__ import annotations
+
+import pytest
+
+from binderbox.parts.builder.door.reasons import Once, explain
+
+PROCESS = 'process "/bin/sh -c x" did not complete successfully: exit code: '
+
+
+@pytest.mark.parametrize(
+    ("output", "words", "again"),
+    [
+        ("error: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF", "was restarted", True),
+        ('error: failed to solve: Unavailable: connection error: desc = "transport: Error while dialing: dial unix /run/x.sock: connect: connection refused"', "was restarted", True),
+        ("error: failed to solve: failed to copy: write /x: no space left on device", "free disk", False),
+        (f"#7 1.0 tar: write error: No space left on device\nerror: failed to solve: {PROCESS}2", "free disk", False),
+        (f"error: failed to solve: {PROCESS}137", "4.7 GB", False),
+        (f"error: failed to solve: {PROCESS}1", PROCESS + "1", False),
+        (f"#3 0.1 curl: (7) connection refused\nerror: failed to solve: {PROCESS}7", PROCESS + "7", False),
+        ("error: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN", "line 3", False),
+        ("", "exit status 1", False),
+    ],
+)  # fmt: skip
+def test_reasons(output: str, words: str, again: bool) -> None:
+    found = explain(output, 1, 4.7)
+    assert words in found.text
+    assert found.again == again
+    assert "rpc error" not in found.text
+
+
+def test_what_is_said_twice_is_found_however_it_is_cut() -> None:
+    lines = [
+        b"#5 0.1 a\n",
+        b"------\n",
+        b" > [2/2] RUN x:\n",
+        b"0.1 a\n",
+        b"------\n",
+        b"Dockerfile:1\n",
+        b"------\n",
+        b"b\n",
+    ]
+    once = Once()
+    assert b"".join(map(once.pass_on, lines)) == b"#5 0.1 a\nDockerfile:1\n------\nb\n"
+    assert Once().pass_on(b"".join(lines)) == b"#5 0.1 a\nDockerfile:1\n------\nb\n"
