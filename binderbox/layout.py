@@ -45,7 +45,9 @@ JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
 EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-"  # and a number; what update-ca-certificates reads
 
 RUN = "/run/binderbox"
+KUBECTL_CACHE = f"KUBECACHEDIR={RUN}/kubectl"  # kubectl and helm would keep theirs in a home, or in /.kube
 AGENT_PYTHON = (
+    KUBECTL_CACHE,
     f"PYTHONPATH={AGENT}",
     f"PYTHONPYCACHEPREFIX={RUN}/pycache",  # a look each minute costs 0.2 s of a processor so, and 0.7 s without
 )
@@ -143,5 +145,6 @@ SCRIPT_SETTINGS = (
     f"KEPT={' '.join(KEPT)}",
     f"FILES={SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE}",
     f"EXTRA_CA={EXTRA_CA}",
+    f"JOURNALD_FILE={JOURNALD_FILE}",
     f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} kube-ipvs0",
 )

@@ -12,7 +12,6 @@ from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.host.inputs import HostInputs
 
 
-
 @deploy("Prepare the host")
 def prepare_host(inputs: HostInputs) -> None:
     """Bring the host to where k3s can be started on it."""

@@ -40,6 +40,16 @@ done
 nft list tables 2>/dev/null | sed 's/^table //' | grep -E '^inet binderbox$|kube-proxy' |
     while read -r family name; do nft delete table "$family" "$name"; done
 
+# What kube-proxy and CNI leave of iptables' tables: base chains that accept everything and hold no rule.
+nft list tables 2>/dev/null | grep -E '^table ip6? (filter|nat|mangle|raw|security)$' | while read -r _ family name; do
+    nft list table "$family" "$name" | awk '
+        $1 == "chain" { chain = $2; rules = 0; base = 0; next }
+        $1 == "type" && /policy accept;$/ { base = 1; next }
+        $1 == "}" && chain { if (base && !rules) print chain; chain = ""; next }
+        { rules++ }' | while read -r chain; do nft delete chain "$family" "$name" "$chain"; done
+    nft list table "$family" "$name" | grep -qE '^[[:space:]]+[a-z]' || nft delete table "$family" "$name"
+done
+
 for path in $(find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox*.slice' \) -not -path '*/docker/*' 2>/dev/null); do
     find "$path" -depth -type d -exec rmdir {} + 2>/dev/null
 done

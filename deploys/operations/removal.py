@@ -81,4 +81,4 @@ def paths(*, purge: bool) -> Generator[StringCommand, None, None]:
     for name in left:
         yield StringCommand("rm", "-rf", "--one-file-system", "--", QuoteString(name))
     if any(name.startswith(layout.EXTRA_CA) for name in left):  # the bundle of all authorities has them too
-        yield StringCommand("update-ca-certificates", ">/dev/null")
+        yield StringCommand("update-ca-certificates", "--fresh", ">/dev/null")

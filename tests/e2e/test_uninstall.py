@@ -7,10 +7,31 @@ import pytest
 from binderbox import layout
 from tests.conftest import Installed
 from tests.e2e.killing import run_into
+from tests.places import ROOT
 from tests.rig.client import Client
 from tests.rig.host import RigHost
 
+SNAPSHOT = (ROOT / "tests/e2e/snapshot.sh").read_text()
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
+
+
+def everything(host: RigHost) -> set[str]:
+    return set(host.exec(["sh", "-c", SNAPSHOT], timeout_s=300).splitlines())
+
+
+@pytest.mark.long
+def test_a_purge_leaves_the_host_as_it_was(fresh_host: RigHost, client: Client) -> None:
+    """Asked by a look of its own at everything, not by the script that removes."""
+    fresh_host.exec(
+        ["sh", "-c", f"apt-get -qq update && apt-get -qq install -y {' '.join(layout.PACKAGES)}"],
+        timeout_s=600,
+    )
+    before = everything(fresh_host)
+    client.install(fresh_host, "--json").must()
+    gone = client.binderbox(fresh_host, "uninstall", "--purge", "--yes", "--json").must().result
+    after = everything(fresh_host)
+    assert (sorted(after - before), sorted(before - after)) == ([], [])
+    assert gone["leftovers"] == []
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from binderbox.layout import (
     K3S,
     K3S_UNIT,
     KEEPER,
+    KUBECTL_CACHE,
     NAMESPACE,
     POD_CIDR,
 )
@@ -49,7 +50,7 @@ RuntimeDirectory=binderbox-systempods
 RuntimeDirectoryMode=0700
 # The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
 ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
-Environment=PYTHONPATH={KEEPER}
+Environment=PYTHONPATH={KEEPER} {KUBECTL_CACHE}
 ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
 # Without it nobody is trusted.
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}

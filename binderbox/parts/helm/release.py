@@ -26,6 +26,7 @@ ENVIRONMENT = (
     f"KUBECONFIG={layout.KUBECONFIG}",
     f"HELM_CACHE_HOME={layout.RUN}/helm",
     f"HELM_DATA_HOME={layout.RUN}/helm",
+    layout.KUBECTL_CACHE,
 )
 
 # $1 namespace, $2 release, $3 its list of objects, then the secret files.

@@ -44,6 +44,15 @@ find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox
         /var/lib/cni /var/log/pods /var/log/containers; do
         [ -e "$path" ] && echo "$path"
     done
+    # containerd and BuildKit keep these whatever their settings say; another engine on the host may use them too.
+    if ! pgrep -x 'containerd|dockerd|buildkitd' >/dev/null; then
+        for path in /run/containerd /run/nri /run/buildkit; do [ -e "$path" ] && echo "$path"; done
+    elif [ -e /run/containerd/runc/k8s.io ] && ! pgrep -f "^$K3S" >/dev/null; then
+        echo /run/containerd/runc/k8s.io
+    fi
+    for path in /opt/containerd /usr/libexec/kubernetes /run/netns /etc/systemd/journald.conf.d; do
+        [ -d "$path" ] && [ -z "$(find "$path" ! -type d | grep -vF "$JOURNALD_FILE" | head -n 1)" ] && echo "$path"
+    done
     # The lock is held by whoever removes things; the folder goes after it.
     for path in "$RUN"/*; do
         case $path in */lock | */lock.* | */sessions | */work.*) continue ;; esac

@@ -14,11 +14,12 @@ import threading
 import time
 from dataclasses import dataclass
 
+from binderbox import layout
 from binderbox.world.ssh.talk import Talk
 
 PREAMBLE = (
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8; "
-    "export PATH LC_ALL; umask 022; cd /"
+    f"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 {layout.KUBECTL_CACHE}; "
+    "export PATH LC_ALL KUBECACHEDIR; umask 022; cd /"
 )
 
 

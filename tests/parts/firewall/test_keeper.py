@@ -74,7 +74,7 @@ def test_the_unit_runs_the_program_where_it_is_put_and_closes_when_it_stops() ->
     start = next(line for line in KEEPER_UNIT_TEXT.splitlines() if line.startswith("ExecStart="))
     module = start.split(" -m ")[1].split()[0]
     assert f"{layout.KEEPER}/{module.replace('.', '/')}.py" in keeper_tree()
-    assert f"PYTHONPATH={layout.KEEPER}\n" in KEEPER_UNIT_TEXT
+    assert f"PYTHONPATH={layout.KEEPER} " in KEEPER_UNIT_TEXT
     assert "--component binder" in start
     assert "nft flush set inet binderbox system_pods" in KEEPER_UNIT_TEXT
 
