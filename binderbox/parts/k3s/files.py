@@ -8,6 +8,7 @@ import yaml
 
 from binderbox import layout
 
+EVICTION_RECLAIM = "500M"
 MANIFEST = f"{layout.K3S_DATA}/server/manifests/binderbox.yaml"
 
 UNIT = f"""\
@@ -78,6 +79,11 @@ def render_kubelet(
             "nodefs.available": disk_floor,
             "imagefs.available": disk_floor,
             "nodefs.inodesFree": "3%",
+        },
+        # k3s' own 10 % of the whole disk would throw out images and pods long after there is room again
+        "evictionMinimumReclaim": {
+            "nodefs.available": EVICTION_RECLAIM,
+            "imagefs.available": EVICTION_RECLAIM,
         },
         "imageGCHighThresholdPercent": image_gc_high_percent,
         "imageGCLowThresholdPercent": image_gc_low_percent,

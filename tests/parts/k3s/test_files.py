@@ -25,6 +25,8 @@ def test_the_kubelet_gets_sizes_with_their_units() -> None:
     assert config["maxPods"] == 112
     assert config["systemReserved"] == {"memory": "3500M"}
     assert config["evictionHard"]["imagefs.available"] == "2.5G"
+    assert set(config["evictionMinimumReclaim"]) == {"nodefs.available", "imagefs.available"}
+    assert not any(value.endswith("%") for value in config["evictionMinimumReclaim"].values())
     assert (config["imageGCHighThresholdPercent"], config["imageGCLowThresholdPercent"]) == (70, 60)
 
 

@@ -53,10 +53,15 @@ func (n *node) startContainerd(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	r, err := loadRegistries(registriesFile)
+	if err != nil {
+		return err
+	}
+	text.WriteString(r.credentials())
 	if err := writeFile(etc+"/config.toml", text.Bytes(), 0o600); err != nil {
 		return err
 	}
-	if err := writeRegistries(etc + "/certs.d"); err != nil {
+	if err := r.write(etc + "/certs.d"); err != nil {
 		return err
 	}
 	// containerd finds its shim, and CNI plugins find each other, through the search path.
@@ -78,11 +83,7 @@ func (n *node) startContainerd(ctx context.Context) error {
 	return until(ctx, time.Minute, func(ctx context.Context) error { return n.ctr(ctx, "version") })
 }
 
-func writeRegistries(certsDir string) error {
-	r, err := loadRegistries(registriesFile)
-	if err != nil {
-		return err
-	}
+func (r registries) write(certsDir string) error {
 	files, err := r.render()
 	if err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 
 // kubeletDefaults is the first drop-in, so that those of an operator can change any line of it.
 //
-// Thresholds are absolute: percentages are of the machine's whole disk, which a rig's host shares with
-// everything else on it, and would evict all pods as soon as other things fill it.
+// Thresholds are k3s's own, and image garbage collection is on. They are percentages of the machine's whole
+// disk, which a rig's host shares with everything else on it: what is installed must override them.
 func (n *node) kubeletDefaults() map[string]any {
 	driver := "cgroupfs"
 	if cgroupV2() {
@@ -24,21 +24,20 @@ func (n *node) kubeletDefaults() map[string]any {
 			"webhook":   map[string]any{"enabled": true},
 			"x509":      map[string]any{"clientCAFile": n.tls("client-ca.crt")},
 		},
-		"authorization":               map[string]any{"mode": "Webhook"},
-		"cgroupDriver":                driver,
-		"clusterDNS":                  []string{n.clusterDNS},
-		"clusterDomain":               n.clusterDomain,
-		"containerRuntimeEndpoint":    "unix://" + containerdSocket,
-		"evictionHard":                map[string]string{"memory.available": "100Mi", "nodefs.available": "512Mi", "imagefs.available": "512Mi"},
-		"failCgroupV1":                false, // from 1.35 on the kubelet refuses such machines unless told
-		"failSwapOn":                  false,
-		"imageGCHighThresholdPercent": 100, // never
-		"imageGCLowThresholdPercent":  99,
-		"resolvConf":                  n.resolvConf,
-		"serializeImagePulls":         false,
-		"staticPodPath":               n.path("agent/pod-manifests"),
-		"tlsCertFile":                 n.tls("serving-kubelet.crt"),
-		"tlsPrivateKeyFile":           n.tls("serving-kubelet.key"),
+		"authorization":            map[string]any{"mode": "Webhook"},
+		"cgroupDriver":             driver,
+		"clusterDNS":               []string{n.clusterDNS},
+		"clusterDomain":            n.clusterDomain,
+		"containerRuntimeEndpoint": "unix://" + containerdSocket,
+		"evictionHard":             map[string]string{"nodefs.available": "5%", "imagefs.available": "5%"},
+		"evictionMinimumReclaim":   map[string]string{"nodefs.available": "10%", "imagefs.available": "10%"},
+		"failCgroupV1":             false, // from 1.35 on the kubelet refuses such machines unless told
+		"failSwapOn":               false,
+		"resolvConf":               n.resolvConf,
+		"serializeImagePulls":      false,
+		"staticPodPath":            n.path("agent/pod-manifests"),
+		"tlsCertFile":              n.tls("serving-kubelet.crt"),
+		"tlsPrivateKeyFile":        n.tls("serving-kubelet.key"),
 	}
 }
 

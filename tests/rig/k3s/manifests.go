@@ -75,7 +75,7 @@ func (n *node) kubectl(ctx context.Context, args ...string) error {
 	if err != nil {
 		return err
 	}
-	return quiet(exec.CommandContext(ctx, self, append([]string{"kubectl", "--kubeconfig", adminKubeconfig}, args...)...))
+	return quiet(exec.CommandContext(ctx, self, append([]string{"kubectl", "--cache-dir", "/run/k3s/kubectl", "--kubeconfig", adminKubeconfig}, args...)...))
 }
 
 // quiet runs a command that has nothing to say unless it fails.

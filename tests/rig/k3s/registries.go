@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -50,8 +50,8 @@ func loadRegistries(file string) (registries, error) {
 	return r, nil
 }
 
-// render makes one hosts.toml per registry, by the name of its directory below certs.d. Credentials become
-// a header, which containerd sends to that one address only.
+// render makes one hosts.toml per registry, by the name of its directory below certs.d. Credentials stand in
+// none: k3s writes them into containerd's own config.
 func (r registries) render() (map[string]string, error) {
 	names := []string{}
 	for name := range r.Mirrors {
@@ -70,7 +70,7 @@ func (r registries) render() (map[string]string, error) {
 			directory = "_default"
 		} else {
 			fmt.Fprintf(&text, "server = %q\n", "https://"+name)
-			text.WriteString(r.Configs[name].render("", ""))
+			text.WriteString(r.Configs[name].render(""))
 		}
 		for _, endpoint := range r.Mirrors[name].Endpoints {
 			address, err := endpointURL(endpoint)
@@ -79,7 +79,7 @@ func (r registries) render() (map[string]string, error) {
 			}
 			section := fmt.Sprintf("host.%q", address)
 			fmt.Fprintf(&text, "\n[%s]\n  capabilities = [\"pull\", \"resolve\"]\n", section)
-			text.WriteString(r.Configs[address.Host].render(section+".", "  "))
+			text.WriteString(r.Configs[address.Host].render("  "))
 		}
 		files[directory] = text.String()
 	}
@@ -104,8 +104,26 @@ func endpointURL(endpoint string) (*url.URL, error) {
 	return url.Parse(endpoint)
 }
 
-// render writes the lines of one host. A table ends the keys before it, so the header comes last.
-func (c registryConfig) render(section, indent string) string {
+// credentials makes the tables of containerd's config that hold them, by host, in an order that stays.
+func (r registries) credentials() string {
+	var text strings.Builder
+	for _, host := range slices.Sorted(maps.Keys(r.Configs)) {
+		auth := r.Configs[host].Auth
+		if auth.Username == "" && auth.Auth == "" {
+			continue
+		}
+		fmt.Fprintf(&text, "\n[plugins.\"io.containerd.cri.v1.images\".registry.configs.%q.auth]\n", host)
+		for _, pair := range [][2]string{{"username", auth.Username}, {"password", auth.Password}, {"auth", auth.Auth}} {
+			if pair[1] != "" {
+				fmt.Fprintf(&text, "  %s = %q\n", pair[0], pair[1])
+			}
+		}
+	}
+	return text.String()
+}
+
+// render writes the lines of one host.
+func (c registryConfig) render(indent string) string {
 	var text strings.Builder
 	if c.TLS.CAFile != "" {
 		fmt.Fprintf(&text, "%sca = %q\n", indent, c.TLS.CAFile)
@@ -115,13 +133,6 @@ func (c registryConfig) render(section, indent string) string {
 	}
 	if c.TLS.InsecureSkipVerify {
 		fmt.Fprintf(&text, "%sskip_verify = true\n", indent)
-	}
-	credential := c.Auth.Auth
-	if c.Auth.Username != "" {
-		credential = base64.StdEncoding.EncodeToString([]byte(c.Auth.Username + ":" + c.Auth.Password))
-	}
-	if credential != "" {
-		fmt.Fprintf(&text, "%s[%sheader]\n%s  Authorization = %q\n", indent, section, indent, "Basic "+credential)
 	}
 	return text.String()
 }

@@ -32,8 +32,6 @@ configs:
 
 [host."http://10.43.0.20:5000"]
   capabilities = ["pull", "resolve"]
-  [host."http://10.43.0.20:5000".header]
-    Authorization = "Basic Ym94OnNlY3JldA=="
 `
 	if len(files) != 1 || files["registry.binderbox.svc:5000"] != want {
 		t.Errorf("%v", files)
@@ -50,8 +48,6 @@ configs:
 	want := `server = "https://r.example"
 ca = "/etc/ssl/ca.pem"
 skip_verify = true
-[header]
-  Authorization = "Basic eDp5"
 `
 	if files["r.example"] != want {
 		t.Errorf("%v", files)
@@ -75,5 +71,29 @@ func TestUnknownRegistryKeyIsAnError(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"registries.yaml": "mirrors: {a: {endpoint: [b], rewrite: {c: d}}}"})
 	if _, err := loadRegistries(filepath.Join(dir, "registries.yaml")); err == nil || !strings.Contains(err.Error(), "rewrite") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestCredentialsStandInContainerdsConfig(t *testing.T) {
+	text := `
+configs:
+  r.example:
+    auth: {auth: eDp5}
+  10.43.0.20:5000:
+    auth: {username: box, password: secret}
+  without.example:
+    tls: {insecure_skip_verify: true}
+`
+	r, err := loadRegistries(filepath.Join(writeFiles(t, map[string]string{"registries.yaml": text}), "registries.yaml"))
+	want := `
+[plugins."io.containerd.cri.v1.images".registry.configs."10.43.0.20:5000".auth]
+  username = "box"
+  password = "secret"
+
+[plugins."io.containerd.cri.v1.images".registry.configs."r.example".auth]
+  auth = "eDp5"
+`
+	if err != nil || r.credentials() != want {
+		t.Errorf("%v %q", err, r.credentials())
 	}
 }
