@@ -1,4 +1,4 @@
-"""`python -m tests.bench [startup] [federation] [install] [connector] [build]`: measure, print a line each, append to build/bench.jsonl.
+"""`python -m tests.bench [startup] [federation] [install] [connector] [build] [status] [memory]`: measure, print a line each, append to build/bench.jsonl.
 
 Nothing is asserted: a missed goal is a line that says so. The exit code is 1 only when something could not be measured.
 """
@@ -17,9 +17,9 @@ from tests.rig.client import Client
 from tests.rig.host import RigHost
 
 RESULTS = Path("build/bench.jsonl")
-NAMES = ("startup", "federation", "install", "connector", "build")
+NAMES = ("startup", "federation", "install", "connector", "build", "status", "memory")
 WITHOUT_HOST = {"startup", "federation"}
-ON_A_MEMBER = ("connector", "build")
+ON_A_MEMBER = ("connector", "build", "status", "memory")
 
 
 def main(names: list[str]) -> int:
@@ -45,7 +45,7 @@ def main(names: list[str]) -> int:
 
 def _on_hosts(wanted: list[str], home: Path) -> bool:
     """The measures that need a host: one bare host becomes the member on which the others are made."""
-    from tests.bench import building, connector, installing
+    from tests.bench import building, connector, installing, memory, status
 
     host, client = RigHost.start("member"), Client(home)
     if "install" in wanted:
@@ -55,7 +55,12 @@ def _on_hosts(wanted: list[str], home: Path) -> bool:
     if not good:
         print("the host has no member on it; nothing more can be measured", file=sys.stderr)
         return False
-    on_a_member = {"connector": lambda: connector.measure(host), "build": lambda: building.measure(host)}
+    on_a_member = {
+        "connector": lambda: connector.measure(host),
+        "build": lambda: building.measure(host),
+        "status": lambda: status.measure(host, client),
+        "memory": lambda: memory.measure(host),
+    }
     told = [_told(name, on_a_member[name]) for name in ON_A_MEMBER if name in wanted]
     return all(told)
 

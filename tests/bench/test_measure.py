@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from tests.bench import memory
 from tests.bench.installing import judge
 from tests.bench.measure import Measure, Pair, median_ratio, record, take_pairs
 
@@ -45,3 +46,14 @@ def test_an_install_counts_up_to_its_first_launch_and_not_to_the_end_of_the_proo
     assert measure.ratio == 4.0
     assert measure.raw["multiples"]["Start k3s"] == 1.9
     assert measure.raw["multiples"]["first launch"] == 2.0
+
+
+def test_memory_is_summed_by_pod_and_by_unit() -> None:
+    pod = "9ef0b722-ce46-451d-8241-11f5f2b172cd"
+    lines = [
+        f"1000 3000 12:memory:/kubepods/burstable/pod{pod}/abc 0::/",
+        f"2000 2000 0::/kubepods.slice/kubepods-burstable.slice/kubepods-pod{pod.replace('-', '_')}.slice/cri-abc.scope",
+        "500 700 1:name=systemd:/system.slice/k3s.service",
+        "9 9 0::/",
+    ]
+    assert memory.by_group(lines) == {pod: (3.072, 5.12), "k3s.service": (0.512, 0.7168)}

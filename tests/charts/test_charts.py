@@ -94,6 +94,8 @@ def test_requests_stay_within_limits_and_system_pods_outlive_users(rendered: lis
         resources = container["resources"]
         for resource in ("cpu", "memory"):
             assert amount(resources["requests"][resource]) <= amount(resources["limits"][resource])
+        (soft,) = [one["value"] for one in container["env"] if one["name"] == "GOMEMLIMIT"]
+        assert amount(soft.removesuffix("B")) <= amount(resources["limits"]["memory"]) / 2
 
 
 def test_a_pod_is_replaced_never_doubled(rendered: list[dict[str, Any]]) -> None:

@@ -76,8 +76,19 @@ def end_sessions(host: RigHost) -> None:
 
 def serve_slow_repository(host: RigHost, name: str, build_s: int) -> str:
     """The git URL, for pods of this host, of a repository whose build takes at least so long."""
+    return serve_repository(host, name, SLOW.replace("SECONDS", str(build_s)))
+
+
+def serve_busy_repository(host: RigHost, name: str, build_s: int) -> str:
+    """One whose build has all of a processor for so long, or what it is given."""
+    return serve_repository(
+        host, name, SLOW.replace("sleep SECONDS", f"timeout {build_s} yes >/dev/null || true")
+    )
+
+
+def serve_repository(host: RigHost, name: str, dockerfile: str) -> str:
     directory = f"{layout.RUN}/samples/{name}"
-    for file, text in {"Dockerfile": SLOW.replace("SECONDS", str(build_s)), "name": name}.items():
+    for file, text in {"Dockerfile": dockerfile, "name": name}.items():
         host.exec(["install", "-D", "-m", "644", "/dev/stdin", f"{directory}/{file}"], stdin=text.encode())
     host.exec(serve_words(directory))  # for as long as an install's own: they share the server
     return f"git://{layout.POD_GATEWAY}/{name}"

@@ -52,6 +52,7 @@ def make_inputs(
             ],
             "tls": tls,
             "priorityClassName": PRIORITY_CLASS,
+            "goMemoryLimit": "96MiB",
             "resources": resources(cpu="50m", memory="64Mi", cpu_limit="2", memory_limit="1Gi"),
         },
         secret_values={"tls.certificate": TLS_CERTIFICATE, "tls.key": TLS_KEY} if own_ca else {},

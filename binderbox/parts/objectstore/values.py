@@ -23,6 +23,7 @@ def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInput
             "dataPath": f"{member.data_dir}/objectstore",
             "staleUploadsExpiry": STALE_UPLOADS_EXPIRY,
             "priorityClassName": PRIORITY_CLASS,
+            "goMemoryLimit": "160MiB",
             "resources": resources(cpu="50m", memory="128Mi", cpu_limit="2", memory_limit="1Gi"),
         },
         secret_values={"rootUser": "s3-root-user", "rootPassword": "s3-root-password"},
