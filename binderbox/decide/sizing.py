@@ -29,9 +29,7 @@ TERMINATING_PODS = 31  # that still hold an address while their successors start
 POD_ADDRESS_MARGIN = 3 + TERMINATING_PODS  # network, gateway and broadcast too
 MAX_PODS = 2 ** (32 - NODE_CIDR_MASK) - POD_ADDRESS_MARGIN
 K3S_AND_DAEMONS_GB = 1.35  # k3s 1.03, buildkitd 0.07, nine shims 0.13, the door, systemd and sshd
-SYSTEM_POD_MEMORY_GB = (
-    0.65  # hub 0.16, binder 0.13, proxy, registry, coredns 0.13, traefik and object store 0.2
-)
+SYSTEM_POD_MEMORY_GB = 0.9  # hub 0.2, binder 0.15, proxy and coredns 0.12, registry 0.12, traefik 0.1, object store 0.2: `make bench`
 MIN_USERS = 2  # the proof of an install runs two at once
 USER_GUARANTEE_MB = 450
 USER_LIMIT_GB = 2.0
@@ -164,10 +162,13 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
 
 
 def _build_memory(ram: float) -> Value[float]:
-    value = math.floor(min(BUILD_MEMORY_MAX_GB, ram / 4) * 10 + 1e-6) / 10
-    return Value(
-        "build_memory_gb", value, "GB", f"a quarter of {ram:.1f} GB RAM, at most 16 (all builds together)"
-    )
+    quarter = min(BUILD_MEMORY_MAX_GB, ram / 4)
+    beside = ram - K3S_AND_DAEMONS_GB - SYSTEM_POD_MEMORY_GB - MIN_USERS * USER_GUARANTEE_MB / 1000
+    reason = f"a quarter of {ram:.1f} GB RAM, at most 16 (all builds together)"
+    if beside < quarter:
+        reason = f"what {MIN_USERS} users leave of {ram:.1f} GB RAM (all builds together)"
+    value = max(0.1, math.floor(min(quarter, beside) * 10 + 1e-6) / 10)
+    return Value("build_memory_gb", value, "GB", reason)
 
 
 def _build_slots(build_memory: float, cpus: int) -> Value[int]:

@@ -11,11 +11,14 @@ import pytest
 import yaml
 
 from binderbox import layout
+from binderbox.decide.sizing import SYSTEM_POD_MEMORY_GB
 from binderbox.parts.binderhub.egress import user_egress
+from binderbox.parts.binderhub.values import make_inputs as make_binderhub
 from tests.charts import rendering
 
 NAMES = sorted(rendering.ours())
 UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
+COREDNS = "70Mi"  # k3s's own request for it
 
 
 @pytest.fixture(params=NAMES)
@@ -240,3 +243,15 @@ def test_user_pods_may_reach_the_ingress_by_the_labels_it_really_has(tmp_path: P
     assert to["namespaceSelector"]["matchLabels"] == {
         "kubernetes.io/metadata.name": deployment["metadata"]["namespace"]
     }
+
+
+def test_what_the_pods_ask_for_is_what_sizing_counts() -> None:
+    of = rendering.member("tls: own-ca")
+    binderhub = make_binderhub(of, rendering.sizing(of), rendering.artifacts()).values
+    jupyterhub = binderhub["jupyterhub"]
+    asked = [
+        inputs.values["resources"] for name, inputs in rendering.ours().items() if name != "ingress-acme"
+    ]
+    asked += [binderhub["resources"], jupyterhub["hub"]["resources"], jupyterhub["proxy"]["chp"]["resources"]]
+    total = sum(amount(one["requests"]["memory"]) for one in asked) + amount(COREDNS)
+    assert 0.9 * SYSTEM_POD_MEMORY_GB <= total / 1e9 <= SYSTEM_POD_MEMORY_GB

@@ -35,8 +35,8 @@ def size(ram_gb: float, cpus: int, **config: Any) -> Sizing:
 @pytest.mark.parametrize(
     ("ram", "cpus", "pods", "quota", "slots", "build", "step"),
     [
-        (4.1, 2, 15, 2, 1, 1.0, 1.0),  # the smallest VM: one build, two users
-        (8.3, 2, 22, 9, 1, 2.0, 2.0),
+        (4.1, 2, 15, 2, 1, 0.9, 0.9),  # the smallest VM: one build, two users
+        (8.3, 2, 21, 8, 1, 2.0, 2.0),
         (16.4, 4, 28, 14, 2, 4.1, 3.1),
         (25.2, 2, 44, 31, 1, 6.3, 6.3),  # one of two CPUs is for servers that start
         (33.0, 4, 57, 42, 3, 8.2, 6.0),

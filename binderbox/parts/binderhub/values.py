@@ -36,7 +36,7 @@ def make_inputs(
     for path, value in {
         "imageBuilderType": "host",
         "imageCleaner.enabled": False,
-        "resources": resources(cpu="100m", memory="128Mi", cpu_limit="2", memory_limit="1Gi"),
+        "resources": resources(cpu="100m", memory="144Mi", cpu_limit="2", memory_limit="1Gi"),
         "extraPodSpec.priorityClassName": PRIORITY_CLASS,
         "extraPodSpec.terminationGracePeriodSeconds": STREAMS_END_S + 30,
         "lifecycle": {"preStop": {"exec": {"command": ["python3", "-c", drain_streams()]}}},
@@ -69,10 +69,10 @@ def make_inputs(
         },
         "jupyterhub.hub.extraVolumes": [_host_path("hub-db", f"{member.data_dir}/hub", "Directory")],
         "jupyterhub.hub.extraVolumeMounts": [{"name": "hub-db", "mountPath": "/srv/hub"}],
-        "jupyterhub.hub.resources": resources(cpu="100m", memory="160Mi", cpu_limit="2", memory_limit="1Gi"),
+        "jupyterhub.hub.resources": resources(cpu="100m", memory="200Mi", cpu_limit="2", memory_limit="1Gi"),
         "jupyterhub.hub.extraPodSpec.priorityClassName": PRIORITY_CLASS,
         "jupyterhub.proxy.chp.resources": resources(
-            cpu="50m", memory="32Mi", cpu_limit="500m", memory_limit="320Mi"
+            cpu="50m", memory="56Mi", cpu_limit="500m", memory_limit="320Mi"
         ),
         "jupyterhub.proxy.chp.extraCommandLineFlags": ["--log-level=error"],
         "jupyterhub.proxy.chp.extraPodSpec.priorityClassName": PRIORITY_CLASS,

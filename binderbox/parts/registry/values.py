@@ -27,8 +27,8 @@ def make_inputs(artifacts: Mapping[str, Artifact]) -> ChartInputs:
                 "bucket": layout.BUCKET,
             },
             "priorityClassName": PRIORITY_CLASS,
-            "goMemoryLimit": "96MiB",
-            "resources": resources(cpu="50m", memory="48Mi", cpu_limit="2", memory_limit="1Gi"),
+            "goMemoryLimit": "80MiB",
+            "resources": resources(cpu="50m", memory="112Mi", cpu_limit="2", memory_limit="1Gi"),
         },
         secret_values={
             "s3.accessKey": "s3-registry-access-key",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from binderbox.parts.builder.door.reasons import Once, explain
+from tests.places import ROOT
 
 PROCESS = 'process "/bin/sh -c x" did not complete successfully: exit code: '
 
@@ -44,3 +45,13 @@ def test_what_is_said_twice_is_found_however_it_is_cut() -> None:
     once = Once()
     assert b"".join(map(once.pass_on, lines)) == b"#5 0.1 a\nDockerfile:1\n------\nb\n"
     assert Once().pass_on(b"".join(lines)) == b"#5 0.1 a\nDockerfile:1\n------\nb\n"
+
+
+def test_the_manual_has_what_a_visitor_reads_when_the_node_is_to_blame() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    for output in ("error reading from server: EOF", "no space left on device", f"{PROCESS}137"):
+        text = explain(f"error: failed to solve: {output}", 1, 4.7).text
+        assert text.replace("4.7", "N").partition(f" {output}")[0] in page
+    said = (ROOT / "binderbox/parts/builder/door/server.py").read_text()
+    assert "This node has as many builds in line as it takes." in page
+    assert "This node has as many builds in line as it takes." in said
