@@ -22,6 +22,7 @@ CNI_VERSION = "1.9.1"
 CONTAINERD_VERSION = "2.3.7"
 COREDNS_VERSION = "1.14.7"
 HELM_VERSION = "3.21.4"
+KINE_VERSION = "0.17.5"
 KUBERNETES_VERSION = "1.36.3"
 # The last source of the original; the maintained fork is not to be had as a module.
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
@@ -49,6 +50,7 @@ def k3s() -> Path:
         **{name: plugins / name for name in CNI_PLUGINS},
         "runc.real": _runc(),
         "runc.wrap": runcwrap(),
+        **({"kine": kine()} if can_build_c() else {}),
     }
     recipe = recipe_of(
         kubernetes.parent.name, *(f"{name} {file.parent.name}" for name, file in carried.items())
@@ -121,6 +123,24 @@ def coredns() -> Path:
     return _installed("coredns", package, STRIPPED, 150, f"CoreDNS {COREDNS_VERSION}")
 
 
+def can_build_c() -> bool:
+    """Whether kine can be had here; without it the stand-in keeps its objects in etcd."""
+    return shutil.which("gcc") is not None
+
+
+def kine() -> Path:
+    """What k3s keeps its objects with, on SQLite, which is C. Without libraries of this machine, as hosts have their own."""
+    package = f"github.com/k3s-io/kine@v{KINE_VERSION}"
+    ldflags = f"{STRIPPED} -linkmode=external -extldflags=-static"
+    tags = "netgo,osusergo,sqlite_omit_load_extension"
+
+    def build(into: Path) -> None:
+        env = {"GOBIN": str(into), "CGO_ENABLED": "1"}
+        _go("install", ldflags, f"-tags={tags}", package, cwd=into, env=env)
+
+    return cached("kine", recipe_of(package, ldflags, tags), build, 60, f"kine {KINE_VERSION}") / "kine"
+
+
 def minio() -> Path:
     return _installed("minio", f"github.com/minio/minio@{MINIO_VERSION}", STRIPPED, 240, "MinIO")
 
@@ -154,7 +174,7 @@ def runcwrap() -> Path:
 
 
 def _kubernetes() -> Path:
-    """The stand-in's own program, which holds Kubernetes and etcd, but carries nothing yet."""
+    """The stand-in's own program, which holds Kubernetes, and etcd for want of kine, but carries nothing yet."""
     source = HERE / "k3s"
     major, minor, _ = KUBERNETES_VERSION.split(".")
     version = {

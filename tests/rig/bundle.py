@@ -62,7 +62,7 @@ def entries() -> list[Entry]:
             binaries.k3s(),
             f"v{kubernetes}+rig",
             f"rig: Kubernetes {kubernetes} and containerd {binaries.CONTAINERD_VERSION} in a stand-in for k3s",
-            features=("cgroup-v1",),
+            features=("cgroup-v1", "kine" if binaries.can_build_c() else "etcd"),
         ),
         Entry(
             "k3s-images",

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -19,9 +21,22 @@ import (
 
 const etcdURL = "http://127.0.0.1:2379"
 
-// startEtcd runs the store that stands in for k3s's SQLite.
-func (n *node) startEtcd(context.Context) error {
-	return n.children.component("etcd", n.path("server/db/etcd"))
+// startStore runs kine on SQLite as k3s does, with its settings of the database, where this program carries it:
+// building it takes a C compiler. Else etcd stands in for it.
+func (n *node) startStore(context.Context) error {
+	if _, err := os.Stat(n.bin("kine")); errors.Is(err, fs.ErrNotExist) {
+		n.storeURL = etcdURL
+		return n.children.component("etcd", n.path("server/db/etcd"))
+	}
+	db := n.path("server/db")
+	if err := os.MkdirAll(db, 0o700); err != nil {
+		return err
+	}
+	n.storeURL = "unix://" + n.path("server/kine.sock")
+	return n.children.start("kine", os.Stderr, n.bin("kine"),
+		"--listen-address", n.storeURL,
+		"--endpoint", "sqlite://"+db+"/state.db?_journal=WAL&cache=shared&_busy_timeout=30000&_txlock=immediate",
+		"--metrics-bind-address", "0")
 }
 
 // runEtcd is that child. It does not wait for the disk: a rig's host is thrown away rather than recovered
@@ -67,7 +82,7 @@ func (n *node) startAPIServer(ctx context.Context) error {
 		"bind-address":                       "0.0.0.0",
 		"client-ca-file":                     n.tls("client-ca.crt"),
 		"enable-admission-plugins":           "NodeRestriction",
-		"etcd-servers":                       etcdURL,
+		"etcd-servers":                       n.storeURL,
 		"kubelet-certificate-authority":      n.tls("server-ca.crt"),
 		"kubelet-client-certificate":         n.tls("client-kube-apiserver.crt"),
 		"kubelet-client-key":                 n.tls("client-kube-apiserver.key"),

@@ -16,6 +16,7 @@ type node struct {
 	config
 	lacksSysResource bool
 	children         supervisor
+	storeURL         string               // what the API server keeps its objects in
 	imported         map[string]fileState // image archives, by name
 }
 
@@ -64,7 +65,7 @@ func (n *node) bringUp(ctx context.Context) error {
 		{"unpack the programs", n.unpackPrograms},
 		{"set kernel parameters", n.setKernelParameters},
 		{"make certificates and kubeconfigs", n.makeCredentials},
-		{"start etcd", n.startEtcd},
+		{"start the store", n.startStore},
 		{"start the API server", n.startAPIServer},
 		{"start the controllers and the scheduler", n.startControllers},
 		{"start containerd", n.startContainerd},
