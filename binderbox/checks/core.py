@@ -83,8 +83,15 @@ def run_checks(checks: Iterable[Check[Any]], probe: Probe, *, at_once: int = 1) 
         return tuple(run_check(check, remembered) for check in wanted)
     from concurrent.futures import ThreadPoolExecutor
 
+    same: defaultdict[Callable[[Probe], Any], list[Check[Any]]] = defaultdict(list)
+    for check in (
+        wanted
+    ):  # those with one look are one's work: two who wait for the same answer keep others from asking
+        same[check.look].append(check)
     with ThreadPoolExecutor(at_once) as lookers:
-        return tuple(lookers.map(lambda check: run_check(check, remembered), wanted))
+        done = lookers.map(lambda some: [run_check(check, remembered) for check in some], same.values())
+        found = {result.id: result for results in done for result in results}
+    return tuple(found[check.id] for check in wanted)
 
 
 class _Remembering:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 from binderbox.checks.core import Check, Verdict, failed, failures, passed, prove, run_checks
 from binderbox.checks.probe import Probe, Skip
@@ -70,6 +71,25 @@ def test_what_several_checks_ask_is_asked_once_a_round() -> None:
     assert probe.asked == ["binder.example.org A", "binder.example.org AAAA"]
     run_checks((same,), probe)
     assert len(probe.asked) == 3
+
+
+def test_checks_with_one_look_do_not_keep_others_from_looking() -> None:
+    reached = threading.Event()
+
+    def slow(probe: Probe) -> str:
+        return "seen beside another" if reached.wait(5) else "alone"
+
+    def quick(probe: Probe) -> str:
+        reached.set()
+        return "quick"
+
+    told = [make("BBX-T01", slow, passed), make("BBX-T02", slow, passed), make("BBX-T03", quick, passed)]
+    results = run_checks(told, FakeProbe(), at_once=2)
+    assert [(one.id, one.measured) for one in results] == [
+        ("BBX-T01", "seen beside another"),
+        ("BBX-T02", "seen beside another"),
+        ("BBX-T03", "quick"),
+    ]
 
 
 def test_a_proof_waits_only_for_what_fails_and_says_for_what() -> None:
