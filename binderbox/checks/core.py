@@ -84,9 +84,8 @@ def run_checks(checks: Iterable[Check[Any]], probe: Probe, *, at_once: int = 1) 
     from concurrent.futures import ThreadPoolExecutor
 
     same: defaultdict[Callable[[Probe], Any], list[Check[Any]]] = defaultdict(list)
-    for check in (
-        wanted
-    ):  # those with one look are one's work: two who wait for the same answer keep others from asking
+    # Those with one look are one's work: two who wait for the same answer keep others from asking.
+    for check in wanted:
         same[check.look].append(check)
     with ThreadPoolExecutor(at_once) as lookers:
         done = lookers.map(lambda some: [run_check(check, remembered) for check in some], same.values())
