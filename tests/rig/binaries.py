@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.rig.cache import cached, recipe_of
@@ -123,9 +124,13 @@ def coredns() -> Path:
     return _installed("coredns", package, STRIPPED, 150, f"CoreDNS {COREDNS_VERSION}")
 
 
+@cache
 def can_build_c() -> bool:
-    """Whether kine can be had here; without it the stand-in keeps its objects in etcd."""
-    return shutil.which("gcc") is not None
+    """Whether kine can be had here, a compiler and a static libc; without it the stand-in keeps its objects in etcd."""
+    if shutil.which("gcc") is None:
+        return False
+    program = ["gcc", "-static", "-x", "c", "-o", "/dev/null", "-"]
+    return subprocess.run(program, input=b"int main(void) { return 0; }", capture_output=True).returncode == 0
 
 
 def kine() -> Path:
