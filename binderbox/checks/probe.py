@@ -74,14 +74,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The registry's bucket as its own key sees it. `abort_multipart_days` is read back from the lifecycle.
+    """What the object store answered the registry's key: HTTP statuses, for its own bucket and for one that is not its own."""
 
-    `other_bucket` is what the same key got when it asked for another bucket ("denied" is right).
-    """
-
-    exists: bool
-    abort_multipart_days: int | None
-    other_bucket: str
+    own: int
+    other: int
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,6 @@ from binderbox.parts import checks
 from binderbox.plan import Plan
 from binderbox.world.host.hosts import Host
 from binderbox.world.objects import Objects
-from binderbox.world.s3 import bucket
-
-__all__ = ["bucket", "status_of"]  # the bucket's client is imported here, while the host is still being asked
 
 SELECTORS = {"user pods": "app=jupyterhub,component=singleuser-server", "builds": "component=binderhub-build"}
 NAMESPACES = (layout.NAMESPACE, layout.HUB_NAMESPACE, "kube-system")

@@ -23,6 +23,7 @@ from binderbox.world import cluster
 from binderbox.world.host.hosts import Host
 from binderbox.world.http.web import Web, address_for
 from binderbox.world.objects import Objects
+from binderbox.world.s3.seen import seen_by_its_key
 
 FILE_KINDS = {"directory": "directory", "socket": "socket", "symbolic link": "link"}
 GITHUB = "https://api.github.com/rate_limit"  # asking costs no call
@@ -119,9 +120,7 @@ class HostAnswers:
         return self._curl(url, headers)
 
     def bucket(self) -> Bucket:
-        from binderbox.world.s3 import bucket  # S3's client takes a while to import
-
-        return bucket.seen_by_its_key(self.host)
+        return seen_by_its_key(self.host, self._service(layout.NAMESPACE, "objectstore"))
 
     def builder_workers(self) -> tuple[Mapping[str, str], ...]:
         argv = (
@@ -147,8 +146,11 @@ class HostAnswers:
         return pem.decode() if pem else None
 
     def binder(self, path: str) -> Answer:
-        address = cluster.service_address(self.host, layout.HUB_NAMESPACE, "binder")
-        return self._curl(f"http://{address}{path}", "")
+        return self._curl(f"http://{self._service(layout.HUB_NAMESPACE, 'binder')}{path}", "")
+
+    def _service(self, namespace: str, name: str) -> str:
+        """The ClusterIP of a service, which the node itself can reach."""
+        return str(self.kubectl_json(["get", "service", "-n", namespace, name])["spec"]["clusterIP"])
 
     @cached_property
     def _web(self) -> Web:

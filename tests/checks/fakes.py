@@ -110,7 +110,7 @@ class FakeProbe:
         return self.answers.get(path, Answer(path, 0, error="connection refused"))
 
     def bucket(self) -> Bucket:
-        return Bucket(True, 1, "denied")
+        return Bucket(200, 403)
 
     def builder_workers(self) -> tuple[Mapping[str, str], ...]:
         return ()

@@ -107,11 +107,17 @@ ROWS: list[tuple[Any, Any, Word, str]] = [
     (k3s.judge_dns, (), "fail", "no such name"),
     (k3s.judge_packaged, ("coredns",), "pass", "none"),
     (k3s.judge_packaged, ("coredns", "svclb-traefik-1a"), "fail", "svclb-traefik-1a"),
-    (objectstore.judge_bucket, Bucket(False, None, "denied"), "fail", "does not exist"),
-    (objectstore.judge_lifecycle, Bucket(True, 1, "denied"), "pass", "1 day"),
-    (objectstore.judge_lifecycle, Bucket(True, None, "denied"), "fail", "never"),
-    (objectstore.judge_lifecycle, Bucket(True, 7, "denied"), "fail", "after 7 days"),
-    (objectstore.judge_key, Bucket(True, 1, "listed"), "fail", "another bucket: listed"),
+    (objectstore.judge_bucket, Bucket(200, 403), "pass", layout.BUCKET),
+    (objectstore.judge_bucket, Bucket(404, 403), "fail", "does not exist"),
+    (objectstore.judge_bucket, Bucket(403, 403), "fail", "its key is refused"),
+    (objectstore.judge_bucket, Bucket(503, 403), "fail", "HTTP 503"),
+    (objectstore.judge_expiry, ("24h",), "pass", "after 24h"),
+    (objectstore.judge_expiry, ("24h", None), "fail", "no age is set"),
+    (objectstore.judge_expiry, ("168h",), "fail", "after 168h"),
+    (objectstore.judge_expiry, (), "fail", "no server runs"),
+    (objectstore.judge_key, Bucket(200, 403), "pass", "denied"),
+    (objectstore.judge_key, Bucket(200, 404), "fail", "another bucket: HTTP 404"),
+    (objectstore.judge_key, Bucket(200, 200), "fail", "another bucket: HTTP 200"),
     (registry.judge_welcome, Answer("/v2/", 200), "pass", "200"),
     (registry.judge_welcome, Answer("/v2/", 0, error="connection refused"), "fail", "connection refused"),
     (registry.judge_refusal, Answer("/v2/", 401), "pass", "401"),
@@ -256,6 +262,9 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
                 "spec": {"type": "ClusterIP", "clusterIP": layout.REGISTRY_IP}
             },
             "get pods -n binderhub -l component=binderhub-build": {"items": []},
+            f"get pods -n binderbox -l {objectstore.LABEL}": {
+                "items": [{"spec": {"containers": [{"env": [{"name": objectstore.EXPIRY, "value": "24h"}]}]}}]
+            },
             **{f"get pods -n {namespace}": {"items": []} for namespace in namespaces},
             **{
                 f"get deployments -n {namespace}": {"items": [deployment(name) for name in names]}

@@ -6,6 +6,10 @@ from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Bucket, Probe
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
+from binderbox.parts.objectstore.values import STALE_UPLOADS_EXPIRY
+
+OPEN, REFUSED, MISSING = 200, 403, 404
+EXPIRY, LABEL = "MINIO_API_STALE_UPLOADS_EXPIRY", "app.kubernetes.io/name=objectstore"
 
 
 def look_bucket(probe: Probe) -> Bucket:
@@ -13,23 +17,34 @@ def look_bucket(probe: Probe) -> Bucket:
 
 
 def judge_bucket(bucket: Bucket) -> Verdict:
-    if bucket.exists:
+    if bucket.own == OPEN:
         return passed(layout.BUCKET)
-    return failed("it does not exist", f"the bucket {layout.BUCKET}", AGAIN)
-
-
-def judge_lifecycle(bucket: Bucket) -> Verdict:
-    """Read back from the store, because a setting that is accepted is not always kept."""
-    if bucket.abort_multipart_days == 1:
-        return passed("after 1 day")
-    told = "never" if bucket.abort_multipart_days is None else f"after {bucket.abort_multipart_days} days"
-    return failed(told, "after 1 day", AGAIN)
+    told = {MISSING: "it does not exist", REFUSED: "its key is refused"}.get(bucket.own, f"HTTP {bucket.own}")
+    return failed(told, f"the bucket {layout.BUCKET}", AGAIN)
 
 
 def judge_key(bucket: Bucket) -> Verdict:
-    if bucket.other_bucket == "denied":
+    """Rights are looked at before existence: whoever learns that a bucket is missing might have opened it."""
+    if bucket.other == REFUSED:
         return passed("another bucket is denied")
-    return failed(f"another bucket: {bucket.other_bucket}", "denied", f"{AGAIN}: it sets the key's policy")
+    return failed(f"another bucket: HTTP {bucket.other}", "denied", f"{AGAIN}: it sets the key's policy")
+
+
+def look_expiry(probe: Probe) -> tuple[str | None, ...]:
+    """The setting as each running server was given it; in a server of this kind the environment outweighs what is stored."""
+    pods = probe.kubectl_json(["get", "pods", "-n", layout.NAMESPACE, "-l", LABEL])["items"]
+    containers = [one for pod in pods for one in pod["spec"]["containers"]]
+    return tuple(
+        next((one.get("value") for one in container.get("env", ()) if one["name"] == EXPIRY), None)
+        for container in containers
+    )
+
+
+def judge_expiry(found: tuple[str | None, ...]) -> Verdict:
+    if found and all(one == STALE_UPLOADS_EXPIRY for one in found):
+        return passed(f"after {STALE_UPLOADS_EXPIRY}")
+    told = ", ".join(f"after {one}" if one else "no age is set" for one in found) or "no server runs"
+    return failed(told, f"after {STALE_UPLOADS_EXPIRY}", AGAIN)
 
 
 CHECKS = (
@@ -37,7 +52,7 @@ CHECKS = (
           "Its data lies in binderbox's own directory on the host."),
     Check("BBX-O02", "objectstore", "the bucket exists", look_bucket, judge_bucket,
           "Asked with the registry's own key."),
-    Check("BBX-O03", "objectstore", "unfinished uploads are thrown away", look_bucket, judge_lifecycle,
+    Check("BBX-O03", "objectstore", "unfinished uploads are thrown away", look_expiry, judge_expiry,
           "Abandoned multipart uploads are invisible and grow for ever."),
     Check("BBX-O04", "objectstore", "the registry's key opens its bucket only", look_bucket, judge_key,
           "Tried with a bucket of another name."),

@@ -9,7 +9,7 @@ import stamina
 from urllib3.exceptions import HTTPError
 
 from binderbox import layout
-from binderbox.checks.probe import Bucket, Skip
+from binderbox.checks.probe import Skip
 from binderbox.errors import WaitTimedOut
 from binderbox.world import cluster
 from binderbox.world.host.hosts import Host
@@ -17,7 +17,6 @@ from binderbox.world.s3 import store
 from binderbox.world.s3.store import Key, Store
 
 UP_WITHIN_S = 180
-FOREIGN_BUCKET = "binderbox-not-yours"  # asked for with the registry's key, which must be refused
 
 
 def ensure_bucket(host: Host, owner: str, ceiling_gb: float, *, dry: bool) -> tuple[str, ...]:
@@ -33,17 +32,6 @@ def ensure_bucket(host: Host, owner: str, ceiling_gb: float, *, dry: bool) -> tu
             "Make the registry's key": store.ensure_key(there, key, layout.BUCKET, dry=dry),
         }
     return tuple(name for name, changed in steps.items() if changed)
-
-
-def seen_by_its_key(host: Host) -> Bucket:
-    """The bucket as the registry's own key sees it, and what that key got elsewhere."""
-    with _opened(host) as (there, key):
-        hours = store.stale_uploads_hours(there)
-        return Bucket(
-            exists=store.may_touch(there.address, key, layout.BUCKET),
-            abort_multipart_days=None if hours is None else round(hours / 24),
-            other_bucket="denied" if store.denied(there.address, key, FOREIGN_BUCKET) else "allowed",
-        )
 
 
 @contextmanager

@@ -5,14 +5,13 @@ anything. Secrets go over the connection that the caller forwards; nothing here 
 
 Unfinished uploads: MinIO and its forks refuse a lifecycle rule with AbortIncompleteMultipartUpload (such a rule has
 no action that they know, so it counts as malformed XML). Their own setting does the same for every bucket:
-`api stale_uploads_expiry`. The chart sets it, and `stale_uploads_hours` reads it back from the running server.
+`api stale_uploads_expiry`. The chart sets it in the server's environment, which outweighs what is stored.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -122,25 +121,6 @@ def ensure_key(store: Store, key: Key, bucket: str, *, dry: bool = False) -> boo
     return True
 
 
-def stale_uploads_hours(store: Store) -> float | None:
-    """The age, in hours, at which the running server throws unfinished uploads away; None if it does not say."""
-    return parse_stale_uploads(store.admin.config_get("api"))
-
-
-def may_touch(address: str, key: Key, bucket: str) -> bool:
-    """Whether `key` can list `bucket`."""
-    return _opens(address, key, bucket)
-
-
-def denied(address: str, key: Key, bucket: str) -> bool:
-    """Whether `key` is refused `bucket`, which need not exist: rights are looked at before existence."""
-    try:
-        next(iter(_s3(address, key).list_objects(bucket)), None)
-    except S3Error as error:
-        return error.code == "AccessDenied"
-    return False
-
-
 # ---- judged without a server ----
 
 
@@ -172,20 +152,6 @@ def same_policy(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> b
 def user_has(found: Mapping[str, Any] | None, policy: str) -> bool:
     """Whether a user is enabled with exactly this policy."""
     return found is not None and found.get("status") == "enabled" and found.get("policyName") == policy
-
-
-def parse_stale_uploads(text: str) -> float | None:
-    """Hours, from the server's `api` settings; a setting from its environment stands in a comment and counts more."""
-    from_environment = re.search(r"^#\s*MINIO_API_STALE_UPLOADS_EXPIRY=(\S+)", text, re.MULTILINE)
-    stored = re.search(r"\bstale_uploads_expiry=(\S+)", text)
-    found = from_environment or stored
-    return _hours(found.group(1)) if found else None
-
-
-def _hours(duration: str) -> float | None:
-    units = {"h": 1.0, "m": 1 / 60, "s": 1 / 3600}
-    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", duration)
-    return sum(float(number) * units[unit] for number, unit in parts) if parts else None
 
 
 def _plain(policy: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
