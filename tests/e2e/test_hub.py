@@ -13,9 +13,11 @@ from binderbox import layout
 from binderbox.errors import NoAnswer
 from binderbox.launch.stream import Launch
 from tests.conftest import Installed
-from tests.e2e.federated import pods
-from tests.e2e.visitors import visited
+from tests.e2e.federated import authority, pods, serve_repository
+from tests.e2e.visitors import Visitors, visited
+from tests.rig.client import DOMAIN
 from tests.rig.host import RigHost
+from tests.rig.images import SAMPLE_BASE
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
@@ -59,6 +61,23 @@ def test_failing_launches_never_end_the_hub(host: RigHost) -> None:
             of = ["-n", layout.HUB_NAMESPACE, "-l", "component=hub"]
             host.exec([layout.K3S, "kubectl", "delete", "pods", *of, "--grace-period=1"], timeout_s=120)
             wait_until(lambda: ready(host), 120, "a new hub")
+
+
+def test_a_server_that_ends_at_once_is_told_within_seconds_and_why(host: RigHost) -> None:
+    """KubeSpawner and JupyterHub wait for it for minutes, and BinderHub makes that four times."""
+    text = f'FROM {SAMPLE_BASE}\nCOPY . .\nENTRYPOINT ["sh", "-c", "exit 3"]\n'
+    visitors = Visitors(
+        f"https://{DOMAIN}", host.address, authority(host), serve_repository(host, "ends", text)
+    )
+    lines: list[str] = []
+    started = time.monotonic()
+    with pytest.raises(NoAnswer):
+        visitors.once(lambda state: lines.extend(state.lines[-1:]))
+    visitors.web.close()
+    assert any("(Error, exit code 3)" in line for line in lines), lines
+    assert (
+        time.monotonic() - started < 2 * SECONDS
+    )  # a build, and four tries with 28 s of pauses between them
 
 
 def test_launches_under_way_when_the_hub_ends_go_on(host: RigHost) -> None:

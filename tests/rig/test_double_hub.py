@@ -7,7 +7,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent / "double"))
 from hubdouble.hub import Hub, due
 from hubdouble.pod import as_bytes, make_pod, pod_name
 from hubdouble.proxy import Proxy, rewrite
-from hubdouble.spawner import Spawner
 from hubdouble.store import Server, Store
 from hubdouble.values import Values
+from jupyterhub.utils import wait_for_http_server
 
 OPTIONS = {"image": "r:5000/i-x:1", "token": "T", "repo_url": "git://h/x", "binder_client_ip": "192.0.2.7"}
 SINGLEUSER = {"cmd": ["python3"], "memory": {"limit": "2G", "guarantee": "450M"}, "cpu": {"limit": 1}}
@@ -171,7 +170,7 @@ class Pods:
         self.pods = pods
         self.stopped: list[str] = []
 
-    async def start(self, user: str, options: dict) -> str:
+    async def start(self, user: str, options: dict) -> Any:
         raise TimeoutError(f"Server of {user} didn't respond in 30 seconds")
 
     async def stop(self, name: str) -> None:
@@ -211,7 +210,7 @@ def test_five_launches_that_fail_in_a_row_end_the_hub_unless_it_is_told_not_to(s
 
 
 def test_a_server_that_was_being_started_is_taken_over_by_the_next_hub_and_holds_its_place():
-    running = SimpleNamespace(status=SimpleNamespace(phase="Running", pod_ip="10.0.0.9"))
+    running = {"status": {"phase": "Running", "podIP": "10.0.0.9"}}
     store = Store(":memory:")
     store.save(replace(server("here"), state="pending", url=""))
     store.save(server("gone"))
@@ -221,10 +220,52 @@ def test_a_server_that_was_being_started_is_taken_over_by_the_next_hub_and_holds
     assert hub.proxy.wanted == {"here": "http://10.0.0.9:8888"}
 
 
-def test_how_long_a_server_may_take_to_answer_is_kubespawners_setting():
-    for config, seconds in ({}, 30), ({"KubeSpawner": {"http_timeout": 120}}, 120):
-        spawner = Spawner(None, Values.make({"hub": {"config": config}}), "ns", "binderhub")
-        assert spawner.http_timeout_s == seconds
+def spawner_of(cluster: Any, values: dict) -> Any:
+    made = Values.make(values)
+    return made.spawner_class()(cluster, pod(), "/user/demo-abc/", config=made.traits)
+
+
+def test_how_long_a_server_may_take_is_kubespawners_settings():
+    for config, timeout_s in ({}, 30), ({"KubeSpawner": {"http_timeout": 120}}, 120):
+        made = spawner_of(None, {"hub": {"config": config}, "singleuser": {"startTimeout": 210}})
+        assert (made.http_timeout, made.start_timeout) == (timeout_s, 210)
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Running"])
+def test_without_a_class_of_its_own_the_hub_waits_for_what_has_ended(phase):
+    """KubeSpawner for a pod that has ended to run, JupyterHub for one that ended later to answer."""
+    values = {"hub": {"config": {"KubeSpawner": {"http_timeout": 2}}}, "singleuser": {"startTimeout": 2}}
+    ended = Cluster({"phase": phase, "podIP": "127.0.0.1", "containerStatuses": [{"ready": True}]})
+
+    async def scenario() -> str:
+        spawner, started = spawner_of(ended, values), time.monotonic()
+        try:
+            url = await spawner.start()
+            ended.show({"phase": "Failed"})
+            await wait_for_http_server(url, timeout=spawner.http_timeout)
+        except TimeoutError as waited:
+            assert time.monotonic() - started > 2
+            return str(waited)
+        return ""
+
+    told = asyncio.run(scenario())
+    assert told.endswith("in 2 seconds!" if phase == "Failed" else "didn't respond in 2 seconds")
+
+
+class Cluster:
+    """Where KubeSpawner sees pods; its one pod is in the state that was shown last."""
+
+    stalled = False
+
+    def __init__(self, status: dict) -> None:
+        self.later, self.pods = status, {}
+
+    async def create(self, made: dict) -> None:
+        self.name = f"ns/{made['metadata']['name']}"
+        self.show(self.later)
+
+    def show(self, status: dict | None) -> None:
+        self.pods = {self.name: {"metadata": {}, "status": status}} if status else {}
 
 
 @pytest.mark.parametrize("whole", [True, False])

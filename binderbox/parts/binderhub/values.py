@@ -12,6 +12,8 @@ from binderbox.decide import profile
 from binderbox.decide.sizing import Sizing
 from binderbox.member.model import Member
 from binderbox.parts.binderhub.egress import user_egress
+from binderbox.parts.binderhub.spawner_class import SNIPPET as SPAWNER_SNIPPET
+from binderbox.parts.binderhub.spawner_class import spawner_class
 from binderbox.parts.binderhub.streams import STREAMS_END_S, drain_streams
 from binderbox.parts.builder.build_class import SNIPPET, build_class
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
@@ -60,8 +62,14 @@ def make_inputs(
         # restarts a hub that fails launches, after a proof of its own
         "jupyterhub.hub.consecutiveFailureLimit": 0,
         "jupyterhub.hub.concurrentSpawnLimit": sizing.spawn_limit.value,
+        "jupyterhub.hub.extraConfig": {
+            **values["jupyterhub"]["hub"].get("extraConfig", {}),
+            SPAWNER_SNIPPET: spawner_class(),
+        },
         "jupyterhub.hub.config.KubeSpawner.http_timeout": sizing.server_answer_s.value,
-        "jupyterhub.singleuser.startTimeout": sizing.server_start_s.value,
+        "jupyterhub.hub.config.BinderboxSpawner.run_timeout": sizing.server_start_s.value,
+        # the spawner counts both into its start
+        "jupyterhub.singleuser.startTimeout": sizing.server_start_s.value + sizing.server_answer_s.value,
         "jupyterhub.hub.db": {
             "type": "other",
             "url": "sqlite:////srv/hub/jupyterhub.sqlite",

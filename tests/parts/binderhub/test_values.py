@@ -61,7 +61,8 @@ def at(inputs: ChartInputs, path: str) -> Any:
         ("jupyterhub.scheduling.userPlaceholder.enabled", False),
         ("jupyterhub.hub.consecutiveFailureLimit", 0),  # or five failed launches end the hub
         ("jupyterhub.hub.config.KubeSpawner.http_timeout", 120),
-        ("jupyterhub.singleuser.startTimeout", 90),
+        ("jupyterhub.hub.config.BinderboxSpawner.run_timeout", 90),
+        ("jupyterhub.singleuser.startTimeout", 210),  # the spawner waits for the answer, too
         ("jupyterhub.hub.concurrentSpawnLimit", 64),
         ("config.Launcher.launch_timeout", 240),
         # or a launch that is followed while the hub ends hangs in the proxy

@@ -28,7 +28,7 @@ async def main() -> None:
     hub = Hub(values, Store(values.database()), spawner, proxy)
     await hub.recover()
     Application(handlers(), hub=hub, token=os.environ["BINDER_API_TOKEN"]).listen(8081, xheaders=True)
-    await asyncio.gather(proxy.watch(), hub.poll(), hub.cull())
+    await asyncio.gather(spawner.watch(), proxy.watch(), hub.poll(), hub.cull())
 
 
 # the first process of a container has no default for it

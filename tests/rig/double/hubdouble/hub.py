@@ -6,11 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from jupyterhub.utils import url_path_join, wait_for_http_server
 from tornado.log import app_log
 
+from hubdouble.kubespawner import address_of, is_over
 from hubdouble.pod import pod_name
 from hubdouble.routes import Routes
-from hubdouble.spawner import Spawner, address_of, is_over
+from hubdouble.spawner import Spawner
 from hubdouble.store import Server, Store
 from hubdouble.values import Values
 
@@ -49,7 +51,12 @@ class Hub:
     async def _spawn(self, server: Server) -> str:
         """Address in the hub of the started server."""
         try:
-            server.url = await self.spawner.start(server.user, server.options)
+            started = await self.spawner.start(server.user, server.options)
+            server.url = started.url
+            # without a look at the pod, which may have ended meanwhile
+            await wait_for_http_server(
+                url_path_join(server.url, started.server.base_url, "api"), timeout=started.http_timeout
+            )
         except Exception as error:
             app_log.error("Spawn of %s failed: %r", server.user, error)
             self._count_failure()

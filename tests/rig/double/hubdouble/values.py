@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 from traitlets.config import Config, LazyConfigValue
 
+from hubdouble.kubespawner import BinderSpawner, KubeSpawner
+
 PATH = Path("/usr/local/etc/jupyterhub/values.yaml")
 
 
@@ -24,6 +26,8 @@ class Values:
         """Run each snippet of `hub.extraConfig` by name; one that raises ends the program, as it ends the hub."""
         values = cls(data)
         c = values.traits
+        c.JupyterHub.spawner_class = BinderSpawner
+        c.KubeSpawner.start_timeout = values.get("singleuser.startTimeout", 300)
         for section, settings in values.get("hub.config", {}).items():
             c[section].update(settings)
         for name, snippet in sorted(values.get("hub.extraConfig", {}).items()):
@@ -46,6 +50,9 @@ class Values:
                 found = self.traits[section][name]
                 value = found.get_value(default) if isinstance(found, LazyConfigValue) else found
         return value
+
+    def spawner_class(self) -> type[KubeSpawner]:
+        return self.traits.JupyterHub.spawner_class  # type: ignore[no-any-return]
 
     def database(self) -> str:
         """Path of the sqlite file; `:memory:` forgets users and routes with every restart."""

@@ -1,0 +1,1 @@
+"""What snippets of the hub's configuration import from JupyterHub."""
