@@ -73,6 +73,15 @@ _COMMON = (
     ),
 )
 
+_ADDRESS = option(
+    "--address",
+    "address",
+    metavar="IP",
+    expose_value=False,
+    callback=_into_session,
+    help="Where this machine reaches the host's web ports, if neither DNS knows its name nor ssh goes there directly.",
+)
+
 
 def _all(decorators: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
@@ -89,7 +98,8 @@ def common(function: F) -> F:
 
 
 def host_argument(function: F) -> F:
-    return click.argument("host", metavar="HOST")(function)
+    """HOST, and --address."""
+    return _all((click.argument("host", metavar="HOST"), _ADDRESS))(function)
 
 
 def sources(function: F) -> F:

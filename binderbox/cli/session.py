@@ -29,6 +29,7 @@ class Session:
         self.json = False
         self.verbose = 0
         self.ssh_config: Path | None = None
+        self.address: str | None = None
         self.ask_sudo = False
         self.command = ""
         self.host = ""
@@ -53,7 +54,7 @@ class Session:
         """How to reach HOST; `demo` is the running demo host. Asks for sudo's password when told to."""
         from binderbox.cli.target import connection
 
-        return connection(host, self.ssh_config, ask_sudo=self.ask_sudo)
+        return connection(host, self.ssh_config, ask_sudo=self.ask_sudo, address=self.address)
 
     @property
     def progress(self) -> Watched:

@@ -15,8 +15,15 @@ from binderbox.output.requests import Connection, Sources
 DEMO = "demo"
 
 
-def connection(host: str, ssh_config: Path | None, *, ask_sudo: bool = False) -> Connection:
+def connection(
+    host: str, ssh_config: Path | None, *, ask_sudo: bool = False, address: str | None = None
+) -> Connection:
     """How to reach HOST. Raises UsageError for what cannot be a destination, or when no demo host runs."""
+    if address is not None and not _is_address(address):
+        raise UsageError(
+            f"--address {address}: needed is the IP address at which this machine reaches the host's web ports",
+            remedy=f"binderbox check {host} --address 192.0.2.10",
+        )
     if not host or host.startswith("-") or any(not c.isprintable() or c.isspace() for c in host):
         raise UsageError(
             f"{host!r} is no ssh destination",
@@ -27,7 +34,7 @@ def connection(host: str, ssh_config: Path | None, *, ask_sudo: bool = False) ->
         from binderbox.commands import demo_files as demo  # its keys take a while to import
 
         ssh_config = demo.resolve(host)[1]
-    return Connection(host, ssh_config, _sudo_password(host, ask_sudo))
+    return Connection(host, ssh_config, _sudo_password(host, ask_sudo), address)
 
 
 def sources(host: str, config: Path | None, bundle: Path | None, bundle_sha256: str | None) -> Sources:
@@ -53,6 +60,16 @@ def host_name(host: str) -> str:
     """The destination without user, scheme and port, fit for a file name."""
     name = urlsplit(host).hostname if "://" in host else host.rpartition("@")[2]
     return (name or host).replace("/", "-")
+
+
+def _is_address(text: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _sudo_password(host: str, ask: bool) -> str | None:

@@ -29,7 +29,7 @@ from binderbox.world.bundle import read_lock
 from binderbox.world.host.gather import gather
 from binderbox.world.host.hosts import Host, connect
 from binderbox.world.host.lock import HostLock, audit, client_name, hold
-from binderbox.world.http.web import Web, address_for
+from binderbox.world.http.web import Web
 
 NOTHING_GIVEN = Sources()
 
@@ -42,7 +42,10 @@ def opened(connection: Connection, sources: Sources = NOTHING_GIVEN) -> Iterator
     if sources.bundle is not None:
         resolve.parse_lock(read_lock(sources.bundle))
     with connect(
-        connection.host, ssh_config=connection.ssh_config, sudo_password=connection.sudo_password
+        connection.host,
+        ssh_config=connection.ssh_config,
+        sudo_password=connection.sudo_password,
+        address=connection.address,
     ) as host:
         yield host
 
@@ -152,8 +155,7 @@ def config_diff(facts: HostFacts, text: str) -> str:
 
 @contextmanager
 def visiting(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit]:
-    domain = probe.member.domain
-    web = Web(domain, address_for(domain, probe.facts.address), probe.ca_pem(), probe.own_headers())
+    web = Web(probe.member.domain, probe.way, probe.ca_pem(), probe.own_headers())
     try:
         yield Visit(host, probe.facts, probe.member.binder_url, web, progress)
     finally:

@@ -21,7 +21,12 @@ def status(request: StatusRequest, progress: Progress) -> StatusResult:
     where = request.connection
     with ThreadPoolExecutor(2) as beside:
         judging = beside.submit(import_module, "binderbox.commands.wellness")
-        with connect(where.host, ssh_config=where.ssh_config, sudo_password=where.sudo_password) as host:
+        with connect(
+            where.host,
+            ssh_config=where.ssh_config,
+            sudo_password=where.sudo_password,
+            address=where.address,
+        ) as host:
             asked = beside.submit(objects.fetch, host)
             facts = make_facts(gather(host, brief=True))
             if facts.applied is None:

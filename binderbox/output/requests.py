@@ -12,11 +12,15 @@ Confirm = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach the host: an ssh destination as the user gave it, and what ssh needs besides."""
+    """How to reach the host: an ssh destination as the user gave it, and what ssh needs besides.
+
+    `address`: where this client reaches the host's web ports, if that is neither in DNS nor where ssh goes.
+    """
 
     host: str
     ssh_config: Path | None = None
     sudo_password: str | None = field(default=None, repr=False)
+    address: str | None = None
 
 
 @dataclass(frozen=True)

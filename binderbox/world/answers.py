@@ -153,8 +153,17 @@ class HostAnswers:
         return str(self.kubectl_json(["get", "service", "-n", namespace, name])["spec"]["clusterIP"])
 
     @cached_property
+    def way(self) -> str | None:
+        """Where the member's names are looked for; None where public DNS knows them.
+
+        The address of the host's default route comes last: behind NAT nobody outside reaches that.
+        """
+        outside = self.host.given_address or self.member.ingress_ip or self.host.address or self.facts.address
+        return address_for(self.member.domain, outside)
+
+    @cached_property
     def _web(self) -> Web:
-        return Web(self.member.domain, address_for(self.member.domain, self.facts.address), self.ca_pem())
+        return Web(self.member.domain, self.way, self.ca_pem())
 
     def _curl(self, url: str, settings: str) -> Answer:
         """Asked from the node; `settings` are lines of curl's own config, which no process list shows."""

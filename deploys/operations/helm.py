@@ -16,7 +16,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from binderbox.deploys.facts.helm import HelmRelease
 from binderbox.deploys.operations.files import Upload
 from binderbox.parts.helm import release as releases
-from binderbox.parts.helm.release import ENVIRONMENT, HELM, KUBECTL, ReleaseInputs, ReleaseState
+from binderbox.parts.helm.release import ENVIRONMENT, HELM, KUBECTL, PATIENT, ReleaseInputs, ReleaseState
 
 
 @operation()
@@ -59,9 +59,23 @@ def release(
     if chart_bytes is not None:
         yield FileUploadCommand(Upload(chart_bytes, 0o644), chart)
     if leaving := releases.leaving_words(inputs, *found.way_out()):
-        yield _helm(*leaving)
-    upgrade = _helm(*releases.upgrade_words(inputs, found.secrets))
-    yield StringCommand(upgrade, ">/dev/null", "&&", _list_objects(release, namespace, objects))
+        yield _patiently(*leaving)
+    upgrade = _patiently(*releases.upgrade_words(inputs, found.secrets))
+    yield StringCommand(upgrade, "&&", _list_objects(release, namespace, objects))
+
+
+def _patiently(*words: str) -> StringCommand:
+    """helm, asked again while the API server does not answer it; it prints only why it failed."""
+    return StringCommand(
+        "env",
+        *ENVIRONMENT,
+        "sh",
+        "-c",
+        QuoteString(PATIENT),
+        "sh",
+        HELM,
+        *(QuoteString(word) for word in words),
+    )
 
 
 def _helm(*words: str) -> StringCommand:

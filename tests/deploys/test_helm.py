@@ -3,6 +3,7 @@
 import io
 import re
 import shlex
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pyinfra.context import ctx_host
 from binderbox.deploys.facts.helm import HelmRelease
 from binderbox.deploys.operations import helm
 from binderbox.parts.helm.chart import pack
-from binderbox.parts.helm.release import ReleaseInputs, parse_inputs, parse_release, render_inputs
+from binderbox.parts.helm.release import PATIENT, ReleaseInputs, parse_inputs, parse_release, render_inputs
 
 CASES = yaml.safe_load((Path(__file__).parent / "helm_cases.yaml").read_text())
 SECRETS = {"s3.accessKey": "s3-registry-access-key", "tls.key": "tls/tls.key", "keys[0]": "hub-crypt-key"}
@@ -143,3 +144,33 @@ def test_a_chart_is_the_same_bytes_each_time(chart: str) -> None:
     assert f"{chart}/Chart.yaml" in [entry.name for entry in entries]
     assert f"{chart}/values.schema.json" in [entry.name for entry in entries]
     assert {(entry.mtime, entry.uid, entry.gid, entry.uname) for entry in entries} == {(0, 0, 0, "")}
+
+
+@pytest.mark.parametrize(
+    ("says", "tries", "code"),
+    [
+        ([""], 1, 0),
+        (["Error: Kubernetes cluster unreachable: Get \"https://127.0.0.1:6443/version\": net/http: TLS handshake timeout", ""], 2, 0),
+        (["dial tcp 127.0.0.1:6443: connect: connection refused"] * 2 + [""], 3, 0),
+        (["Error: UPGRADE FAILED: another operation is in progress"], 1, 1),
+        (["Kubernetes cluster unreachable"] * 9, 6, 1),
+    ],
+)  # fmt: skip
+def test_helm_is_asked_again_only_while_nobody_answers_it(
+    says: list[str], tries: int, code: int, tmp_path: Path
+) -> None:
+    for number, text in enumerate(says, 1):
+        (tmp_path / str(number)).write_text(text)
+    fake = tmp_path / "helm"
+    fake.write_text(
+        f'#!/bin/sh\ncd {tmp_path}\necho "$*" >> calls\nn=$(wc -l < calls)\ncat $n >&2\n[ ! -s $n ]\n'
+    )
+    fake.chmod(0o755)
+    (tmp_path / "sleep").write_text("#!/bin/sh\n")
+    (tmp_path / "sleep").chmod(0o755)
+    words = ["env", f"PATH={tmp_path}:/usr/bin:/bin", "sh", "-c", PATIENT, "sh", str(fake), "upgrade", "a b"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (tmp_path / "calls").read_text().splitlines() == ["upgrade a b"] * tries
+    assert done.returncode == code
+    assert done.stderr.strip() == ("" if code == 0 else says[0])
+    assert done.stdout == ""

@@ -22,7 +22,6 @@ from binderbox.output.requests import Connection, Sources
 from binderbox.output.results import CheckResult
 from binderbox.parts import checks
 from binderbox.world.http.endpoints import Way
-from binderbox.world.http.web import address_for
 
 PROOFS = ("BBX-L04", "BBX-L05")
 
@@ -35,7 +34,7 @@ def member_of(connection: Connection, way: Way) -> tuple[HostEntry, Way]:
     with opened(connection) as host:
         probe = look(host, Sources())
         domain = probe.member.domain
-        there = address_for(domain, probe.facts.address)
+        there = probe.way
         ca_pem = probe.ca_pem() or way.ca_pem
     own = dict.fromkeys((domain, probe.member.hub_domain), there) if there else {}
     return make_entry(domain, probe.member.binder_url), Way({**way.addresses, **own}, ca_pem)

@@ -29,6 +29,22 @@ ENVIRONMENT = (
     layout.KUBECTL_CACHE,
 )
 
+# $@ helm and its arguments. helm gives the API server ten seconds for a handshake, which one that has just started on a
+# slow machine does not always keep, and asks once; whatever else it says is its last word.
+PATIENT = """
+for again in 1 2 3 4 5 6; do
+    said=$("$@" 2>&1 >/dev/null) && exit 0
+    code=$?
+    case "$said" in
+        *"cluster unreachable"*|*"TLS handshake timeout"*|*"connection refused"*|*"i/o timeout"*|*"client connection lost"*) ;;
+        *) break ;;
+    esac
+    [ "$again" = 6 ] || sleep 5
+done
+printf '%s\\n' "$said" >&2
+exit "$code"
+"""
+
 # $1 namespace, $2 release, $3 its list of objects, then the secret files.
 # helm keeps a release as secrets, one for each revision, with all we need in their labels. A secret's content never
 # leaves the node, not even as a plain hash: it is hashed together with the machine's own id.

@@ -47,12 +47,18 @@ class Host:
     destination: Destination
     connection: Connection
     log: RunLog
+    given_address: str | None = None
     _undo: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """The host's name as the user gave it, without user and port."""
         return self.destination.name
+
+    @property
+    def address(self) -> str:
+        """Where this client reaches the host: what the user said, else where ssh went; "" if that is nowhere direct."""
+        return self.given_address or self.connection.address
 
     @property
     def round_trips(self) -> int:
@@ -169,15 +175,20 @@ class Host:
 
 @contextmanager
 def connect(
-    destination: str, *, ssh_config: Path | None = None, sudo_password: Password = None
+    destination: str,
+    *,
+    ssh_config: Path | None = None,
+    sudo_password: Password = None,
+    address: str | None = None,
 ) -> Iterator[Host]:
     """Log in to HOST and become root; the connection ends with the block.
 
+    `address` is the host's own as seen from here, for those that no public name leads to.
     `sudo_password` is used only if sudo asks: text, or a function that asks for it (called at most once).
     """
     where = parse_destination(destination, ssh_config)
     connection = Connection(where, sudo_password).open()
-    host = Host(where, connection, RunLog(log_path(where.name)))
+    host = Host(where, connection, RunLog(log_path(where.name)), address)
     host.log.write(f"connected to {where.text}")
     try:
         yield host

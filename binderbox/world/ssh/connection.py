@@ -83,6 +83,11 @@ class Connection:
         self.close()
 
     @property
+    def address(self) -> str:
+        """Where ssh went, a name or an address; "" if a proxy led there."""
+        return self._master.address
+
+    @property
     def usable(self) -> bool:
         """Whether the open shell can take another command."""
         return self._shell is not None and self._shell.usable

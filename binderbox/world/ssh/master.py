@@ -24,7 +24,7 @@ from binderbox.world.ssh.destination import Destination
 
 PREFIX = "bbx-ssh-"
 PERSIST_S = 30
-ALIVE_S, ALIVE_COUNT = 5, 3
+ALIVE_S, ALIVE_COUNT = 5, 9  # a machine that swaps or waits for its disk is silent for longer than 15 s
 CONNECT_S = 20  # for TCP and the banner; a firewall that drops packets must not look like a hang
 LOGIN_S = 45  # for the whole login without a terminal; sshd's own LoginGraceTime is 120
 PROMPT_S = 300  # with a terminal: somebody may be typing a passphrase or touching a key
@@ -39,6 +39,7 @@ class Master:
         _sweep(self.directory.parent)
         self.socket = self.directory / "m"
         self.log = self.directory / "ssh.log"
+        self.address = ""  # where ssh went, a name or an address; "" if another machine or program led there
         self.proxy = ""  # the words of the user's config that lead over another machine or program
 
     def open(self) -> None:
@@ -122,6 +123,7 @@ class Master:
         }
         settings = self._settings()
         self.proxy = proxy(settings)
+        self.address = "" if self.proxy else settings.get("hostname", "")
         if settings.get("connecttimeout", "none") in ("none", "0"):
             options["ConnectTimeout"] = str(CONNECT_S)
         if settings.get("stricthostkeychecking") in ("ask", "true", None):

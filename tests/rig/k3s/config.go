@@ -99,7 +99,7 @@ func settingWords(value any) ([]string, error) {
 
 func makeConfig(settings map[string][]string) (config, error) {
 	c := config{
-		dataDir: defaultDataDir, resolvConf: "/etc/resolv.conf", pauseImage: "rig.binderbox.test/pause:1",
+		dataDir: defaultDataDir, pauseImage: "rig.binderbox.test/pause:1",
 		clusterCIDR: "10.42.0.0/16", serviceCIDR: "10.43.0.0/16", clusterDNS: "10.43.0.10", clusterDomain: "cluster.local",
 		kubeconfigMode: 0o600,
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"log"
 	"os"
 	"path/filepath"
@@ -11,12 +12,15 @@ import (
 
 // fileState tells whether a file changed since it was last looked at.
 type fileState struct {
-	size     int64
-	modified time.Time
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
 }
 
 // importArchives imports what is new in agent/images, at the start and every time it is called again. The
 // labels are k3s's pin, which keeps image garbage collection away from images that no registry serves.
+//
+// What was imported before a restart is imported again, unless there is a .cache.json: k3s then remembers there which
+// archives it has imported, and believes it whatever became of their images.
 func (n *node) importArchives(ctx context.Context) error {
 	directory := n.path("agent/images")
 	entries, err := os.ReadDir(directory)
@@ -26,13 +30,14 @@ func (n *node) importArchives(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.recallImports(directory)
 	for _, entry := range entries {
 		info, err := entry.Info()
 		if err != nil || !info.Mode().IsRegular() || !isArchive(entry.Name()) {
 			continue
 		}
-		state := fileState{info.Size(), info.ModTime()}
-		if n.imported[entry.Name()] == state || time.Since(state.modified) < time.Second {
+		state := fileState{info.Size(), info.ModTime().UTC()}
+		if n.imported[entry.Name()] == state || time.Since(state.Modified) < time.Second {
 			continue // known, or perhaps still being written
 		}
 		n.imported[entry.Name()] = state
@@ -42,9 +47,38 @@ func (n *node) importArchives(ctx context.Context) error {
 		if err != nil { // as with k3s, a broken archive does not keep the node down
 			log.Printf("%s: %v", entry.Name(), err)
 		}
+		n.rememberImports(directory)
 	}
 	return nil
 }
+
+func (n *node) recallImports(directory string) {
+	if len(n.imported) > 0 {
+		return
+	}
+	text, err := os.ReadFile(filepath.Join(directory, importCache))
+	if err == nil && len(text) > 0 {
+		if err := json.Unmarshal(text, &n.imported); err != nil {
+			log.Printf("%s: %v", importCache, err)
+		}
+	}
+}
+
+func (n *node) rememberImports(directory string) {
+	file := filepath.Join(directory, importCache)
+	if _, err := os.Stat(file); err != nil {
+		return
+	}
+	text, err := json.Marshal(n.imported)
+	if err == nil {
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		log.Printf("%s: %v", importCache, err)
+	}
+}
+
+const importCache = ".cache.json"
 
 func isArchive(name string) bool {
 	for _, ending := range []string{".tar", ".tar.gz", ".tgz", ".tar.zst"} {

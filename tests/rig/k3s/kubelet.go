@@ -42,6 +42,11 @@ func (n *node) kubeletDefaults() map[string]any {
 }
 
 func (n *node) startKubelet(context.Context) error {
+	resolvConf, err := n.findResolvConf()
+	if err != nil {
+		return err
+	}
+	n.resolvConf = resolvConf
 	text, err := json.MarshalIndent(n.kubeletDefaults(), "", "  ")
 	if err != nil {
 		return err

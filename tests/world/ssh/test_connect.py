@@ -119,6 +119,7 @@ def test_a_jump_host_of_the_config_is_used(sshd: LocalSshd) -> None:
     before = _logins(sshd)
     with connect("box", ssh_config=config) as host:
         assert host.sh("echo through").stdout == b"through\n"
+        assert host.address == ""
     assert _logins(sshd) - before == 2
 
 
@@ -187,3 +188,11 @@ def test_what_a_killed_client_left_is_removed_an_hour_later(sshd: LocalSshd, ope
     open_host()
     assert (old.exists(), young.exists()) == (False, True)
     young.rmdir()
+
+
+def test_it_knows_where_ssh_went(sshd: LocalSshd) -> None:
+    """A member that no public DNS knows is looked for there; a jump host leads to where this client may not reach."""
+    with connect("box", ssh_config=sshd.write_config("direct")) as host:
+        assert host.address == "127.0.0.1"
+    with connect("box", ssh_config=sshd.write_config("given"), address="192.0.2.7") as host:
+        assert host.address == "192.0.2.7"
