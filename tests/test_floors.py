@@ -27,7 +27,16 @@ ON_NODE = {
     for found in re.finditer(r"^\| `(parts/[^`]+)` \| [^|]+ \| ([\w ]*?) ?\|$", PAGE, re.M)
 }
 # What of the floors below them the doors may know: plain data, and the protocol of checks.
-DATA = ("layout", "errors", "output", "decide.facts", "member.model", "checks.probe", "artifacts.resolve")
+DATA = (
+    "layout",
+    "errors",
+    "patience",
+    "output",
+    "decide.facts",
+    "member.model",
+    "checks.probe",
+    "artifacts.resolve",
+)
 DATA += ("federation.members.observed",)
 
 

@@ -28,6 +28,7 @@ from binderbox.output.requests import Confirm, Connection, Sources
 from binderbox.output.results import DrainResult, InFlight
 from binderbox.parts.binderhub.in_flight import longest_s, make_in_flight
 from binderbox.parts.ingress.drained import REFUSED, drain_inputs
+from binderbox.patience import patient
 from binderbox.world.cluster import kubectl_json
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.lock import client_name
@@ -200,7 +201,7 @@ def _refusing(visit: Visit) -> None:
 
 def _until(ask: Callable[[], int | bool]) -> int | bool | NoAnswer:
     """The first answer that is not 0 or False; after TOLD_WITHIN_S the last one, or why there was none."""
-    deadline = time.monotonic() + TOLD_WITHIN_S
+    deadline = time.monotonic() + patient(TOLD_WITHIN_S)
     while True:
         try:
             last: int | bool | NoAnswer = ask()

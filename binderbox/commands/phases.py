@@ -24,6 +24,7 @@ from binderbox.errors import BinderboxError, WaitTimedOut
 from binderbox.output.progress import Progress
 from binderbox.output.results import CheckResult, PhaseResult
 from binderbox.parts import checks
+from binderbox.patience import patient
 from binderbox.plan import Plan
 from binderbox.world.host.hosts import Host
 from binderbox.world.pyinfra import deploying
@@ -144,7 +145,7 @@ def preview(phases: Iterable[Phase], host: Host, plan: Plan, progress: Progress)
 
 
 def _proven(phase: Phase, host: Host, probe: HostProbe, progress: Progress) -> tuple[CheckResult, ...]:
-    results = prove(checks.of(phase.proof), probe, progress, within_s=phase.within_s)
+    results = prove(checks.of(phase.proof), probe, progress, within_s=patient(phase.within_s))
     if failing := failures(results):
         raise WaitTimedOut(
             f"{host.name}: {phase.title}: {'; '.join(f'{one.claim}: no, {one.measured}' for one in failing)}",

@@ -11,9 +11,10 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.errors import StepFailed
+from binderbox.patience import patient
 from binderbox.world.host.hosts import Host
 
-KUBECTL = (layout.K3S, "kubectl", "--request-timeout=15s")
+KUBECTL = (layout.K3S, "kubectl", f"--request-timeout={patient(15):.0f}s")
 
 
 def kubectl(host: Host, *args: str, stdin: bytes | None = None, timeout_s: float = 60) -> str:

@@ -14,6 +14,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from binderbox.errors import NoAnswer, reason_of
+from binderbox.patience import patient
 
 CONNECT_TIMEOUT_S = 10
 GRACE_S = 3.0  # for a websocket to end by itself after its time
@@ -46,7 +47,7 @@ def opened(
     secure = {"ssl": tls, "server_hostname": parts.hostname} if parts.scheme == "https" else {}
     open_s = max(0.1, min(handshake_s, at_most_s))
     with told():
-        sock = socket.create_connection(place, CONNECT_TIMEOUT_S)
+        sock = socket.create_connection(place, patient(CONNECT_TIMEOUT_S))
     with (
         sock.dup() as same,  # TLS takes the descriptor of `sock` over
         _cut_after(same, at_most_s + GRACE_S),

@@ -20,6 +20,7 @@ import httpx
 import httpx_sse
 
 from binderbox.errors import NoAnswer, reason_of, without_query
+from binderbox.patience import patient
 from binderbox.world.http.channel import CONNECT_TIMEOUT_S, Channel, opened
 
 TICK_S = 1.0
@@ -93,7 +94,7 @@ class Web:
         headers = {"Host": wanted.netloc.decode(), **options.pop("headers", {})}
         extensions = {
             "sni_hostname": wanted.host,
-            "timeout": httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S).as_dict(),
+            "timeout": httpx.Timeout(patient(timeout_s), connect=patient(CONNECT_TIMEOUT_S)).as_dict(),
         }
         return self.client.build_request(method, there, headers=headers, extensions=extensions, **options)
 

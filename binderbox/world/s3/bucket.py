@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 from binderbox import layout
 from binderbox.checks.probe import Skip
 from binderbox.errors import WaitTimedOut
+from binderbox.patience import patient
 from binderbox.world import cluster
 from binderbox.world.host.hosts import Host
 from binderbox.world.s3 import store
@@ -51,7 +52,7 @@ def _wait(host: Host, there: Store) -> None:
     """Until the server answers; its pod may just have been made."""
     try:
         for attempt in stamina.retry_context(
-            on=(HTTPError, OSError), attempts=None, timeout=UP_WITHIN_S, wait_max=2.0
+            on=(HTTPError, OSError), attempts=None, timeout=patient(UP_WITHIN_S), wait_max=2.0
         ):
             with attempt:
                 there.s3.list_buckets()

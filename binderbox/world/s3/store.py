@@ -22,6 +22,7 @@ from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException, S3Error
 
 from binderbox.errors import StepFailed
+from binderbox.patience import patient
 
 OWNER_MARKER = "binderbox-owner.json"
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 20
@@ -165,7 +166,7 @@ def _plain(policy: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], tuple[
 
 
 def _http() -> urllib3.PoolManager:
-    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
+    timeout = urllib3.Timeout(connect=patient(CONNECT_TIMEOUT_S), read=patient(READ_TIMEOUT_S))
     # It answers 503 for the first moments of its life.
     again = urllib3.Retry(total=6, backoff_factor=0.3, status_forcelist=(502, 503, 504))
     return urllib3.PoolManager(timeout=timeout, retries=again)

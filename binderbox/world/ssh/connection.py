@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 from binderbox import layout
 from binderbox.errors import ConnectError, ConnectionLost, SudoRefused
+from binderbox.patience import patient
 from binderbox.world.ssh import sudo
 from binderbox.world.ssh.destination import Destination
 from binderbox.world.ssh.lanes import Lanes
@@ -96,7 +97,7 @@ class Connection:
         """Run complete sh text in the open shell; it must not read stdin, and sets the shell's own state."""
         if self._shell is None:
             raise ConnectError(f"{self.destination.name}: the connection is not open")
-        return self._in(self._shell, script, timeout_s)
+        return self._in(self._shell, script, patient(timeout_s) if timeout_s else None)
 
     def run(
         self,
@@ -112,7 +113,7 @@ class Connection:
         client is killed in the middle: for everything that changes the host. Exit code 124 means that `timeout_s`
         was over.
         """
-        bound = f"timeout -k 5 {timeout_s:g} " if timeout_s else ""
+        bound = f"timeout -k 5 {patient(timeout_s):g} " if timeout_s else ""
         line = f"{bound}sh -c {shlex.quote(command)}"
         if len(command) > COMMAND_MAX:
             line = f"{bound}sh /dev/fd/3 3<<'{MARK}'\n{command}\n{MARK}\n"
@@ -128,7 +129,7 @@ class Connection:
                 self._kept(line, given) if work else f"{{ {line}\n}} {given}", timeout_s=limit_s
             )
         with self._lanes.one() as shell:
-            return self._in(shell, f"{{ {line}\n}} {given}", limit_s)
+            return self._in(shell, f"{{ {line}\n}} {given}", patient(limit_s) if limit_s else None)
 
     def session(
         self, command: str, *, stdin: Iterable[bytes] | None = None, timeout_s: float | None = None
@@ -136,7 +137,7 @@ class Connection:
         """Run sh text as root in an ssh session of its own, with `stdin` streamed to it."""
         self._count()
         talk = self.background(f"{self.lock_descriptors}\n{command}")
-        deadline = time.monotonic() + timeout_s + GRACE_S if timeout_s else None
+        deadline = time.monotonic() + patient(timeout_s) + GRACE_S if timeout_s else None
         try:
             talk.send(stdin or [], last=True)
             talk.drain(deadline)
@@ -193,7 +194,7 @@ class Connection:
         talk = self.background("exec sh")
         self._lane_talks.append(talk)
         shell = Shell(talk)
-        shell.run(PREAMBLE, timeout_s=SHELL_S)
+        shell.run(PREAMBLE, timeout_s=patient(SHELL_S))
         return shell
 
     def _count(self) -> None:
@@ -220,7 +221,7 @@ class Connection:
 
     def _answer_sudo(self, talk: Talk, word: str) -> Way:
         try:
-            return sudo.answer(talk, word, self._ask_password, SHELL_S)
+            return sudo.answer(talk, word, self._ask_password, patient(SHELL_S))
         except sudo.NoAnswer as late:
             raise ConnectError(
                 f"{self.destination.name}: logged in, but no shell answers",

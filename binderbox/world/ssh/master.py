@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from binderbox.errors import ConnectError, HostKeyUnknown
+from binderbox.patience import patient
 from binderbox.world.ssh.destination import Destination
 
 PREFIX = "bbx-ssh-"
@@ -45,7 +46,7 @@ class Master:
     def open(self) -> None:
         """Log in. Prompts (passphrase, touch) only on a terminal; a host key is never asked about."""
         terminal = sys.stdin.isatty() and sys.stderr.isatty()
-        limit = PROMPT_S if terminal else LOGIN_S
+        limit = PROMPT_S if terminal else patient(LOGIN_S)
         try:
             options = self._options(terminal)
             done = subprocess.run(
@@ -116,7 +117,7 @@ class Master:
         options = {
             "ControlPersist": str(PERSIST_S),
             "ClearAllForwardings": "yes",
-            "ServerAliveInterval": str(ALIVE_S),
+            "ServerAliveInterval": f"{patient(ALIVE_S):.0f}",
             "ServerAliveCountMax": str(ALIVE_COUNT),
             "LogLevel": "DEBUG1",
             "BatchMode": "no" if terminal else "yes",
@@ -125,7 +126,7 @@ class Master:
         self.proxy = proxy(settings)
         self.address = "" if self.proxy else settings.get("hostname", "")
         if settings.get("connecttimeout", "none") in ("none", "0"):
-            options["ConnectTimeout"] = str(CONNECT_S)
+            options["ConnectTimeout"] = f"{patient(CONNECT_S):.0f}"
         if settings.get("stricthostkeychecking") in ("ask", "true", None):
             options["StrictHostKeyChecking"] = "yes"
         flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]

@@ -375,6 +375,22 @@ def test_a_process_of_the_host_is_refused_and_logged(node: Node) -> None:
     assert node.until_told("refused", before)[-1]["reason"] == "not-a-pod"
 
 
+def test_a_process_of_the_host_in_a_pods_cgroup_is_refused(node: Node) -> None:
+    """By the cgroup alone it would be that pod; on cgroup v2 systemd has made the pod's scope."""
+    node.start("host", "sh", "-c", "echo here; sleep 60")
+    node.until_said("host", "here")
+    pod = json.loads(node.kubectl("get", "pod", "build-host", "-o", "json"))
+    container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+    before = len(node.events("refused"))
+    answer = node.exec(
+        f"set -e; found=$(find /sys/fs/cgroup -path '*{container}*' -name cgroup.procs); [ -n \"$found\" ]; "
+        "for one in $found; do echo $$ > $one || true; done; grep -q "
+        f"{container} /proc/self/cgroup; PYTHONPATH={layout.ENGINE} python3 -B {REPOSITORIES}/knock.py x:1"
+    )
+    assert "a process of the host" in answer
+    assert node.until_told("refused", before)[-1]["reason"] == "not-a-pod"
+
+
 def test_a_pod_that_was_there_before_the_door_was_restarted_still_gets_in(node: Node) -> None:
     wait = "while [ ! -e /srv/repos/restarted ]; do sleep 0.1; done; python3 /srv/repos/knock.py x:1"
     node.start("patient", "sh", "-c", f"echo waiting; {wait}")

@@ -30,6 +30,7 @@ def identify(sock: socket.socket, started_before: float) -> tuple[int, PodProces
     try:
         try:
             text = Path(f"/proc/{pid}/cgroup").read_text()
+            apart = has_own_processes(Path(f"/proc/{pid}/status").read_text())
             young = not exact and _started_at(pid) > started_before
         except (OSError, ValueError):
             raise Refused("caller-gone", f"process {pid} ended before it could be identified") from None
@@ -40,7 +41,19 @@ def identify(sock: socket.socket, started_before: float) -> tuple[int, PodProces
     pod = parse_cgroup(text)
     if pod is None:
         raise Refused("not-a-pod", f"process {pid} belongs to no pod; only build pods may use the build door")
+    if not apart:
+        raise Refused("not-a-pod", f"process {pid} is in a pod's cgroup, but a process of the host")
     return pid, pod
+
+
+def has_own_processes(status: str) -> bool:
+    """Whether a process, by its /proc/PID/status, lives in a PID namespace below the door's, as containers do.
+
+    A cgroup is where somebody put a process; the namespace is where it was born. Read from `NSpid`, because the
+    namespaces themselves are shown to those alone who might trace the process.
+    """
+    line = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+    return len(line.split()) > 2
 
 
 def _pidfd(sock: socket.socket, pid: int) -> tuple[int, bool]:

@@ -64,6 +64,27 @@ def test_without_a_pidfd_of_the_peer_a_younger_process_is_not_believed(
         process.communicate()
 
 
+def test_a_process_of_the_host_in_a_pods_cgroup_is_no_pod(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = caller.PodProcess("uid", "container")
+    monkeypatch.setattr(caller, "parse_cgroup", lambda text: pod)
+    process, sock = _accept(state / "s", "sys.stdin.read()")
+    with process, sock:
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        assert _reason(sock, now) == "not-a-pod"
+        monkeypatch.setattr(caller, "has_own_processes", lambda status: True)
+        assert caller.identify(sock, now) == (process.pid, pod)
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("line", "own"), [("NSpid:\t812", False), ("NSpid:\t812\t7", True), ("NStgid:\t8\t7", False)]
+)
+def test_who_lives_in_a_pid_namespace_of_its_own(line: str, own: bool) -> None:
+    assert caller.has_own_processes(f"Name:\tpython3\n{line}\nVmPeak: 1 kB\n") is own
+
+
 def test_a_start_time_is_seconds_since_boot() -> None:
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert now - 24 * 3600 < caller._started_at(os.getpid()) <= now

@@ -1,0 +1,124 @@
+"""A member on a machine of its own: cgroup v2, AppArmor, a boot order, power cuts. Stages, each from a saved disk.
+
+    install -> launch, power_cut, drain, uninstall
+
+`make test-vm` runs all of them, `make test-vm STAGE=drain` one. The same file runs on a machine that is given
+(tests/rig/given.py); it then goes through the stages on that one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from binderbox import layout
+from tests.e2e.federated import pods, serve_slow_repository
+from tests.e2e.test_uninstall import everything
+from tests.rig.vm import VmHost
+from tests.vm.conftest import Machine, Slow, stage_disk
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(150 * 60)
+SEED = 11
+WELL_S = 1800
+INSTALLED = "installed"
+
+
+def healthy(slow: Slow, host: Machine) -> bool:
+    return slow.binderbox(host, "check", "--json").code == 0
+
+
+def no_change(slow: Slow, host: Machine) -> None:
+    assert slow.install(host, "--json").must().result["changed"] == []
+
+
+def no_failed_unit(host: Machine) -> None:
+    assert host.exec(["systemctl", "--failed", "--no-legend", "--plain"]).split("\n") == [""]
+
+
+def packages(host: Machine) -> None:
+    """An install brings them, and an uninstall leaves them: a comparison must not see that."""
+    script = f"export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq install -y --no-install-recommends {' '.join(layout.PACKAGES)}"
+    host.exec(["sh", "-c", script], timeout_s=3600)
+
+
+def test_install(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """A bare machine to a member; the same command changes nothing, nor does it after a reboot."""
+    host = machine(None)
+    assert host.exec(["stat", "-fc", "%T", "/sys/fs/cgroup"]).strip() == "cgroup2fs"
+    packages(host)
+    host.reboot()
+    before = everything(host)  # type: ignore[arg-type]
+    installed = slow.install(host, "--json").must().result
+    print([(one["title"], round(one.get("seconds", 0))) for one in installed["phases"]], flush=True)
+    no_change(slow, host)
+    host.reboot()
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a reboot")
+    no_change(slow, host)
+    no_failed_unit(host)
+    denied = host.exec(["sh", "-c", "journalctl -k --no-pager | grep -c 'apparmor=\"DENIED\"' || true"])
+    assert denied.strip() == "0"
+    host.save(stage_disk(INSTALLED))
+    if isinstance(host, VmHost):
+        (stage_disk(INSTALLED) / "before.json").write_text(json.dumps(sorted(before)))
+
+
+def test_launch(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    host = machine(INSTALLED)
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    assert slow.binderbox(host, "launch", "--json").must().result["url"]
+    steps = host.exec(["systemctl", "show", "-p", "MemoryMax,TasksMax,MemorySwapMax", layout.BUILDS_SLICE])
+    assert "MemoryMax=infinity" not in steps
+
+
+def test_power_cut(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """In the middle of a build. The next boot is well by itself, and what was acknowledged is there."""
+    host = machine(INSTALLED)
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    known = slow.binderbox(host, "launch", "--json").must().result
+    repository = serve_slow_repository(host, "cut", 60)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(slow.binderbox, host, "launch", repository, "--ref", "main", "--json")
+        wait_until(lambda: pods(host, "binderhub-build"), WELL_S, "a build pod")  # type: ignore[arg-type]
+        time.sleep(random.Random(SEED).uniform(5, 40))
+        host.reboot(power_cut=True)
+        assert building.result().code != 0
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a power cut")
+    no_change(slow, host)
+    assert slow.binderbox(host, "launch", "--json").must().result["image"] != known["image"]
+    assert (
+        host.exec(["sh", "-c", "journalctl -k --no-pager | grep -c 'EXT4-fs error' || true"]).strip() == "0"
+    )
+
+
+def test_drain(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """It stays drained through a reboot, and comes back."""
+    host = machine(INSTALLED)
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    slow.binderbox(host, "drain", "--reason", "a new disk", "--yes", "--json").must()
+    host.reboot()
+    wait_until(
+        lambda: slow.binderbox(host, "status", "--json").result.get("drain"),
+        WELL_S,
+        "the drain after a reboot",
+    )
+    slow.binderbox(host, "resume", "--json").must()
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a resume")
+
+
+def test_uninstall(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """Nothing is left, by a look at the whole file system; users, units, mounts, links, tables and processes, too."""
+    host = machine(INSTALLED)
+    gone = slow.binderbox(host, "uninstall", "--purge", "--yes", "--json").must().result
+    assert gone["leftovers"] == []
+    if not isinstance(host, VmHost):
+        return
+    before = set(json.loads((stage_disk(INSTALLED) / "before.json").read_text()))
+    host.reboot()
+    after = everything(host)  # type: ignore[arg-type]
+    assert (sorted(after - before), sorted(before - after)) == ([], [])
