@@ -15,7 +15,7 @@ ON_HOSTS = $(PYTEST) -p tests.tools.parts -n 2 --dist loadgroup
 # Runs its arguments and says how long they took.
 timed = @started=$$(date +%s.%N); { $(2); } || exit 1; printf '%-10s %8.1f s\n' '$(1)' "$$(echo "$$(date +%s.%N) - $$started" | awk '{print $$1 - $$3}')"
 
-.PHONY: help setup lint types docs test-fast test test-long bench demo demo-down clean
+.PHONY: help setup lint types docs test-fast test test-long test-vm test-vm-fast bench demo demo-down clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -48,6 +48,12 @@ test: lint types ## everything but the full matrices: lint, types, unit, rig, ch
 
 test-long: $(READY) ## the full matrices
 	@$(ON_HOSTS) -m long
+
+test-vm: $(READY) ## a member on a virtual machine, in stages from saved disks; STAGE=install|launch|power_cut|drain|uninstall for one
+	@BINDERBOX_VM=1 $(PYTEST) -x -s tests/vm/test_stages.py $(if $(STAGE),-k test_$(STAGE))
+
+test-vm-fast: $(READY) ## on a virtual machine, what needs no Kubernetes
+	@BINDERBOX_VM=1 $(PYTEST) -s tests/vm/test_fast.py
 
 bench: $(READY) ## measure what the project promises; writes build/bench.jsonl
 	@mkdir -p build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tests.rig.client import Client, Finished
 from tests.rig.engine import NoEngine, engine_runs, ensure_engine, stop_engine
 from tests.rig.host import RigHost, clean, this_run
 
+# Virtual machines: `make test-vm` and `make test-vm-fast`, never a part of `make test`.
+collect_ignore = [] if os.environ.get("BINDERBOX_VM") else ["vm"]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and so all that this starts in turn.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Times are compared in `make bench`, never asserted in tests.

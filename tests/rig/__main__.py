@@ -15,6 +15,7 @@ from tests.rig.egress import site_options
 from tests.rig.engine import HOST_URL, NoEngine, ensure_engine, stop_engine
 from tests.rig.host import ROOT, VOLUNTEER, VOLUNTEER_WITH_PASSWORD, RigHost, clean
 from tests.rig.hostimage import host_image, registry_reachable
+from tests.rig.vm import clean_vms
 
 BY_HAND = "hand"  # the run that hosts started here belong to
 ACCOUNTS = {"root": ROOT, "volunteer": VOLUNTEER, "volunteer-with-password": VOLUNTEER_WITH_PASSWORD}
@@ -65,6 +66,8 @@ def _engine(arguments: argparse.Namespace) -> int:
 def _clean(_arguments: argparse.Namespace) -> int:
     _demo_down(_arguments)
     _report_removed(clean())
+    for name in clean_vms():
+        print(f"removed virtual machine {name}")
     return _stop_engine()
 
 

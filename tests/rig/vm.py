@@ -153,8 +153,16 @@ class VmHost:
 
     def power_cut(self) -> None:
         """From one moment to the next nothing runs, and no disk is written."""
-        os.kill(self._pid(), signal.SIGKILL)
-        self._wait_off(10)
+        pid = self._pid()
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while _holds_files(
+            pid
+        ):  # it has no command line any more long before its disk and its ports are free
+            if time.monotonic() > deadline:
+                raise StepFailed(f"{self.name}: QEMU does not end")
+            time.sleep(0.1)
+        self._forget_connection()
 
     def power_off(self) -> None:
         """Shut down properly."""
@@ -292,6 +300,13 @@ def clean_vms(run_id: str | None = None) -> list[str]:
         VmHost(directory.name, "", directory, VmImage(Path(), Path(), Path()), Accel("", (), "")).stop()
         removed.append(directory.name)
     return removed
+
+
+def _holds_files(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _free_address(name: str) -> str:

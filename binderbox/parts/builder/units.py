@@ -54,6 +54,9 @@ TasksMax=infinity
 OOMScoreAdjust=-250
 # it waits for containerd by itself for a minute
 TimeoutStartSec=120
+# buildkitd 0.32 waits for its builds and then ends with 1, also when it was told to stop: appcontext.go
+SuccessExitStatus=1
+TimeoutStopSec=60
 Restart=always
 RestartSec=2
 {fetching}
