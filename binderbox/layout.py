@@ -39,7 +39,8 @@ WATCH_STATE = f"{AGENT_DATA}/watch.json"
 WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
 FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
 
-SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
+SYSCTL_FILE = "/etc/sysctl.d/zz-binderbox.conf"  # the last name wins, and hardening roles write 99-*
+OLD_SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
 MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
 JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
 EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-"  # and a number; what update-ca-certificates reads
@@ -127,7 +128,8 @@ PACKAGES = (
     "xz-utils",
     "zstd",
 )  # what k3s, kube-proxy, the door and the proof need on a bare Debian or Ubuntu
-MODULES = ("br_netfilter", "overlay", "nf_conntrack", "nf_tables")
+# k3s carries pods by vxlan and enforces network policies with ip_set, and says late that it cannot.
+MODULES = ("br_netfilter", "overlay", "nf_conntrack", "nf_tables", "vxlan", "ip_set")
 
 # What an uninstall without --purge leaves: data, secrets and the config.
 KEPT = (ETC, f"{DATA}/objectstore", f"{DATA}/hub", f"{DATA}/traefik", AUDIT_FILE)
@@ -143,7 +145,7 @@ SCRIPT_SETTINGS = (
     f"RUN={RUN}",
     f"DATA={DATA}",
     f"KEPT={' '.join(KEPT)}",
-    f"FILES={SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE}",
+    f"FILES={SYSCTL_FILE} {OLD_SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE}",
     f"EXTRA_CA={EXTRA_CA}",
     f"JOURNALD_FILE={JOURNALD_FILE}",
     f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} kube-ipvs0",

@@ -7,7 +7,7 @@ from pyinfra.operations import apt, server, systemd
 
 from binderbox import layout
 from binderbox.deploys.ingress import routes
-from binderbox.deploys.operations import certificates, files, host, secrets
+from binderbox.deploys.operations import certificates, files, host, packages, secrets
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.host.inputs import HostInputs
 
@@ -16,6 +16,7 @@ from binderbox.parts.host.inputs import HostInputs
 def prepare_host(inputs: HostInputs) -> None:
     """Bring the host to where k3s can be started on it."""
     if inputs.packages:
+        packages.nobody_else(name="wait until nobody else installs packages")
         apt.packages(name="install packages", packages=list(inputs.packages), update=True, no_recommends=True)
     host.directories(name="make our directories", wanted=inputs.directories)
     secrets.made(name="make secrets", kinds=inputs.secrets)
@@ -37,6 +38,7 @@ def prepare_host(inputs: HostInputs) -> None:
         texts[layout.BUNDLE_FILE] = files.Content(f"{inputs.bundle_sha256}\n")
     if inputs.bundle_lock:
         texts[layout.BUNDLE_LOCK_FILE] = files.Content(inputs.bundle_lock)
+    files.absent(name="remove settings of an older release", paths=(layout.OLD_SYSCTL_FILE,))
     written = dict(zip(texts, files.contents(texts), strict=True))
 
     routes(inputs.drain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from binderbox import layout
 from binderbox.checks.core import Verdict, failed, passed, warned
@@ -156,19 +156,47 @@ def judge_route(facts: HostFacts) -> Verdict:
     )
 
 
-def judge_networks(facts: HostFacts) -> Verdict:
-    """Pods, services and builds use fixed networks; where the host or its resolver lies in one, nothing reaches it."""
-    ours = {"pods": layout.POD_CIDR, "services": layout.SERVICE_CIDR, "builds": layout.BUILD_CIDR}
-    clash = [
-        f"{address} lies in {network} ({name})"
-        for address in dict.fromkeys((facts.address, *facts.resolvers))
-        for name, network in ours.items()
-        if address and "%" not in address and ip_address(address) in ip_network(network)
+@dataclass(frozen=True)
+class Networks:
+    """What the host has addresses in or routes to, and what the config opens: (what it is, network)."""
+
+    known: tuple[tuple[str, str], ...]
+
+
+def look_networks(probe: Probe) -> Networks:
+    facts = probe.facts
+    known = [
+        (f"this host's {facts.interface}", facts.address),
+        *(("a resolver", one) for one in facts.resolvers),
     ]
-    if not clash:
+    known += [(name if name != "-" else "a route", network) for name, network in facts.networks]
+    known += [("egress_allow", one.network) for one in probe.member.egress_allow]
+    return Networks(tuple(known))
+
+
+def judge_networks(found: Networks) -> Verdict:
+    """Pods, services and builds use fixed networks; what else has such an address is reached by nobody here any more.
+
+    A wider route, a provider's 10.0.0.0/8 for example, loses only that part of it, which is a warning.
+    """
+    ours = {"pods": layout.POD_CIDR, "services": layout.SERVICE_CIDR, "builds": layout.BUILD_CIDR}
+    within, around = [], []
+    for what, text in dict.fromkeys(found.known):
+        for name, taken in ours.items():
+            if not text or "%" in text or not ip_network(text, strict=False).overlaps(ip_network(taken)):
+                continue
+            if ip_network(text, strict=False).prefixlen >= ip_network(taken).prefixlen:
+                within.append(f"{text} ({what}) lies in {taken} ({name})")
+            else:
+                around.append(f"{text} ({what}) holds {taken} ({name})")
+    if not within and not around:
         return passed(", ".join(ours.values()))
-    return failed(
-        "; ".join(clash), "addresses outside these networks", "give the host or its resolver another address"
+    needed = f"nothing of this host in {', '.join(ours.values())}"
+    if within:
+        fix = "give that network other addresses, or take the interface away: ip -4 addr; ip -4 route"
+        return failed("; ".join(within), needed, fix)
+    return warned(
+        "; ".join(around), needed, "see that nothing this host needs has an address there: ip -4 route"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from binderbox.checks.core import failures, prove
 from binderbox.commands.probe import HostProbe
-from binderbox.commands.watching import builds_under_way, files_left, watched
+from binderbox.commands.watching import builds_under_way, files_left, packages_of_others, watched
 from binderbox.deploys.agent import install_agent
 from binderbox.deploys.builder import install_builder
 from binderbox.deploys.helm import install_chart
@@ -52,7 +52,13 @@ class Phase:
 
 
 INSTALL = (
-    Phase("Prepare the host", prepare_host, inputs=lambda plan: plan.host, proof="prepared"),
+    Phase(
+        "Prepare the host",
+        prepare_host,
+        inputs=lambda plan: plan.host,
+        proof="prepared",
+        watch=packages_of_others,
+    ),
     Phase("Start k3s", install_k3s, inputs=lambda plan: plan.k3s, proof="k3s", within_s=300),
     Phase(
         "Install the object store",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from binderbox import layout
+from binderbox.deploys.operations.packages import words
 from binderbox.errors import BinderboxError
 from binderbox.output.progress import Progress
 from binderbox.parts.builder.settings import DOOR_STATUS
@@ -44,6 +45,11 @@ def watched(
     finally:
         over.set()
         looking.join(LOOK_S)
+
+
+def packages_of_others(host: Host) -> str:
+    """Who else installs packages, which an install waits for."""
+    return host.run(words(0), timeout_s=LOOK_S).text.strip()
 
 
 def builds_under_way(host: Host) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from binderbox.decide.drain import Drain, parse_record
@@ -80,6 +80,21 @@ class HostFacts:
     installed_units: tuple[str, ...] = ()
     disk_used_gb: float = 0.0  # as df says it; what a file system reserves is neither used nor free
     recorded_other_gb: float | None = None  # of `disk`: what else took of the disk at the first install
+    host_name: str = ""
+    node_name: str = ""  # what k3s was told to call this node at its first start; "" before that
+    networks: tuple[
+        tuple[str, str], ...
+    ] = ()  # (interface, network), of addresses and routes, without our own
+    filters: tuple[
+        str, ...
+    ] = ()  # firewalls that are on: a program's name, or "chain TABLE NAME" with policy drop
+    hidepid: str = ""
+    container: str = ""  # what systemd says of the container this is, "none" or "" for a machine
+    selinux: str = ""
+    sshd: Mapping[str, str] = field(
+        default_factory=dict
+    )  # limits of its own server, as `sshd -T` has them, lower case
+    trials: tuple[tuple[str, str, str], ...] = ()  # (path, what failed there: write, exec or overlay, why)
     ours_gb: float = 0.0  # what our own data already takes, so that a second run plans the same ceilings
 
 
@@ -88,6 +103,8 @@ def make_facts(raw: Mapping[str, Any]) -> HostFacts:
     known = {name: raw[name] for name in HostFacts.__dataclass_fields__ if name in raw}
     lists = ("missing_modules", "missing_packages", "resolvers", "addresses", "secrets", "installed_units")
     known |= {name: tuple(known[name]) for name in lists if name in known}
+    known |= {name: tuple(map(tuple, known[name])) for name in ("networks", "trials") if name in known}
+    known |= {"filters": tuple(known.get("filters", ()))}
     known["ssh_ports"] = tuple(known.get("ssh_ports") or (22,))
     known["listeners"] = tuple(Listener(**one) for one in raw["listeners"])
     known["outbound"] = tuple(Reach(**one) for one in raw["outbound"])

@@ -36,6 +36,7 @@ GOOD = HostFacts(
     interface="eth0",
     addresses=("203.0.113.7", "2001:db8::7"),
     sudo=True,
+    host_name="n1",
 )
 
 

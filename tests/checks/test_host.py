@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from binderbox import layout
-from binderbox.checks import machine, surroundings
+from binderbox.checks import machine, surroundings, traps
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Calls, FileInfo, UnitState
 from binderbox.decide.facts import Listener, Reach
@@ -70,30 +70,103 @@ from tests.checks.fakes import FakeProbe, artifact, facts
             "apt-get install nftables",
         ),
         (surroundings.judge_route, {"address": ""}, "fail", "no default route"),
+        (traps.judge_filters, {"filters": ()}, "pass", "none"),
+        (traps.judge_filters, {"filters": ("ufw",)}, "fail", "ufw disable"),
+        (traps.judge_filters, {"filters": ("firewalld",)}, "fail", "systemctl disable --now firewalld"),
+        (traps.judge_filters, {"filters": ("chain inet filter input",)}, "fail", "nftables.conf"),
+        (traps.judge_node_name, {"host_name": "vm-1.example.org"}, "pass", "vm-1.example.org"),
+        (traps.judge_node_name, {"host_name": "VM1"}, "pass", "vm1"),
+        (traps.judge_node_name, {"host_name": "my_host"}, "fail", "hostnamectl set-hostname"),
+        (traps.judge_node_name, {"host_name": "-x"}, "fail", "letters"),
+        (traps.judge_node_name, {"host_name": "a..b"}, "fail", "letters"),
+        (traps.judge_node_name, {"host_name": "x" * 64}, "fail", "at most 63 characters, not 64"),
+        (traps.judge_node_name, {"host_name": "localhost"}, "warn", "a name of its own"),
         (
-            surroundings.judge_networks,
-            {"resolvers": ("10.43.7.7",)},
-            "fail",
-            "10.43.7.7 lies in 10.43.0.0/16 (services)",
-        ),
-        (
-            surroundings.judge_networks,
-            {"address": "10.42.9.1"},
-            "fail",
-            "10.42.9.1 lies in 10.42.0.0/16 (pods)",
-        ),
-        (
-            surroundings.judge_networks,
-            {"resolvers": ("2001:db8::53", "fe80::1%eth0")},
+            traps.judge_node_name,
+            {"host_name": "my_host", "node_name": "first"},
             "pass",
-            "10.42.0.0/16",
+            "first, as at the first start",
         ),
+        (traps.judge_trials, {}, "pass", "programs run"),
+        (
+            traps.judge_trials,
+            {"trials": (("/var/lib/rancher/k3s", "exec", "/var"),)},
+            "fail",
+            "mount -o remount,exec /var",
+        ),
+        (
+            traps.judge_trials,
+            {"trials": (("/var/lib/rancher/k3s", "overlay", "xfs: wrong fs type"),)},
+            "fail",
+            "ftype=1",
+        ),
+        (
+            traps.judge_trials,
+            {"trials": (("/srv/data", "write", "/srv cannot be written"),)},
+            "fail",
+            "/srv cannot be written",
+        ),
+        (traps.judge_hidepid, {"hidepid": "2"}, "warn", "remount,hidepid=0"),
+        (traps.judge_hidepid, {"hidepid": "invisible"}, "warn", "hidepid=invisible"),
+        (traps.judge_hidepid, {"hidepid": "off"}, "pass", "visible"),
+        (traps.judge_container, {"container": "lxc"}, "fail", "KVM machine"),
+        (traps.judge_container, {"container": "docker"}, "pass", "docker"),
+        (traps.judge_container, {"container": "none"}, "pass", "a machine"),
+        (traps.judge_selinux, {"selinux": "Enforcing"}, "fail", "setenforce 0"),
+        (traps.judge_selinux, {"selinux": "Permissive"}, "pass", "not enforcing"),
+        (traps.judge_ssh, {}, "pass", "allowed"),
+        (
+            traps.judge_ssh,
+            {"sshd": {"maxsessions": "10", "disableforwarding": "no", "allowtcpforwarding": "yes"}},
+            "pass",
+            "allowed",
+        ),
+        (traps.judge_ssh, {"sshd": {"disableforwarding": "yes"}}, "fail", "DisableForwarding no"),
+        (traps.judge_ssh, {"sshd": {"allowtcpforwarding": "remote"}}, "fail", "AllowTcpForwarding yes"),
+        (traps.judge_ssh, {"sshd": {"maxsessions": "2"}}, "fail", "MaxSessions 10"),
     ],
 )
 def test_what_a_fact_means(judge: Any, changes: dict[str, Any], verdict: Word, says: str) -> None:
     found = judge(facts(**changes))
     assert found.verdict == verdict
     assert says in f"{found.measured} needed {found.needed} {found.fix}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed", "verdict", "says"),
+    [
+        ({}, (), "pass", "10.42.0.0/16"),
+        ({"resolvers": ("10.43.7.7",)}, (), "fail", "10.43.7.7 (a resolver) lies in 10.43.0.0/16 (services)"),
+        ({"address": "10.42.9.1"}, (), "fail", "10.42.9.1 (this host's eth0) lies in 10.42.0.0/16 (pods)"),
+        ({"resolvers": ("2001:db8::53", "fe80::1%eth0")}, (), "pass", "10.42.0.0/16"),
+        (
+            {"networks": (("eth1", "10.42.0.200/24"),)},
+            (),
+            "fail",
+            "10.42.0.200/24 (eth1) lies in 10.42.0.0/16 (pods)",
+        ),
+        (
+            {"networks": (("-", "10.44.3.0/24"),)},
+            (),
+            "fail",
+            "10.44.3.0/24 (a route) lies in 10.44.0.0/16 (builds)",
+        ),
+        ({"networks": (("docker1", "10.43.0.0/16"),)}, (), "fail", "services"),
+        ({"networks": (("eth1", "10.0.0.0/8"),)}, (), "warn", "10.0.0.0/8 (eth1) holds 10.42.0.0/16 (pods)"),
+        ({"networks": (("eth1", "172.16.0.1"),)}, (), "pass", "10.42.0.0/16"),
+        ({}, ("10.42.0.0/24",), "fail", "10.42.0.0/24 (egress_allow)"),
+    ],
+)
+def test_whatever_the_host_reaches_must_not_lie_in_our_networks(
+    changes: dict[str, Any], allowed: tuple[str, ...], verdict: Word, says: str
+) -> None:
+    member = Member(
+        domain="binder.example.org", egress_allow=tuple({"network": one, "ports": (443,)} for one in allowed)
+    )
+    found = surroundings.judge_networks(
+        surroundings.look_networks(FakeProbe(facts=facts(interface="eth0", **changes), member=member))
+    )
+    assert (found.verdict, says in found.measured) == (verdict, True), found
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from binderbox.checks import machine, surroundings
+from binderbox.checks import machine, surroundings, traps
 from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Probe
 from binderbox.checks.workloads import AGAIN, planned
@@ -74,12 +74,26 @@ CHECKS = (
           "The first phase installs what is missing."),
     Check("BBX-H17", "host", "the host has a default route", look_facts, surroundings.judge_route,
           "The node's address is the one on the default route."),
-    Check("BBX-H18", "host", "no network collides with ours", look_facts, surroundings.judge_networks,
+    Check("BBX-H18", "host", "no network collides with ours", surroundings.look_networks, surroundings.judge_networks,
           "The networks of pods, services and builds are fixed at the first start."),
     Check("BBX-H19", "host", "the config's sizes fit the machine", machine.look_sizes, machine.judge_sizes,
           "Sizes that the config does not give are computed and always fit."),
     Check("BBX-H20", "host", "GitHub knows us", surroundings.look_github, surroundings.judge_github,
           "Each launch resolves a branch to a commit by GitHub's API.", fatal=False),
+    Check("BBX-H21", "host", "there is no other firewall", look_facts, traps.judge_filters,
+          "Two firewalls that do not know of each other cut off pods, services and the resolver."),
+    Check("BBX-H22", "host", "the host's name can be a node's", look_facts, traps.judge_node_name,
+          "It is fixed at the first start: a host that is renamed later stays the same node."),
+    Check("BBX-H23", "host", "programs and containers can run from the disk", look_facts, traps.judge_trials,
+          "Tried in the very places, and undone."),
+    Check("BBX-H24", "host", "processes are visible", look_facts, traps.judge_hidepid,
+          "The build door knows its callers by their processes.", fatal=False),
+    Check("BBX-H25", "host", "the host has a kernel of its own", look_facts, traps.judge_container,
+          "In a container of a provider, modules, cgroups and firewall are somebody else's."),
+    Check("BBX-H26", "host", "no SELinux policy is enforced", look_facts, traps.judge_selinux,
+          "There is no policy for k3s on these systems."),
+    Check("BBX-H27", "host", "ssh lets an install do its work", look_facts, traps.judge_ssh,
+          "Asked of the server's own settings, before anything needs them."),
     Check("BBX-P03", "prepared", "the kernel settings are in force", look_sysctls, judge_sysctls,
           "Too few inotify instances have stopped builds on three members."),
 )  # fmt: skip

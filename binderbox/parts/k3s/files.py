@@ -51,12 +51,14 @@ WantedBy=multi-user.target
 """
 
 
-def render_config() -> str:
+def render_config(node_name: str) -> str:
     """k3s's own config; everything packaged that binderbox brings itself is off.
 
+    `node_name` is fixed: a host that is renamed would else come back as a second node, with another network.
     `node-cidr-mask-size` counts at the first start only, for ever after: k3s#10442.
     """
     config = {
+        "node-name": node_name,
         "disable": ["traefik", "servicelb", "local-storage", "metrics-server"],
         "disable-helm-controller": True,
         "secrets-encryption": True,

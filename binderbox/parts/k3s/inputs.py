@@ -26,14 +26,18 @@ class K3sInputs:
 
 
 def make_inputs(
-    sizing: Sizing, disk: DiskPlan, artifacts: Mapping[str, Artifact], bundle: Path | None
+    sizing: Sizing,
+    disk: DiskPlan,
+    artifacts: Mapping[str, Artifact],
+    bundle: Path | None,
+    node_name: str,
 ) -> K3sInputs:
     return K3sInputs(
         binary=artifacts["k3s"],
         helm=artifacts["helm"],
         images=tuple(one for one in artifacts.values() if one.kind == "image" or one.name == "k3s-images"),
         bundle=bundle,
-        config=render_config(),
+        config=render_config(node_name),
         kubelet=render_kubelet(
             max_pods=sizing.pods.value,
             system_reserved_gb=sizing.system_reserved_gb.value,

@@ -24,8 +24,10 @@ section cgroup; stat -fc %T /sys/fs/cgroup
 
 section modules
 there() {
-  [ -d "/sys/module/$1" ] && return
   grep -q "/$1\.ko" "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null && return
+  # `install overlay /bin/false` of a hardening role: loaded now or not, the next boot will not have it
+  case "$(modprobe -n -v "$1" 2>/dev/null)$(modprobe -c 2>/dev/null | grep "^install $1 ")" in *install*) return 1 ;; esac
+  [ -d "/sys/module/$1" ] && return
   modprobe -n -q "$1" 2>/dev/null && return
   case $1 in
     overlay) grep -qw overlay /proc/filesystems ;;

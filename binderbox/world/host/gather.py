@@ -2,7 +2,7 @@
 
 `gather` returns the mapping that `facts.make_facts` takes: the keys are the fields of HostFacts, listeners and outbound
 as lists of mappings with the fields of Listener and Reach, `applied` as a mapping with those of Applied or None.
-The script is `gather.sh` with its three parts; it changes nothing, and needs no more than a bare Debian or Ubuntu has.
+The script is `gather.sh` with its four parts; it changes nothing, and needs no more than a bare Debian or Ubuntu has.
 
 `outbound` tries the host's own package sources (or the proxy set for them) and the given targets, each for 3 s and
 all at once. Sizes are in units of 10^9 bytes.
@@ -24,7 +24,7 @@ from binderbox.errors import StepFailed
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.sockets import parse_listeners, parse_proc_net
 
-SCRIPTS = ("gather.sh", "gather-machine.sh", "gather-surroundings.sh", "gather-ours.sh")
+SCRIPTS = ("gather.sh", "gather-machine.sh", "gather-surroundings.sh", "gather-traps.sh", "gather-ours.sh")
 FSYNC_WRITES = 50  # dd's count in the script
 OWN_INTERFACES = ("lo", layout.POD_INTERFACE, layout.BUILD_INTERFACE, "flannel", "veth", "docker", "br-")
 LIMIT_S = 120.0
@@ -116,6 +116,15 @@ def parse_sections(found: Sections) -> dict[str, Any]:
             line.split()[1] for line in found["resolvers"] if re.match(r"nameserver\s+\S", line)
         ),
         **_addresses(found["route"], found["addresses"]),
+        "host_name": _first(found["name"]),
+        "node_name": _first(found["name"][1:]),
+        "networks": _networks(found["networks"]),
+        "filters": tuple(found["filters"]),
+        "hidepid": _first(found["hidepid"]).partition("=")[2],
+        "container": _first(found["virt"]),
+        "selinux": _first(found["selinux"]),
+        "sshd": dict(line.lower().split(None, 1) for line in found["sshd"]),
+        "trials": tuple(tuple(line.split("|", 2)) for line in found["trials"]),
         "secrets": tuple(found["secrets"]),
         "installed_units": _units(found["units"]),
         "applied": applied,
@@ -187,6 +196,12 @@ def _addresses(routes: list[str], listed: list[str]) -> dict[str, Any]:
             address = words[words.index("src") + 1] if "src" in words else _first(own)
             break
     return {"interface": interface, "address": address, "addresses": tuple(address for _, address in pairs)}
+
+
+def _networks(lines: list[str]) -> tuple[tuple[str, str], ...]:
+    """(interface, network) of each address and each route that is not of our own interfaces; "10.1.2.3" is a /32."""
+    pairs = dict.fromkeys(tuple(line.split(None, 1)) for line in lines)
+    return tuple((name, network.strip()) for name, network in pairs if not name.startswith(OWN_INTERFACES))
 
 
 def _units(lines: list[str]) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from binderbox.parts.k3s import files as k3s
 
 
 def test_what_cannot_be_changed_later_is_set_before_the_first_start() -> None:
-    config = yaml.safe_load(k3s.render_config())
+    config = yaml.safe_load(k3s.render_config("n1"))
     assert config["kube-controller-manager-arg"] == ["node-cidr-mask-size=22"]
     assert config["secrets-encryption"] is True
+    assert config["node-name"] == "n1"  # or a host that is renamed is another node
     assert {"traefik", "servicelb"} <= set(config["disable"])
 
 

@@ -81,6 +81,17 @@ def test_a_recorded_host_with_everything_on_it() -> None:
     )
     assert (facts.followed, facts.bundle_sha256) == ("[pins]\n", "ab" * 32)
     assert facts.drain == Drain("new disk", since="2026-01-01T00:00:00+00:00")
+    assert (facts.host_name, facts.node_name) == ("box.example", "box")
+    assert facts.networks == (
+        ("eth0", "203.0.113.7/24"),
+        ("eth1", "10.1.2.3/16"),
+        ("eth1", "10.1.0.0/16"),
+        ("-", "192.0.2.1"),
+    )
+    assert facts.filters == ("ufw", "chain inet filter input")
+    assert (facts.hidepid, facts.container, facts.selinux) == ("2", "none", "")
+    assert facts.sshd["maxsessions"] == "10"
+    assert facts.trials == (("/var/lib/rancher/k3s", "exec", "/var"),)
 
 
 def test_a_drain_cut_off_by_a_power_cut_is_still_one() -> None:
