@@ -9,6 +9,7 @@ from binderbox import layout
 from binderbox.deploys.ingress import routes
 from binderbox.deploys.operations import certificates, files, host, packages, secrets
 from binderbox.parts.firewall import units as firewall_units
+from binderbox.parts.firewall.rules import TABLE
 from binderbox.parts.host.inputs import HostInputs
 
 
@@ -60,6 +61,9 @@ def prepare_host(inputs: HostInputs) -> None:
     )
     systemd.daemon_reload(name="read the firewall's unit", _if=files.any_changed([written[unit]]))
     systemd.service(name="start the firewall", service=layout.FIREWALL_UNIT, running=True, enabled=True)
+    host.table_loaded(
+        name="load the firewall where it was flushed", table=f"inet {TABLE}", unit=layout.FIREWALL_UNIT
+    )
     systemd.service(
         name="load the firewall's new rules",
         service=layout.FIREWALL_UNIT,

@@ -58,3 +58,17 @@ class Loadable(FactBase[list[str]]):
 
     def process(self, output: Iterable[str]) -> list[str]:
         return list(output)
+
+
+class NftTables(FactBase[list[str]]):
+    """Families and names of the tables that are loaded; none where nft is not there yet."""
+
+    def command(self) -> StringCommand:
+        return Looking("nft", "list", "tables", "2>/dev/null", "||", "true")
+
+    @staticmethod
+    def default() -> list[str]:
+        return []
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return [line.removeprefix("table ").strip() for line in output]

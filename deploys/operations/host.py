@@ -12,7 +12,7 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from binderbox import layout
-from binderbox.deploys.facts.host import Loadable, Owners, Sysctls
+from binderbox.deploys.facts.host import Loadable, NftTables, Owners, Sysctls
 from binderbox.deploys.facts.states import FileText
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
@@ -46,6 +46,13 @@ def sysctls(*, values: Mapping[str, int]) -> Commands:
     for key, value in values.items():
         if found.get(key) != str(value):
             yield StringCommand("sysctl", "-q", "-w", QuoteString(f"{key}={value}"))
+
+
+@operation()
+def table_loaded(*, table: str, unit: str) -> Commands:
+    """Load the firewall where its unit says it is and its table is gone: another program's flush takes every table away."""
+    if table not in host.get_fact(NftTables):
+        yield StringCommand("systemctl", "reload-or-restart", QuoteString(unit))
 
 
 @operation()

@@ -8,7 +8,9 @@ nftables set. Whatever is not in it is untrusted, so what this program does not 
 - an address that two live pods claim counts only if both are system pods;
 - the API server out of reach: the set stays as it is, no pod can be made meanwhile; the unit stopped: it is emptied;
 - a program that hangs leaves it as it was, with addresses that others may have by now;
-- the set is compared with the kernel's every 5 s, because loading the firewall's rules empties it.
+- the set is compared with the kernel's each second, because loading the firewall's rules empties it;
+- so is the whole table: `nft flush ruleset`, or a reload of nftables.service, takes every table of everybody away.
+  What is not there as it was loaded is loaded again, before anything else is done.
 
 The list of pods is read again at least once a minute. Standard library only: it runs with the node's own Python.
 """
@@ -20,6 +22,7 @@ import base64
 import http.client
 import ipaddress
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -34,7 +37,7 @@ from typing import Any
 from binderbox.parts.systemd import notify
 
 WATCH_S = 60  # then the list is read again
-CHECK_S = 5
+CHECK_S = 1
 RETRY_S = 1
 NFT_S = 10
 
@@ -134,10 +137,26 @@ class Api:
 
 
 class KernelSet:
-    """One set of one nftables table, written in one transaction."""
+    """Our table, and its one set that changes, written in one transaction. `rules` is the file that makes the table."""
 
-    def __init__(self, table: str, name: str) -> None:
-        self._table, self._name = table, name
+    def __init__(self, table: str, name: str, rules: str) -> None:
+        self._table, self._name, self._rules = table, name, rules
+
+    def table(self) -> str | None:
+        """The table as text, without what its sets hold; None where there is none."""
+        try:
+            return self._nft("--terse", "--stateless", "list", "table", "inet", self._table)
+        except OSError as error:
+            if "No such file or directory" in str(error):
+                return None
+            raise
+
+    def load(self) -> None:
+        self._nft("-f", self._rules)
+
+    def written(self) -> float:
+        """When the file of rules was written."""
+        return os.stat(self._rules).st_mtime
 
     def read(self) -> frozenset[str]:
         shown = self._nft("-j", "list", "set", "inet", self._table, self._name)
@@ -167,6 +186,8 @@ class Keeper:
 
     def __init__(self, kernel: KernelSet) -> None:
         self._kernel = kernel
+        self._loaded: str | None = None  # the table as it was loaded last
+        self._written = kernel.written()
         self._wanted: frozenset[str] | None = None
         self._changed = threading.Event()
         self._ready = False
@@ -187,7 +208,21 @@ class Keeper:
                 time.sleep(RETRY_S)
                 self._changed.set()
 
+    def guard(self) -> None:
+        """Load the table where it is gone, or is not what was loaded; who writes new rules into the file loads them, too."""
+        found, written = self._kernel.table(), self._kernel.written()
+        if found is not None and self._loaded in (None, found):
+            self._loaded = found
+            return
+        self._kernel.load()
+        self._loaded = self._kernel.table()
+        if written == self._written:
+            happened = "gone" if found is None else "changed by another program"
+            say(f"the firewall's table was {happened}, and is loaded again")
+        self._written = written
+
     def ensure(self) -> None:
+        self.guard()
         wanted = self._wanted
         if wanted is None:
             return
@@ -227,6 +262,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--table", default="binderbox")
     parser.add_argument("--set", default="system_pods")
+    parser.add_argument("--rules", required=True, help="the file that makes the table")
     parser.add_argument("--pod-cidr", required=True)
     parser.add_argument(
         "--namespace", action="append", default=[], help="all pods of it are the member's own"
@@ -237,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(argv)
     rules = Rules(given.pod_cidr, tuple(given.namespace), given.hub_namespace, tuple(given.component))
-    keeper = Keeper(KernelSet(given.table, given.set))
+    keeper = Keeper(KernelSet(given.table, given.set, given.rules))
     threading.Thread(target=keeper.run, daemon=True).start()
     follow(Api(given.api, given.secret), PodSet(rules), keeper)
 

@@ -16,13 +16,17 @@ from binderbox.layout import (
 )
 from binderbox.parts.firewall.rules import SYSTEM_PODS_SET, TABLE
 
+OTHERS = "nftables.service ufw.service firewalld.service netfilter-persistent.service"
+
 UNIT = f"""\
 [Unit]
 Description=Firewall between pods, builds, this host and the outside
 DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target {K3S_UNIT} {BUILDKITD_UNIT}
-After=local-fs.target systemd-sysctl.service systemd-modules-load.service
+After=local-fs.target systemd-sysctl.service systemd-modules-load.service {OTHERS}
+# they flush every table of everybody when they load their own
+ReloadPropagatedFrom={OTHERS}
 ConditionPathExists={FIREWALL_FILE}
 
 [Service]
@@ -51,7 +55,7 @@ RuntimeDirectoryMode=0700
 # The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
 ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
 Environment=PYTHONPATH={KEEPER} {KUBECTL_CACHE}
-ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
+ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
 # Without it nobody is trusted.
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
 Restart=always

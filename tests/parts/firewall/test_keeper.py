@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,8 @@ class Watched:
             str(folder / "secret.json"),
         ]
         program += [
+            "--rules",
+            str(folder / "firewall.nft"),
             "--api",
             "https://localhost:6443",
             "--pod-cidr",
@@ -121,17 +124,21 @@ class Watched:
             "--hub-namespace",
             "binderhub",
         ]
+        self.heard = open(folder / "heard", "w+")  # noqa: SIM115
         self.program = self.start(
             [*program, "--namespace", "binderbox", "--component", "hub"],
             {"PYTHONPATH": str(folder / "keeper")},
+            self.heard,
         )
 
-    def start(self, argv: list[str], env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, argv: list[str], env: Mapping[str, str] | None = None, stderr: Any = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             ["ip", "netns", "exec", self.world.full("node"), sys.executable, *argv],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             text=True,
             env=os.environ | dict(env or {}),
         )
@@ -140,7 +147,8 @@ class Watched:
 
     def load(self) -> None:
         inputs = FirewallInputs("10.42.0.0/16", "10.43.0.0/16", "10.44.0.0/16", "10.43.0.10", ())
-        self.world.run("node", "nft", "-f", "-", text=render_ruleset(inputs))
+        (self.folder / "firewall.nft").write_text(render_ruleset(inputs))
+        self.world.run("node", "nft", "-f", str(self.folder / "firewall.nft"))
 
     def say(self, line: str) -> int:
         assert self.api.stdin is not None
@@ -152,15 +160,17 @@ class Watched:
     def event(self, kind: str, one: dict[str, Any]) -> None:
         self.say(json.dumps({"type": kind, "object": one}))
 
+    def nft(self, *words: str, text: str | None = None) -> str:
+        return str(self.world.run("node", "nft", *words, text=text))
+
     def settles_at(self, *addresses: str, within_s: float = 15.0) -> bool:
         end = time.monotonic() + within_s
         while time.monotonic() < end:
-            shown = json.loads(
-                self.world.run("node", "nft", "-j", "list", "set", "inet", "binderbox", "system_pods")
-            )
-            found = next(item["set"] for item in shown["nftables"] if "set" in item).get("elem", [])
-            if sorted(found) == sorted(addresses):
-                return True
+            with suppress(RuntimeError, AssertionError, subprocess.CalledProcessError, OSError):  # no table
+                shown = json.loads(self.nft("-j", "list", "set", "inet", "binderbox", "system_pods"))
+                found = next(item["set"] for item in shown["nftables"] if "set" in item).get("elem", [])
+                if sorted(found) == sorted(addresses):
+                    return True
             time.sleep(0.05)
         return False
 
@@ -210,3 +220,48 @@ def test_it_comes_back_from_whatever_happens(watched: Watched) -> None:
     watched.event("ADDED", pod("3", "binderbox", "10.42.0.9"))
     assert watched.settles_at("10.42.0.5", "10.42.0.9")
     assert watched.program.poll() is None
+
+
+TAMPERED = {
+    "every table of everybody flushed": ("gone", "flush ruleset"),
+    "our table deleted": ("gone", "delete table inet binderbox"),
+    "our rules flushed": ("changed by another program", "flush table inet binderbox"),
+    "a rule of another before ours": (
+        "changed by another program",
+        "insert rule inet binderbox forward counter accept",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_table_that_another_program_took_away_is_back_within_seconds(watched: Watched, name: str) -> None:
+    happened, command = TAMPERED[name]
+    watched.event("ADDED", pod("1", "binderbox", "10.42.0.5"))
+    assert watched.settles_at("10.42.0.5")
+    time.sleep(1.5)  # it has seen the table as it was loaded
+    before = watched.nft("--terse", "--stateless", "list", "table", "inet", "binderbox")
+    for _ in range(3):
+        watched.nft(*command.split())
+        started = time.monotonic()
+        assert watched.settles_at("10.42.0.5", within_s=5)
+        while watched.nft("--terse", "--stateless", "list", "table", "inet", "binderbox") != before:
+            assert time.monotonic() - started < 5
+            time.sleep(0.1)
+        assert watched.settles_at("10.42.0.5", within_s=5)
+    watched.heard.seek(0)
+    assert watched.heard.read().count(f"was {happened}, and is loaded again") == 3
+
+
+def test_new_rules_of_an_install_are_no_tampering(watched: Watched) -> None:
+    watched.event("ADDED", pod("1", "binderbox", "10.42.0.5"))
+    assert watched.settles_at("10.42.0.5")
+    time.sleep(1.5)
+    rules = (watched.folder / "firewall.nft").read_text().replace("10.44.0.0/16", "10.45.0.0/16")
+    (watched.folder / "firewall.nft").write_text(rules)
+    time.sleep(1.5)  # the file is written before it is loaded
+    watched.nft("-f", str(watched.folder / "firewall.nft"))
+    assert watched.settles_at("10.42.0.5")
+    time.sleep(1.5)
+    assert "10.45.0.0/16" in watched.nft("list", "table", "inet", "binderbox")
+    watched.heard.seek(0)
+    assert "changed" not in watched.heard.read()
