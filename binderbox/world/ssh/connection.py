@@ -228,6 +228,13 @@ class Connection:
                 cause=f"no answer in {SHELL_S} s; a start-up file of the remote shell may be waiting",
                 remedy=f"compare with: {self.destination.plain}",
             ) from late
+        except sudo.OtherCommand as other:
+            raise ConnectError(
+                f"{self.destination.name}: logged in, and the host runs a command of its own in place of ours",
+                cause="\n".join(str(other).splitlines()[:5]),
+                remedy="log in with the account that it names (USER@HOST), or take `command=` from the key's line in "
+                f"authorized_keys; compare with: {self.destination.plain}",
+            ) from other
         except sudo.Refused as refused:
             raise self._refusal(str(refused)) from refused
 

@@ -22,6 +22,10 @@ class Refused(Exception):
     """sudo said no; the text is the reason."""
 
 
+class OtherCommand(Exception):
+    """Something else than our command ran: a forced command of the key, or a login shell that is none; its words."""
+
+
 class NoAnswer(Exception):
     """Nothing was said in time, or the connection ended."""
 
@@ -48,7 +52,7 @@ def line(way: Way, script: str, word: str) -> str:
 
 
 def answer(talk: Talk, word: str, password: Callable[[], str | None], limit_s: float) -> Way:
-    """Wait until a way is told, and give sudo the password if it asks. Raises Refused, NoAnswer."""
+    """Wait until a way is told, and give sudo the password if it asks. Raises Refused, OtherCommand, NoAnswer."""
     deadline = time.monotonic() + limit_s
     ask, asked = f"{word}-ask".encode(), False
     while True:
@@ -70,6 +74,8 @@ def answer(talk: Talk, word: str, password: Callable[[], str | None], limit_s: f
             talk.send([f"{secret}\n".encode()])
         try:
             if not talk.pump(deadline):
+                if said := bytes(talk.out).strip():
+                    raise OtherCommand(said.decode(errors="replace"))
                 raise Refused(_last_line(bytes(talk.err).replace(ask, b"")))
         except TimeoutError as late:
             raise NoAnswer from late

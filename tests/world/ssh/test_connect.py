@@ -196,3 +196,25 @@ def test_it_knows_where_ssh_went(sshd: LocalSshd) -> None:
         assert host.address == "127.0.0.1"
     with connect("box", ssh_config=sshd.write_config("given"), address="192.0.2.7") as host:
         assert host.address == "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    "forced",
+    [
+        "echo Use the account admin on this machine, not root.; exit 142",
+        "echo Use the account admin on this machine, not root.; sleep 3; exit 142",
+        "/bin/echo Use the account admin on this machine, not root.",
+    ],
+)
+def test_a_key_with_a_command_of_its_own_is_told_in_the_hosts_words(sshd: LocalSshd, forced: str) -> None:
+    keys = sshd.directory / "authorized_keys"
+    plain = keys.read_text()
+    keys.write_text(f'command="{forced}" {plain}')
+    try:
+        with pytest.raises(ConnectError) as refused, connect("box", ssh_config=sshd.config):
+            pass
+    finally:
+        keys.write_text(plain)
+    assert "Use the account admin on this machine, not root." in refused.value.cause
+    assert "sudo" not in refused.value.remedy
+    assert "USER@HOST" in refused.value.remedy
