@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from binderbox.checks.core import Check, Verdict, failed, passed, warned
+from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Probe, Skip
 
 NEVER_PUBLIC = (
@@ -48,10 +48,9 @@ def look_wildcard(probe: Probe) -> Record:
 
 def look_ipv6(probe: Probe) -> Record:
     _skip_demo(probe)
-    found = probe.dns(probe.member.domain, "AAAA")
-    own = [address for address in probe.facts.addresses if ":" in address]
-    wanted = next((address for address in own if address in found), own[0] if own else "")
-    return Record(probe.member.domain, "AAAA", found, wanted)
+    names = (probe.member.domain, probe.member.hub_domain)
+    found = tuple(address for name in names for address in probe.dns(name, "AAAA"))
+    return Record(" and ".join(names), "AAAA", tuple(dict.fromkeys(found)), "")
 
 
 def _look(probe: Probe, name: str, written: str) -> Record:
@@ -82,14 +81,13 @@ def judge_record(record: Record) -> Verdict:
 
 
 def judge_ipv6(record: Record) -> Verdict:
+    """k3s's pods have IPv4 alone, so nothing of the member listens on IPv6, whichever host the record leads to."""
     if not record.found:
         return passed("no AAAA record")
-    told = ", ".join(record.found)
-    if record.found == (record.wanted,):
-        return passed(told)
-    needed = f"none, or {record.wanted}" if record.wanted else "none: the host has no public IPv6 address"
-    return warned(
-        told, needed, f"take the AAAA record of {record.written} away: visitors with IPv6 follow it first"
+    return failed(
+        ", ".join(record.found),
+        "none: the ingress listens on IPv4 alone",
+        f"take the AAAA record of {record.written} away: visitors with IPv6 follow it first, and so does Let's Encrypt",
     )
 
 
@@ -100,6 +98,6 @@ CHECKS = (
           "JupyterHub and the users' servers answer at hub.<domain>."),
     Check("BBX-D03", "dns", "the wildcard leads to the host", look_wildcard, judge_record,
           "Asked with a random label. Names below the domain are added over time; the wildcard covers them."),
-    Check("BBX-D04", "dns", "no IPv6 record leads elsewhere", look_ipv6, judge_ipv6,
-          "Browsers prefer IPv6 where there is a record.", fatal=False),
+    Check("BBX-D04", "dns", "no IPv6 record leads to where nothing listens", look_ipv6, judge_ipv6,
+          "Browsers prefer IPv6 where there is a record."),
 )  # fmt: skip

@@ -47,6 +47,17 @@ def judge_ram(facts: HostFacts) -> Verdict:
     return failed(found, f"{MIN_RAM_GB} GB (a machine sold with 4 GB)", "resize the machine")
 
 
+def judge_one_disk(facts: HostFacts) -> Verdict:
+    """Image bytes lie in both directories, and one plan holds them together: two file systems need two plans."""
+    if facts.k3s_disk_gb is None or abs(facts.k3s_disk_gb - facts.disk_gb) < 0.01 * facts.disk_gb:
+        return passed(f"{facts.disk_gb:.0f} GB for both")
+    return failed(
+        f"{facts.k3s_disk_gb:.0f} GB for {layout.K3S_DATA}, {facts.disk_gb:.0f} GB for our data",
+        "both on one file system: the ceilings of images are planned for one",
+        "mount the larger disk where both lie (/var/lib), or take `data_dir` out of the config",
+    )
+
+
 def look_disk(probe: Probe) -> DiskTooSmall | float:
     facts = probe.facts
     planned = make_disk_plan(

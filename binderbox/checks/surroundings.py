@@ -147,6 +147,12 @@ def judge_packages(facts: HostFacts) -> Verdict:
 
 
 def judge_route(facts: HostFacts) -> Verdict:
+    if ":" in facts.address:
+        return failed(
+            f"{facts.address} on {facts.interface}: IPv6 alone",
+            "an IPv4 address with a default route: pods, services and the ingress have IPv4",
+            "order an IPv4 address from the provider",
+        )
     if facts.address:
         return passed(f"{facts.address} on {facts.interface}")
     return failed(

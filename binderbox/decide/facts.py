@@ -80,6 +80,9 @@ class HostFacts:
     installed_units: tuple[str, ...] = ()
     disk_used_gb: float = 0.0  # as df says it; what a file system reserves is neither used nor free
     recorded_other_gb: float | None = None  # of `disk`: what else took of the disk at the first install
+    k3s_disk_gb: float | None = (
+        None  # the file system of k3s's directory, as large as `disk_gb` where it is the same
+    )
     host_name: str = ""
     node_name: str = ""  # what k3s was told to call this node at its first start; "" before that
     networks: tuple[

@@ -53,9 +53,12 @@ def test_behind_nat_the_fix_is_ingress_ip() -> None:
     assert run(member=member, facts=facts(address="10.0.0.5"), records=records)["BBX-D01"].verdict == "pass"
 
 
-def test_an_ipv6_record_that_leads_elsewhere_warns() -> None:
-    assert run(records={(DOMAIN, "AAAA"): ("2001:db8::9",)})["BBX-D04"].verdict == "warn"
-    assert run(records={(DOMAIN, "AAAA"): ("2001:db8::7",)})["BBX-D04"].verdict == "pass"
+@pytest.mark.parametrize("name", [DOMAIN, f"hub.{DOMAIN}"])
+@pytest.mark.parametrize("address", ["2001:db8::9", "2001:db8::7"], ids=["of another host", "of this host"])
+def test_an_ipv6_record_is_refused_because_nothing_listens_there(name: str, address: str) -> None:
+    found = run(records={(name, "AAAA"): (address,)})["BBX-D04"]
+    assert (found.verdict, found.measured) == ("fail", address)
+    assert "take the AAAA record" in found.fix
 
 
 @pytest.mark.parametrize("domain", ["demo.localhost", "binder.test", "a.b.internal"])

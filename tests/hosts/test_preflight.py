@@ -38,6 +38,12 @@ STATES = {
     "no programs from k3s' directory": (
         "mount -t tmpfs -o size=30G,noexec case /var/lib/rancher", "umount /var/lib/rancher", "BBX-H23", "mount -o remount,exec /var/lib/rancher",
     ),
+    "a second disk for one of the two": (
+        "mount -t tmpfs -o size=30G case /var/lib/rancher",
+        "umount /var/lib/rancher",
+        "BBX-H28",
+        "mount the larger disk where both lie",
+    ),
     "a disk that cannot be written": (
         "mount -t tmpfs -o size=30G,ro case /var/lib/rancher", "umount /var/lib/rancher", "BBX-H23", "remount,rw",
     ),
@@ -62,6 +68,15 @@ STATES = {
         "mkdir -p /etc/modprobe.d; echo 'install vxlan /bin/false' > /etc/modprobe.d/case.conf", "rm /etc/modprobe.d/case.conf", "BBX-H08", "vxlan",
     ),
 }  # fmt: skip
+
+
+EXCLUDING_EACH_OTHER = (
+    "a second disk for one of the two",
+    "a disk that cannot be written",
+    "a name too long",
+    "no forwards",
+    "a firewall made by hand",
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +124,7 @@ def test_a_bare_host_has_none_of_it(host: RigHost, client: Client) -> None:
 
 
 def test_all_at_once_is_one_list(host: RigHost, client: Client) -> None:
-    names = [
-        name
-        for name in STATES
-        if name
-        not in ("a name too long", "a disk that cannot be written", "no forwards", "a firewall made by hand")
-    ]
+    names = [name for name in STATES if name not in EXCLUDING_EACH_OTHER]
     try:
         for name in names:
             host.exec(["sh", "-ec", STATES[name][0]], timeout_s=300)

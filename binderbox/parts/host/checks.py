@@ -94,6 +94,8 @@ CHECKS = (
           "There is no policy for k3s on these systems."),
     Check("BBX-H27", "host", "ssh lets an install do its work", look_facts, traps.judge_ssh,
           "Asked of the server's own settings, before anything needs them."),
+    Check("BBX-H28", "host", "images and data lie on one disk", look_facts, machine.judge_one_disk,
+          "A second disk for the data alone is not planned for yet."),
     Check("BBX-P03", "prepared", "the kernel settings are in force", look_sysctls, judge_sysctls,
           "Too few inotify instances have stopped builds on three members."),
 )  # fmt: skip

@@ -10,6 +10,8 @@ data=$(sed -n 's/^data_dir:[[:space:]]*//p' "$ETC/member.yaml" 2>/dev/null | tr 
 at=${data:-$DATA_DIR}; near=$at
 while [ ! -d "$near" ]; do near=$(dirname "$near"); done
 section disk; df -PB1 "$near" | tail -n 1
+# k3s' own directory on another disk than our data: one size or the other would be planned for the wrong one
+section disk-of-k3s; k3s=$OWN_PATHS; while [ ! -d "$k3s" ]; do k3s=$(dirname "$k3s"); done; df -PB1 "$k3s" | tail -n 1
 # A look at a member that is installed needs none of what takes seconds: the speed of the disk, the sum of our files.
 section fsync
 if [ -z "$BRIEF" ]; then

@@ -100,6 +100,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "ram_gb": round(memory["MemTotal"], 2),
         "swap_gb": round(memory.get("SwapTotal", 0.0), 2),
         "disk_gb": disk_gb,
+        "k3s_disk_gb": int(found["disk-of-k3s"][0].split()[1]) / 1e9,
         "disk_used_gb": used_gb,
         "disk_free_gb": free_gb,
         "ours_gb": _ours_gb(found["ours"], disk_gb - free_gb - (recorded or 0.0)),
