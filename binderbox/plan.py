@@ -105,7 +105,8 @@ def make(
             bundle,
             data_dir=member.data_dir,
             arch=ARCHITECTURES[facts.arch],
-            resolvers=facts.resolvers,
+            resolvers=facts.own_resolvers if facts.cgroup_version == 2 else facts.resolvers,
+            cgroup_v2=facts.cgroup_version == 2,
             egress_networks=[allow.network for allow in member.egress_allow],
             node_addresses=facts.addresses,
             # what is followed changes between installs, and its names are none that a build may have anyway

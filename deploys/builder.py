@@ -32,6 +32,7 @@ def install_builder(inputs: BuilderInputs) -> None:
         {
             builder.BUILDKITD_CONFIG: files.Content(builder.render_buildkitd(inputs), 0o600),
             BUILDKITD_FILE: files.Content(builder_units.render_buildkitd_unit(inputs)),
+            builder.FETCHES_FILE: files.Content(builder_units.render_fetches(inputs), 0o600),
         }
     )
     limits = files.contents(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.decide.facts import HostFacts
@@ -33,6 +34,29 @@ def judge_filters(facts: HostFacts) -> Verdict:
             "/etc/iptables/rules.v4), then: systemctl disable --now nftables netfilter-persistent"
         ]
     return failed(", ".join(facts.filters), f"no other firewall: {WHY_FILTER}", "\n".join(fixes))
+
+
+def judge_resolvers(facts: HostFacts) -> Verdict:
+    """Pods cannot ask the host's loopback: k3s then gives them 8.8.8.8, which nobody here lets through."""
+    if not facts.resolvers:
+        return failed("none", "a resolver", "name one in /etc/resolv.conf: nameserver ADDRESS")
+    inside = [one for one in facts.resolvers if ip_address(one.partition("%")[0]).is_loopback]
+    own = ", ".join(facts.own_resolvers or facts.resolvers)
+    if inside:
+        return failed(
+            f"{', '.join(inside)}, on the host's loopback",
+            "resolvers that pods can ask",
+            "name the resolvers behind it in /run/systemd/resolve/resolv.conf (systemd-resolved does by itself) "
+            "or in /etc/resolv.conf",
+        )
+    if set(facts.own_resolvers) - set(facts.resolvers) and facts.cgroup_version != 2:
+        return failed(
+            f"the host asks {own}, pods {', '.join(facts.resolvers)}",
+            "cgroup v2, or one list for both: builds fetch as the host does",
+            "systemd.unified_cgroup_hierarchy=1 on the kernel's command line, or "
+            "ln -sf /run/systemd/resolve/resolv.conf /etc/resolv.conf",
+        )
+    return passed(f"{own}; pods: {', '.join(facts.resolvers)}")
 
 
 def judge_node_name(facts: HostFacts) -> Verdict:

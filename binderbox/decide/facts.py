@@ -80,6 +80,7 @@ class HostFacts:
     installed_units: tuple[str, ...] = ()
     disk_used_gb: float = 0.0  # as df says it; what a file system reserves is neither used nor free
     recorded_other_gb: float | None = None  # of `disk`: what else took of the disk at the first install
+    own_resolvers: tuple[str, ...] = ()  # whom the host's own programs ask; `resolvers` is whom pods can ask
     k3s_disk_gb: float | None = (
         None  # the file system of k3s's directory, as large as `disk_gb` where it is the same
     )
@@ -104,7 +105,15 @@ class HostFacts:
 def make_facts(raw: Mapping[str, Any]) -> HostFacts:
     """Build HostFacts from the mapping that `world.gather` returns; a missing key raises KeyError."""
     known = {name: raw[name] for name in HostFacts.__dataclass_fields__ if name in raw}
-    lists = ("missing_modules", "missing_packages", "resolvers", "addresses", "secrets", "installed_units")
+    lists = (
+        "missing_modules",
+        "missing_packages",
+        "resolvers",
+        "own_resolvers",
+        "addresses",
+        "secrets",
+        "installed_units",
+    )
     known |= {name: tuple(known[name]) for name in lists if name in known}
     known |= {name: tuple(map(tuple, known[name])) for name in ("networks", "trials") if name in known}
     known |= {"filters": tuple(known.get("filters", ()))}

@@ -71,6 +71,33 @@ from tests.checks.fakes import FakeProbe, artifact, facts
         ),
         (surroundings.judge_route, {"address": ""}, "fail", "no default route"),
         (surroundings.judge_route, {"address": "2001:db8::7"}, "fail", "IPv6 alone"),
+        (
+            traps.judge_resolvers,
+            {"own_resolvers": ("127.0.0.53",), "resolvers": ("192.0.2.53",)},
+            "pass",
+            "127.0.0.53; pods: 192.0.2.53",
+        ),
+        (
+            traps.judge_resolvers,
+            {"own_resolvers": ("192.0.2.53",), "resolvers": ("192.0.2.53",), "cgroup_version": 1},
+            "pass",
+            "192.0.2.53",
+        ),
+        (
+            traps.judge_resolvers,
+            {"own_resolvers": ("127.0.0.53",), "resolvers": ("192.0.2.53",), "cgroup_version": 1},
+            "fail",
+            "one list for both",
+        ),
+        (
+            traps.judge_resolvers,
+            {"own_resolvers": ("127.0.0.1",), "resolvers": ("127.0.0.1",)},
+            "fail",
+            "loopback",
+        ),
+        (traps.judge_resolvers, {"own_resolvers": ("::1",), "resolvers": ("::1",)}, "fail", "loopback"),
+        (traps.judge_resolvers, {"resolvers": ("fe80::1%eth0",)}, "pass", "fe80::1%eth0"),
+        (traps.judge_resolvers, {"resolvers": ()}, "fail", "nameserver ADDRESS"),
         (machine.judge_one_disk, {"disk_gb": 100.0}, "pass", "100 GB for both"),
         (machine.judge_one_disk, {"disk_gb": 100.0, "k3s_disk_gb": 100.0}, "pass", "100 GB for both"),
         (

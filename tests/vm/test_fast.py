@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -18,7 +18,7 @@ from binderbox.commands.connect import look, opened, planned
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Connection, Sources
 from binderbox.parts.builder import units
-from binderbox.parts.builder.settings import SCOPE_LIMITS
+from binderbox.parts.builder.settings import FETCHES_FILE, SCOPE_LIMITS, BuilderInputs
 from binderbox.plan import Plan
 from tests.places import ROOT
 from tests.rig.bundle import bundle
@@ -166,30 +166,62 @@ def test_the_door_knows_its_callers(door: Prepared, how: str, said: str) -> None
     assert said in door.sh(CALL, how)
 
 
+ASK = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+except OSError as error:
+    print(type(error).__name__)
+else:
+    print("reached")
+"""
+RESOLVE = "import socket; print(socket.getaddrinfo('deb.debian.org', 80)[0][4][0])"
+LISTEN = "import socket, time; s = socket.create_server(('0.0.0.0', 8081)); time.sleep(120)"
+METADATA = "169.254.169.254"
+
+
+def as_buildkitd(prepared: Prepared, inputs: BuilderInputs, *words: str) -> str:
+    """What a program says that runs under buildkitd's limits: its name, its address lists, its rules."""
+    text = units.render_buildkitd_unit(inputs)
+    limits = [
+        line for line in text.splitlines() if line.startswith(("IPAddress", "ExecStartPre", "ExecStopPost"))
+    ]
+    assert len(limits) == 4
+    script, *arguments = words
+    unit = ["[Service]", "Type=oneshot", *limits, "StandardOutput=file:/run/said"]
+    unit += [f"ExecStart=/usr/bin/python3 /run/asks.py {' '.join(arguments)}", ""]
+    for path, content in {
+        FETCHES_FILE: units.render_fetches(inputs),
+        "/run/asks.py": script,
+        f"/run/systemd/system/{layout.BUILDKITD_UNIT}": "\n".join(unit),
+    }.items():
+        prepared.host.exec(["install", "-D", "-m", "600", "/dev/stdin", path], stdin=content.encode())
+    return prepared.sh(
+        f"systemctl daemon-reload; systemctl start {layout.BUILDKITD_UNIT}; cat /run/said"
+    ).strip()
+
+
 def test_a_fetch_goes_where_the_unit_lets_it_and_nowhere_else(prepared: Prepared) -> None:
-    """buildkitd's own requests leave from the host: what holds them is the unit's address list, by BPF."""
-    text = units.render_buildkitd_unit(prepared.plan.builder)
-    lines = [line for line in text.splitlines() if line.startswith("IPAddress")]
-    assert len(lines) == 2
-    words = " ".join(f"-p '{line}'" for line in lines)
-    ask = (
-        "import socket, sys\ntry: socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)\n"
-        "except OSError as e: print(type(e).__name__)\nelse: print('reached')"
+    """buildkitd's own requests leave from the host: by BPF no address of ours, and at a resolver's nothing but names."""
+    prepared.sh(f"ip address replace {METADATA}/32 dev lo; ip address replace 10.99.0.1/32 dev lo")
+    prepared.host.exec(
+        ["systemd-run", "-q", "--collect", f"--unit=target-{uuid.uuid4().hex[:8]}", "python3", "-c", LISTEN]
     )
-    prepared.sh("ip address replace 169.254.169.254/32 dev lo; ip address replace 10.99.0.1/32 dev lo")
-    listen = "python3 -c \"import socket,time; s=socket.create_server(('0.0.0.0', 8081)); time.sleep(60)\""
-    prepared.sh(f"systemd-run -q --collect --unit=target-{uuid.uuid4().hex[:8]} {listen}; sleep 2")
-    for target in ("169.254.169.254", "10.99.0.1", "127.0.0.1"):
-        assert prepared.sh('python3 -c "$1" "$2" 8081', ask, target).strip() == "reached"
-        said = prepared.sh(
-            f'systemd-run -q --pipe --wait --collect {words} python3 -c "$1" "$2" 8081', ask, target
-        )
-        assert said.strip() in ("PermissionError", "TimeoutError"), target
-    resolver = prepared.plan.builder.resolvers[0]
-    said = prepared.sh(
-        f'systemd-run -q --pipe --wait --collect {words} python3 -c "$1" "$2" 53', ask, resolver
-    )
-    assert said.strip() in ("reached", "ConnectionRefusedError")
+    inputs = prepared.plan.builder
+    assert inputs.resolvers == ("127.0.0.53",)  # resolved's stub, as cloud images have it
+    for target in (METADATA, "10.99.0.1", "127.0.0.1", "127.0.0.53"):
+        assert prepared.host.exec(["python3", "-c", ASK, target, "8081"]).strip() == "reached"
+        assert as_buildkitd(prepared, inputs, ASK, target, "8081") != "reached", target
+    assert as_buildkitd(prepared, inputs, ASK, "127.0.0.53", "53") == "reached"
+    assert as_buildkitd(prepared, inputs, RESOLVE)
+
+
+def test_a_resolver_at_the_metadata_address_opens_nothing_else_there(prepared: Prepared) -> None:
+    inputs = replace(prepared.plan.builder, resolvers=(METADATA,))
+    assert prepared.host.exec(["python3", "-c", ASK, METADATA, "8081"]).strip() == "reached"
+    assert as_buildkitd(prepared, inputs, ASK, METADATA, "8081") == "ConnectionRefusedError"
+    assert as_buildkitd(prepared, inputs, ASK, METADATA, "53") in ("ConnectionRefusedError", "reached")
+    assert units.FETCHES not in prepared.sh("nft list tables")  # it goes with the unit
 
 
 def test_what_the_journal_keeps_survives_a_power_cut(prepared: Prepared) -> None:

@@ -18,6 +18,7 @@ from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
+FETCHES_FILE = f"{layout.ETC}/fetches.nft"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
 DOOR_STATUS = f"{layout.RUN}/door-status.json"  # beside the directory that build pods see, not in it
 READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
@@ -48,7 +49,8 @@ PUSH_ATTEMPTS_S = 7 * 24 * 3600
 class BuilderInputs:
     """Everything the builder's deploy needs; `buildkit` is a tar with PROGRAMS in `bin/`.
 
-    + resolvers, egress_networks: what buildkitd itself may ask although it is not public
+    + resolvers: whom buildkitd asks for names, at port 53 alone where the host has cgroup v2
+    + egress_networks: what else it may ask although it is not public
     + node_addresses: this node's own, which it may not ask although they may be public
     """
 
@@ -63,6 +65,7 @@ class BuilderInputs:
     cache_max_gb: float
     cache_min_free_gb: float
     resolvers: tuple[str, ...] = ()
+    cgroup_v2: bool = False
     egress_networks: tuple[str, ...] = ()
     node_addresses: tuple[str, ...] = ()
     reserved_images: tuple[str, ...] = ()
@@ -77,6 +80,7 @@ def make_inputs(
     data_dir: str = layout.DATA,
     arch: str = "amd64",
     resolvers: Iterable[str] = (),
+    cgroup_v2: bool = False,
     egress_networks: Iterable[str] = (),
     node_addresses: Iterable[str] = (),
     reserved_images: Iterable[str] = (),
@@ -93,6 +97,7 @@ def make_inputs(
         cache_max_gb=disk.buildkit_max_gb.value,
         cache_min_free_gb=disk.buildkit_min_free_gb.value,
         resolvers=tuple(resolvers),
+        cgroup_v2=cgroup_v2,
         egress_networks=tuple(egress_networks),
         node_addresses=tuple(node_addresses),
         reserved_images=tuple(reserved_images),

@@ -14,6 +14,7 @@ from binderbox import layout
 from binderbox.parts.builder.settings import (
     BUILDKITD_CONFIG,
     DOOR_CONFIG,
+    FETCHES_FILE,
     BuilderInputs,
     bytes_of,
 )
@@ -21,6 +22,7 @@ from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6
 
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
+FETCHES = "binderbox-fetches"  # a table of its own, loaded with the unit
 STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
 CPU_WEIGHT = 50  # without effect as long as the slice has no neighbour: see above
 
@@ -32,6 +34,12 @@ def render_buildkitd_unit(inputs: BuilderInputs) -> str:
     # Without a resolver's address nothing could be fetched at all; `plan` always knows one.
     fetching = (
         f"IPAddressDeny={' '.join(denied)}\nIPAddressAllow={' '.join(allowed)}\n" if inputs.resolvers else ""
+    )
+    # `nft` needs the unit's cgroup, which is there from its first command on; without the rules it does not start.
+    names = (
+        f"ExecStartPre=/usr/sbin/nft -f {FETCHES_FILE}\nExecStopPost=-/usr/sbin/nft delete table inet {FETCHES}\n"
+        if inputs.cgroup_v2
+        else ""
     )
     return f"""\
 [Unit]
@@ -46,7 +54,7 @@ StartLimitIntervalSec=0
 Type=notify
 # buildkit-cni-* are looked for in PATH
 Environment=PATH={layout.BIN}:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
+{names}ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
 RuntimeDirectory=binderbox/buildkit
 RuntimeDirectoryMode=0700
 LimitNOFILE=1048576
@@ -63,6 +71,36 @@ RestartSec=2
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def render_fetches(inputs: BuilderInputs) -> str:
+    """nftables text: whom buildkitd may ask for names, it may ask for nothing else.
+
+    The unit's address list knows no ports, and a resolver's address may be the node's loopback (resolved's stub) or the
+    metadata service's (Google, Oracle).
+    """
+    rows = [
+        f"        {'ip6' if ':' in address else 'ip'} daddr {address} counter reject"
+        for address in dict.fromkeys(inputs.resolvers)
+        if "%" not in address
+    ]
+    return "\n".join(
+        [
+            f"table inet {FETCHES}",
+            f"delete table inet {FETCHES}",
+            f"table inet {FETCHES} {{",
+            "    chain output {",
+            "        type filter hook output priority filter; policy accept;",
+            f'        socket cgroupv2 level 2 "system.slice/{layout.BUILDKITD_UNIT}" jump fetches',
+            "    }",
+            "    chain fetches {",
+            "        meta l4proto { tcp, udp } th dport 53 return",
+            *rows,
+            "    }",
+            "}",
+            "",
+        ]
+    )
 
 
 def render_door_unit(inputs: BuilderInputs) -> str:

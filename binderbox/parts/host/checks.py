@@ -96,6 +96,8 @@ CHECKS = (
           "Asked of the server's own settings, before anything needs them."),
     Check("BBX-H28", "host", "images and data lie on one disk", look_facts, machine.judge_one_disk,
           "A second disk for the data alone is not planned for yet."),
+    Check("BBX-H29", "host", "pods and builds can ask for names", look_facts, traps.judge_resolvers,
+          "The host's own resolver may be where no pod reaches it."),
     Check("BBX-P03", "prepared", "the kernel settings are in force", look_sysctls, judge_sysctls,
           "Too few inotify instances have stopped builds on three members."),
 )  # fmt: skip

@@ -16,6 +16,7 @@ sshd -T 2>/dev/null | sed -n 's/^port //p'
 
 section route; ip -4 route show default 2>/dev/null; ip -6 route show default 2>/dev/null | sed 's/^/6 /'
 section addresses; ip -o addr show scope global 2>/dev/null
+section own-resolvers; cat /etc/resolv.conf 2>/dev/null
 section resolvers
 resolved=/run/systemd/resolve/resolv.conf
 if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf 2>/dev/null && [ -f $resolved ]; then cat $resolved

@@ -113,9 +113,8 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "listeners": listeners,
         "ssh_ports": _ssh_ports(found["ssh"], listeners),
         "outbound": [_reach(line) for line in found["reach"]],
-        "resolvers": tuple(
-            line.split()[1] for line in found["resolvers"] if re.match(r"nameserver\s+\S", line)
-        ),
+        "resolvers": _nameservers(found["resolvers"]),
+        "own_resolvers": _nameservers(found["own-resolvers"]),
         **_addresses(found["route"], found["addresses"]),
         "host_name": _first(found["name"]),
         "node_name": _first(found["name"][1:]),
@@ -197,6 +196,10 @@ def _addresses(routes: list[str], listed: list[str]) -> dict[str, Any]:
             address = words[words.index("src") + 1] if "src" in words else _first(own)
             break
     return {"interface": interface, "address": address, "addresses": tuple(address for _, address in pairs)}
+
+
+def _nameservers(lines: list[str]) -> tuple[str, ...]:
+    return tuple(line.split()[1] for line in lines if re.match(r"nameserver\s+\S", line))
 
 
 def _networks(lines: list[str]) -> tuple[tuple[str, str], ...]:

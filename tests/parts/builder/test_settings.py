@@ -92,6 +92,25 @@ def test_buildkitd_itself_cannot_ask_what_is_not_public() -> None:
     assert "IPAddress" not in builder_units.render_buildkitd_unit(replace(INPUTS, resolvers=()))
 
 
+def test_whom_buildkitd_asks_for_names_it_asks_for_nothing_else() -> None:
+    """A resolver's address may be the loopback's or the metadata service's; the unit's address list knows no ports."""
+    inputs = replace(INPUTS, resolvers=("127.0.0.53", "fd00::53", "fe80::1%eth0"), cgroup_v2=True)
+    rules = builder_units.render_fetches(inputs)
+    assert f'socket cgroupv2 level 2 "system.slice/{layout.BUILDKITD_UNIT}" jump fetches' in rules
+    rows = [line.strip() for line in rules.partition("chain fetches")[2].splitlines()]
+    assert rows[1:4] == [
+        "meta l4proto { tcp, udp } th dport 53 return",
+        "ip daddr 127.0.0.53 counter reject",
+        "ip6 daddr fd00::53 counter reject",
+    ]
+    service = _unit(builder_units.render_buildkitd_unit(inputs))["Service"]
+    assert service["ExecStartPre"] == f"/usr/sbin/nft -f {builder.FETCHES_FILE}"
+    assert "127.0.0.53" in service["IPAddressAllow"].split()
+    assert "ExecStartPre" not in builder_units.render_buildkitd_unit(
+        INPUTS
+    )  # cgroup v1: nftables cannot tell it
+
+
 def test_buildkitd_shares_the_hosts_mounts() -> None:
     own_mounts = (
         "Private",
