@@ -54,7 +54,8 @@ def opened(
     ):
         with told(), _cut_after(same, open_s + GRACE_S):
             there = parts._replace(scheme="wss" if secure else "ws").geturl()
-            connection = connect(there, sock=sock, open_timeout=open_s, max_size=None, **secure)
+            opening = connect(there, sock=sock, open_timeout=open_s, max_size=None, **secure)
+            connection = opening.__enter__()  # since websockets 17 the handshake is made here
         try:
             yield Channel(connection)
         finally:
