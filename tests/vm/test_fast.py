@@ -188,7 +188,7 @@ def as_buildkitd(prepared: Prepared, inputs: BuilderInputs, *words: str) -> str:
     ]
     assert len(limits) == 4
     script, *arguments = words
-    unit = ["[Service]", "Type=oneshot", *limits, "StandardOutput=file:/run/said"]
+    unit = ["[Service]", "Type=oneshot", *limits, "StandardOutput=truncate:/run/said"]
     unit += [f"ExecStart=/usr/bin/python3 /run/asks.py {' '.join(arguments)}", ""]
     for path, content in {
         FETCHES_FILE: units.render_fetches(inputs),
