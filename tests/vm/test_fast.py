@@ -188,7 +188,7 @@ def as_buildkitd(prepared: Prepared, inputs: BuilderInputs, *words: str) -> str:
     ]
     assert len(limits) == 4
     script, *arguments = words
-    unit = ["[Service]", "Type=oneshot", *limits, "StandardOutput=truncate:/run/said"]
+    unit = ["[Service]", "Type=oneshot", *limits, "StandardOutput=file:/run/said"]
     unit += [f"ExecStart=/usr/bin/python3 /run/asks.py {' '.join(arguments)}", ""]
     for path, content in {
         FETCHES_FILE: units.render_fetches(inputs),
@@ -197,7 +197,7 @@ def as_buildkitd(prepared: Prepared, inputs: BuilderInputs, *words: str) -> str:
     }.items():
         prepared.host.exec(["install", "-D", "-m", "600", "/dev/stdin", path], stdin=content.encode())
     return prepared.sh(
-        f"systemctl daemon-reload; systemctl start {layout.BUILDKITD_UNIT}; cat /run/said"
+        f"rm -f /run/said; systemctl daemon-reload; systemctl start {layout.BUILDKITD_UNIT}; cat /run/said"
     ).strip()
 
 
