@@ -1,6 +1,7 @@
-"""How long is too long: every wait of the client goes through here, so that a machine slower than any that is sold can be tried.
+"""How long is too long, so that a machine slower than any that is sold can be tried.
 
-`BINDERBOX_PATIENCE=6` makes them all six times as long. What the node waits for by itself is not touched.
+`BINDERBOX_PATIENCE=6` makes the waits of ssh, HTTP, S3, phases and drains six times as long. What the node waits for by
+itself, and what a launch may take, is not touched.
 """
 
 from __future__ import annotations

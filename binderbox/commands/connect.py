@@ -27,7 +27,7 @@ from binderbox.output.requests import Connection, Sources
 from binderbox.plan import Plan
 from binderbox.world.bundle import read_lock
 from binderbox.world.host.gather import gather
-from binderbox.world.host.hosts import Host, connect
+from binderbox.world.host.hosts import Host, reached
 from binderbox.world.host.lock import HostLock, audit, client_name, hold
 from binderbox.world.http.web import Web
 
@@ -41,12 +41,7 @@ def opened(connection: Connection, sources: Sources = NOTHING_GIVEN) -> Iterator
         member.parse(_read(sources.config), str(sources.config))
     if sources.bundle is not None:
         resolve.parse_lock(read_lock(sources.bundle))
-    with connect(
-        connection.host,
-        ssh_config=connection.ssh_config,
-        sudo_password=connection.sudo_password,
-        address=connection.address,
-    ) as host:
+    with reached(connection) as host:
         yield host
 
 

@@ -13,20 +13,14 @@ from binderbox.output.requests import StatusRequest
 from binderbox.output.results import StatusResult
 from binderbox.world import objects
 from binderbox.world.host.gather import gather
-from binderbox.world.host.hosts import connect
+from binderbox.world.host.hosts import reached
 
 
 def status(request: StatusRequest, progress: Progress) -> StatusResult:
     """One screen: what is installed, whether it is well, how full it is."""
-    where = request.connection
     with ThreadPoolExecutor(2) as beside:
         judging = beside.submit(import_module, "binderbox.commands.wellness")
-        with connect(
-            where.host,
-            ssh_config=where.ssh_config,
-            sudo_password=where.sudo_password,
-            address=where.address,
-        ) as host:
+        with reached(request.connection) as host:
             asked = beside.submit(objects.fetch, host)
             facts = make_facts(gather(host, brief=True))
             if facts.applied is None:

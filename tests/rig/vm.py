@@ -156,9 +156,8 @@ class VmHost:
         pid = self._pid()
         os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 60
-        while _holds_files(
-            pid
-        ):  # it has no command line any more long before its disk and its ports are free
+        # It has no command line any more long before its disk and its ports are free.
+        while _holds_files(pid):
             if time.monotonic() > deadline:
                 raise StepFailed(f"{self.name}: QEMU does not end")
             time.sleep(0.1)
@@ -176,9 +175,6 @@ class VmHost:
         _run(*self._qemu_words())
         (self.directory / "vm.json").write_text(json.dumps({"address": self.address}))
         self._wait_ssh()
-
-    def running(self) -> bool:
-        return self._pid() > 0
 
     def save(self, directory: Path) -> None:
         """Shut down and keep disk and key there; `start(saved=directory)` goes on from them."""
@@ -310,7 +306,7 @@ def _holds_files(pid: int) -> bool:
 
 
 def _free_address(name: str) -> str:
-    """An address of the loopback network of its own, held by a lock as long as nobody listens there yet."""
+    """An address of the loopback network at which nobody listens."""
     start = int.from_bytes(name.encode()) % 250
     for number in range(250):
         address = f"127.77.0.{2 + (start + number) % 250}"

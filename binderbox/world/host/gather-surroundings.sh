@@ -12,7 +12,7 @@ else
 fi
 section ssh
 echo "${SSH_CONNECTION:-}" | cut -d' ' -f4
-sshd -T 2>/dev/null | sed -n 's/^port //p'
+sshd=$(sshd -T 2>/dev/null); echo "$sshd" | sed -n 's/^port //p'
 
 section route; ip -4 route show default 2>/dev/null; ip -6 route show default 2>/dev/null | sed 's/^/6 /'
 section addresses; ip -o addr show scope global 2>/dev/null

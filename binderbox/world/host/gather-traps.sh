@@ -1,5 +1,9 @@
 # What on this host lets an install fail late: its name, its networks, other firewalls, file systems, limits of ssh.
 section name; uname -n; sed -n 's/^node-name:[[:space:]]*//p' /etc/rancher/k3s/config.yaml 2>/dev/null | tr -d "\"'"
+# A look at a member that is installed asks for none of the rest.
+if [ -n "$BRIEF" ]; then
+for name in networks filters hidepid virt selinux sshd trials; do section $name; done
+else
 section networks
 ip -o -4 addr show 2>/dev/null | awk '{ print $2, $4 }'
 ip -4 route show table all type unicast 2>/dev/null | awk '$1 != "default" { dev = "-"; for (i = 2; i < NF; i++) if ($i == "dev") dev = $(i + 1); print dev, $1 }'
@@ -18,10 +22,9 @@ done
 section hidepid; awk '$2 == "/proc" { print $4 }' /proc/mounts | grep -oE 'hidepid=[a-z0-9]+'
 section virt; systemd-detect-virt -c 2>/dev/null
 section selinux; getenforce 2>/dev/null
-section sshd; sshd -T 2>/dev/null | grep -iE '^(disableforwarding|allowtcpforwarding|allowstreamlocalforwarding|maxsessions) '
+section sshd; echo "$sshd" | grep -iE '^(disableforwarding|allowtcpforwarding|allowstreamlocalforwarding|maxsessions) '
 # Whether programs run from where ours will lie, and whether containers' file systems can be made there: tried, and undone.
 section trials
-if [ -z "$BRIEF" ]; then
 for path in $OWN_PATHS /usr/local/lib /usr/local/bin "$at"; do
   dir=$path; while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
   work=$(mktemp -d "$dir/.binderbox-trial.XXXXXX" 2>/dev/null) || { echo "$path|write|$dir cannot be written"; continue; }

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from binderbox import layout
 from binderbox.errors import BundleError, StepFailed
+from binderbox.output.requests import Connection as Wanted
 from binderbox.world.host.runlog import RunLog, log_path
 from binderbox.world.ssh.connection import Connection
 from binderbox.world.ssh.destination import Destination, parse_destination
@@ -194,6 +195,15 @@ def connect(
         yield host
     finally:
         host.close()
+
+
+@contextmanager
+def reached(where: Wanted) -> Iterator[Host]:
+    """`connect`, as a request asks for it."""
+    with connect(
+        where.host, ssh_config=where.ssh_config, sudo_password=where.sudo_password, address=where.address
+    ) as host:
+        yield host
 
 
 @contextmanager

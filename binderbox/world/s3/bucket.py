@@ -9,12 +9,12 @@ import stamina
 from urllib3.exceptions import HTTPError
 
 from binderbox import layout
-from binderbox.checks.probe import Skip
 from binderbox.errors import WaitTimedOut
 from binderbox.patience import patient
 from binderbox.world import cluster
 from binderbox.world.host.hosts import Host
 from binderbox.world.s3 import store
+from binderbox.world.s3.seen import secret as secret_of
 from binderbox.world.s3.store import Key, Store
 
 UP_WITHIN_S = 180
@@ -38,7 +38,7 @@ def ensure_bucket(host: Host, owner: str, ceiling_gb: float, *, dry: bool) -> tu
 @contextmanager
 def _opened(host: Host) -> Iterator[tuple[Store, Key]]:
     root, key = (
-        Key(_secret(host, f"s3-{user}"), _secret(host, f"s3-{secret}"))
+        Key(secret_of(host, f"s3-{user}"), secret_of(host, f"s3-{secret}"))
         for user, secret in (("root-user", "root-password"), ("registry-access-key", "registry-secret-key"))
     )
     address = cluster.service_address(host, layout.NAMESPACE, "objectstore")
@@ -75,10 +75,3 @@ def _wait(host: Host, there: Store) -> None:
             ),
             remedy=f"binderbox install {host.name}",
         ) from error
-
-
-def _secret(host: Host, name: str) -> str:
-    found = host.read(f"{layout.SECRETS}/{name}")
-    if found is None:
-        raise Skip("the object store's keys do not exist yet")
-    return found.decode().strip()

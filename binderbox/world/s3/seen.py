@@ -22,8 +22,8 @@ def seen_by_its_key(host: Host, address: str) -> Bucket:
 
     Raises Skip where the key does not exist yet, Unhealthy where nobody answers.
     """
-    access, secret = (_secret(host, f"s3-registry-{name}") for name in ("access-key", "secret-key"))
-    asked = requests(f"{address}:{layout.OBJECTSTORE_PORT}", access, secret, (layout.BUCKET, FOREIGN_BUCKET))
+    access, key = (secret(host, f"s3-registry-{name}") for name in ("access-key", "secret-key"))
+    asked = requests(f"{address}:{layout.OBJECTSTORE_PORT}", access, key, (layout.BUCKET, FOREIGN_BUCKET))
     # By its standard input: a signed address is as good as a key, and the node's process list is public.
     output = host.run(["curl", "-K", "-"], stdin=asked.encode(), timeout_s=30)
     statuses = [int(word) for word in output.stdout.decode().split()]
@@ -48,7 +48,8 @@ def requests(address: str, access: str, secret: str, buckets: Sequence[str]) -> 
     return "next\n".join(f'url = "{url}"\n{HOW}' for url in urls)
 
 
-def _secret(host: Host, name: str) -> str:
+def secret(host: Host, name: str) -> str:
+    """One of the object store's keys; raises Skip where there is none yet."""
     found = host.read(f"{layout.SECRETS}/{name}")
     if found is None:
         raise Skip("the object store's keys do not exist yet")

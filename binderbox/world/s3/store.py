@@ -23,6 +23,7 @@ from minio.error import MinioAdminException, S3Error
 
 from binderbox.errors import StepFailed
 from binderbox.patience import patient
+from binderbox.world.s3.seen import REGION
 
 OWNER_MARKER = "binderbox-owner.json"
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 20
@@ -174,7 +175,7 @@ def _http() -> urllib3.PoolManager:
 
 def _s3(address: str, key: Key) -> Minio:
     # The region is given, or the client would ask for it before each call on a bucket.
-    return Minio(address, key.access, key.secret, secure=False, region="us-east-1", http_client=_http())
+    return Minio(address, key.access, key.secret, secure=False, region=REGION, http_client=_http())
 
 
 def _opens(address: str, key: Key, bucket: str) -> bool:
