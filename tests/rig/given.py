@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from binderbox.errors import StepFailed
 from tests.rig.host import ROOT, Account
+from tests.rig.overssh import run_as_root, wait_other_boot
 
 BOOT_S = 600
 
@@ -43,19 +42,9 @@ class GivenHost:
 
     def exec(self, argv: list[str], *, stdin: bytes | None = None, timeout_s: float = 300) -> str:
         """Run a command as root and return its stdout; raises StepFailed."""
-        words = [
-            "ssh",
-            "-F",
-            str(self.ssh_config),
-            "-o",
-            "BatchMode=yes",
-            self.alias,
-            "sudo -n -- " + shlex.join(argv),
-        ]
-        done = subprocess.run(words, input=stdin or b"", capture_output=True, timeout=timeout_s, check=False)
-        if done.returncode:
-            raise StepFailed(f"{self.alias}: {shlex.join(argv)[:200]} failed", cause=done.stderr.decode())
-        return done.stdout.decode()
+        words = ["ssh", "-F", str(self.ssh_config), "-o", "BatchMode=yes", self.alias]
+        command = f"sudo -n -- {shlex.join(argv)}"
+        return run_as_root(words, command, stdin=stdin, timeout_s=timeout_s, name=self.alias)
 
     def reboot(self, *, power_cut: bool = False) -> None:
         before = self.booted_at()
@@ -68,16 +57,7 @@ class GivenHost:
             subprocess.run(
                 ["ssh", "-F", str(self.ssh_config), self.alias, "sudo systemctl reboot"], check=False
             )
-        deadline = time.monotonic() + BOOT_S
-        while True:
-            try:
-                if self.booted_at() != before:
-                    return
-            except (StepFailed, subprocess.TimeoutExpired):
-                pass
-            if time.monotonic() > deadline:
-                raise StepFailed(f"{self.alias} did not come back within {BOOT_S} s")
-            time.sleep(1)
+        wait_other_boot(self.booted_at, before, BOOT_S)
 
     def booted_at(self) -> str:
         """Which boot this is."""

@@ -25,6 +25,7 @@ from binderbox.errors import StepFailed
 from tests.rig.accel import Accel, find_accel
 from tests.rig.cache import cache_home
 from tests.rig.host import ROOT, Account, this_run
+from tests.rig.overssh import run_as_root, wait_other_boot
 from tests.rig.vmimage import VmImage, vm_image
 
 PORTS = (22, 80, 443)
@@ -101,16 +102,9 @@ class VmHost:
 
     def exec(self, argv: list[str], *, stdin: bytes | None = None, timeout_s: float = 300) -> str:
         """Run a command as root and return its stdout; raises StepFailed."""
-        done = subprocess.run(
-            [*self._ssh_words(), shlex.join(argv)],
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+        return run_as_root(
+            self._ssh_words(), shlex.join(argv), stdin=stdin, timeout_s=timeout_s, name=self.name
         )
-        if done.returncode:
-            raise StepFailed(f"{self.name}: {shlex.join(argv)[:200]} failed", cause=done.stderr.decode())
-        return done.stdout.decode()
 
     def ssh(self, *command: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a command over plain ssh, as its user would; never asks anything."""
@@ -141,15 +135,12 @@ class VmHost:
 
     def wait_rebooted(self, since: str, timeout_s: float = DOWN_S + BOOT_S) -> None:
         """Wait until the host is up again after a reboot from inside; `since` is which boot it was before that."""
-        deadline = time.monotonic() + timeout_s
-        while True:
+
+        def booted_at() -> str:
             self._forget_connection()
-            with contextlib.suppress(StepFailed, subprocess.TimeoutExpired):
-                if self.booted_at() != since:
-                    return
-            if time.monotonic() > deadline:
-                raise StepFailed(f"{self.name} did not reboot within {timeout_s:.0f} s", cause=self.console())
-            time.sleep(1)
+            return self.booted_at()
+
+        wait_other_boot(booted_at, since, timeout_s, self.console)
 
     def power_cut(self) -> None:
         """From one moment to the next nothing runs, and no disk is written."""
