@@ -154,6 +154,18 @@ class VmHost:
             time.sleep(0.1)
         self._forget_connection()
 
+    def file_system_faults(self) -> str:
+        """What a check of its disk, once the journal is read, finds wrong; of a machine that is off."""
+        raw = self.directory / "looked-at.raw"
+        try:
+            _run("qemu-img", "convert", "-O", "raw", str(self.directory / "disk.qcow2"), str(raw))
+            _run("e2fsck", "-E", "journal_only", "-y", str(raw))
+            words = ["e2fsck", "-f", "-n", str(raw)]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            return done.stdout + done.stderr if done.returncode else ""
+        finally:
+            raw.unlink(missing_ok=True)
+
     def power_off(self) -> None:
         """Shut down properly."""
         with contextlib.suppress(StepFailed, subprocess.TimeoutExpired):

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from binderbox import layout
 from tests.e2e.federated import pods, serve_slow_repository
+from tests.e2e.test_follow import gateway, step
 from tests.e2e.test_uninstall import everything
+from tests.federation.deployment import Deployment, trust_store
 from tests.rig.client import install_arguments, render_member
 from tests.rig.vm import VmHost
 from tests.vm.conftest import Machine, Slow, stage_disk
@@ -28,6 +32,7 @@ pytestmark = pytest.mark.timeout(150 * 60)
 SEED = 11
 WELL_S = 1800
 INSTALLED = "installed"
+SERVER = "10.98.98.1"  # this machine, for a machine behind QEMU's own network
 
 
 def healthy(slow: Slow, host: Machine) -> bool:
@@ -48,6 +53,16 @@ def packages(host: Machine) -> None:
     host.exec(["sh", "-c", script], timeout_s=3600)
 
 
+def cut_power(host: Machine) -> None:
+    """Take the machine's power, look at its file system as the cut left it, and start it again."""
+    if not isinstance(host, VmHost):
+        host.reboot(power_cut=True)
+        return
+    host.power_cut()
+    assert host.file_system_faults() == ""
+    host.power_on()
+
+
 def cut_in_the_first_install(slow: Slow, host: Machine) -> None:
     """At some moment of the phase that does most; the same command then goes on."""
     config = slow.home / f"{host.alias}.yaml"
@@ -63,7 +78,7 @@ def cut_in_the_first_install(slow: Slow, host: Machine) -> None:
                 break
         readers.submit(process.stdout.read)
         time.sleep(random.Random(SEED).uniform(20, 120))
-        host.reboot(power_cut=True)
+        cut_power(host)
         assert process.wait(600) != 0
 
 
@@ -119,14 +134,50 @@ def well_again(slow: Slow, host: Machine) -> None:
     assert broken.strip() == "0"
 
 
+@contextmanager
+def this_machine(host: Machine) -> Iterator[str]:
+    """An address of this machine at which what runs on the host reaches it."""
+    if not isinstance(host, VmHost):
+        yield gateway(host)  # type: ignore[arg-type]
+        return
+    # QEMU opens what the guest opens; the address must only be no network of the guest's.
+    words = [f"{SERVER}/32", "dev", "lo"]
+    subprocess.run(["ip", "addr", "add", *words], check=True)
+    try:
+        yield SERVER
+    finally:
+        subprocess.run(["ip", "addr", "del", *words], check=True)
+
+
+def follower_is_at(host: Machine, words: str) -> bool:
+    """Whether the follower, which is started if it does not run, is at that step."""
+    host.exec(["systemctl", "start", "--no-block", "binderbox-follow.service"])
+    return words in step(host)  # type: ignore[arg-type]
+
+
+def cut_in_a_switch(slow: Slow, host: Machine) -> None:
+    """While helm upgrades BinderHub. The next run ends what was begun: the member has the prime's versions."""
+    with this_machine(host) as address, Deployment(address, slow.home / "federation") as deployment:
+        trust_store(host, deployment.store)
+        slow.install(host, "--json", follow=deployment.follow).must()
+        wanted = deployment.release(2)
+        wait_until(lambda: follower_is_at(host, "BinderHub to chart"), WELL_S, "the follower's switch")
+        cut_power(host)
+        well_again(slow, host)
+        trust_store(host, deployment.store)  # k3s writes containerd's list of registries anew when it starts
+        host.exec(["systemctl", "start", "binderbox-follow.service"], timeout_s=WELL_S)
+        told = json.loads(host.exec(["cat", layout.FOLLOW_STATE]))
+        assert (told["verdict"], told["own"]) == ("equal", wanted), told
+
+
 def test_power_cut(machine: Callable[[str | None], Machine], slow: Slow) -> None:
-    """Idle, in a build, and while a push waits. Each time the next boot is well by itself and nothing is lost."""
+    """Idle, in a build, while a push waits, and in a switch of the follower: the next boot is well, nothing is lost."""
     host, chance = machine(INSTALLED), random.Random(SEED)
     wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
     first = slow.binderbox(host, "launch", "--json").must().result["image"]
     wait_until(lambda: manifest(host, first), WELL_S, "the first image in the registry")
     time.sleep(chance.uniform(0, 30))
-    host.reboot(power_cut=True)
+    cut_power(host)
     well_again(slow, host)
     assert manifest(host, first)
 
@@ -135,19 +186,21 @@ def test_power_cut(machine: Callable[[str | None], Machine], slow: Slow) -> None
         building = pool.submit(slow.binderbox, host, "launch", repository, "--ref", "main", "--json")
         wait_until(lambda: pods(host, "binderhub-build"), WELL_S, "a build pod")  # type: ignore[arg-type]
         time.sleep(chance.uniform(5, 40))
-        host.reboot(power_cut=True)
+        cut_power(host)
         assert building.result().code != 0
     well_again(slow, host)
 
     with ThreadPoolExecutor(1) as pool:
         building = pool.submit(slow.binderbox, host, "launch", "--json")
         wait_until(lambda: waits_for_push(host), WELL_S, "an image that waits for its push")
-        host.reboot(power_cut=True)
+        cut_power(host)
         building.result()
     well_again(slow, host)
     wait_until(lambda: not waits_for_push(host), WELL_S, "the push after the boot")
     assert manifest(host, first)
     no_change(slow, host)
+
+    cut_in_a_switch(slow, host)
     slow.binderbox(host, "launch", "--json").must()
 
 
