@@ -47,6 +47,8 @@ class BinderboxError(Exception):
         self.cause = cause
         self.remedy = remedy
         self.log = Path(log) if log is not None else None
+        if cause:
+            self.add_note(cause)  # a traceback shows it, too
 
 
 class ConfigError(BinderboxError):

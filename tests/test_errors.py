@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import traceback
 
 import pytest
 
@@ -58,3 +59,8 @@ def test_a_lock_says_who_holds_it() -> None:
         12.5,
         "host is busy",
     )
+
+
+def test_a_traceback_shows_the_cause() -> None:
+    error = errors.StepFailed("docker exec failed", cause="no such container")
+    assert "no such container" in "".join(traceback.format_exception(error))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from binderbox import layout
+from binderbox.errors import StepFailed
 from binderbox.parts.binderhub.values import POD_ENGINE
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder.build_class import build_class
@@ -137,9 +138,19 @@ class Node:
             )
             time.sleep(0.3)
 
-    def log(self, name: str) -> str:
+    def log(self, name: str, within_s: float = 20) -> str:
+        """What the pod wrote. The kubelet, which is asked for it, may not know yet what the API server says already."""
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                written = self.kubectl("logs", f"build-{name}")
+                break
+            except StepFailed:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.3)
         text = ""
-        for line in self.kubectl("logs", f"build-{name}").splitlines():
+        for line in written.splitlines():
             try:
                 text += json.loads(line)["message"]
             except (ValueError, KeyError, TypeError):
