@@ -302,8 +302,10 @@ def clean_vms(run_id: str | None = None) -> list[str]:
 
 
 def _holds_files(pid: int) -> bool:
+    """Its first thread may have ended before those that write to the disk."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        return not ended or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 
