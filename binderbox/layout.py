@@ -10,6 +10,8 @@ MEMBER_FILE = f"{ETC}/member.yaml"
 APPLIED_FILE = f"{ETC}/applied.json"
 FOLLOWED_FILE = f"{ETC}/followed.toml"
 FIREWALL_FILE = f"{ETC}/firewall.nft"
+BACKSTOP_FILE = f"{ETC}/backstop.nft"
+FETCHES_FILE = f"{ETC}/fetches.nft"  # there where nftables can tell buildkitd from others
 DRAIN_FILE = f"{ETC}/drain"  # there while the member is drained; says why, since when and by whom
 BUNDLE_FILE = f"{ETC}/bundle.sha256"
 BUNDLE_LOCK_FILE = f"{ETC}/bundle.lock.json"
@@ -39,6 +41,16 @@ WATCH_STATE = f"{AGENT_DATA}/watch.json"
 WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
 FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
 
+HOST_RESOLV_CONF = "/etc/resolv.conf"
+# Patterns of files that name the resolvers behind one on the loopback; the first that names any counts. By
+# systemd-resolved(8), NetworkManager.conf(5) (rc-manager), resolvconf(8) for dnsmasq and unbound, dhclient.leases(5).
+UPSTREAM_RESOLVERS = (
+    "/run/systemd/resolve/resolv.conf",
+    "/run/NetworkManager/no-stub-resolv.conf",
+    "/run/dnsmasq/resolv.conf",
+    "/run/resolvconf/interface/*",
+    "/var/lib/dhcp/dhclient*.leases",
+)
 SYSCTL_FILE = "/etc/sysctl.d/zz-binderbox.conf"  # the last name wins, and hardening roles write 99-*
 OLD_SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
 MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
@@ -53,12 +65,15 @@ AGENT_PYTHON = (
     f"PYTHONPYCACHEPREFIX={RUN}/pycache",  # a look each minute costs 0.2 s of a processor so, and 0.7 s without
 )
 FOLLOW_NOW = f"{RUN}/follow.now"
+BACKSTOP_RUN = "/run/binderbox-backstop"  # which cgroup each of its tables is for
+BUILDKITD_CGROUP = "system.slice/binderbox-buildkitd.service"
 DOOR_RUN = f"{RUN}/door"
 DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
 BUILDKIT_SOCKET = f"{RUN}/buildkit/buildkitd.sock"
 
 K3S = "/usr/local/bin/k3s"
 KUBECTL = "/usr/local/bin/kubectl"
+RESOLV_CONF = f"{ETC}/resolv.conf"  # what pods get: the resolvers of the host, and no search domain
 K3S_DATA = "/var/lib/rancher/k3s"
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
@@ -77,6 +92,8 @@ DOOR_UNIT = "binderbox-door.service"
 BUILDKITD_UNIT = "binderbox-buildkitd.service"
 K3S_UNIT = "k3s.service"
 FIREWALL_UNIT = "binderbox-firewall.service"
+BACKSTOP_UNIT = "binderbox-backstop.service"
+TAKE_BACK_UNIT = "binderbox-take-back"  # a timer, from the firewall's first load until ssh has come in anew
 SAMPLE_UNIT = "binderbox-sample.service"  # there only while a sample is being launched
 UNITS = (
     WATCH_TIMER,
@@ -85,6 +102,7 @@ UNITS = (
     DOOR_UNIT,
     BUILDKITD_UNIT,
     K3S_UNIT,
+    BACKSTOP_UNIT,
     FIREWALL_UNIT,
 )  # in the order in which uninstall stops them
 

@@ -95,7 +95,9 @@ def make(
         disk=disk,
         sample_base=artifacts["sample-base"].images[0],
         host=make_host(member, member_text, facts, disk, who, bundle_sha256, bundle_lock),
-        k3s=make_k3s(sizing, disk, artifacts, bundle, facts.node_name or facts.host_name.lower()),
+        k3s=make_k3s(
+            sizing, disk, artifacts, bundle, facts.node_name or facts.host_name.lower(), facts.resolvers
+        ),
         objectstore=make_objectstore(member, artifacts),
         registry=make_registry(artifacts),
         builder=make_builder(

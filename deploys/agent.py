@@ -16,6 +16,7 @@ from binderbox.parts.agent.units import JOBS, AgentInputs
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
 SHARED = (
     "decide.profile",
+    "decide.resolvers",
     "errors",
     "federation.following.drift",
     "federation.following.follow",

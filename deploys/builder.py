@@ -32,7 +32,7 @@ def install_builder(inputs: BuilderInputs) -> None:
         {
             builder.BUILDKITD_CONFIG: files.Content(builder.render_buildkitd(inputs), 0o600),
             BUILDKITD_FILE: files.Content(builder_units.render_buildkitd_unit(inputs)),
-            builder.FETCHES_FILE: files.Content(builder_units.render_fetches(inputs), 0o600),
+            **fetches(inputs),
         }
     )
     limits = files.contents(
@@ -77,6 +77,12 @@ def install_builder(inputs: BuilderInputs) -> None:
         directories=(layout.DOOR, layout.ENGINE),
         wanted=(*door_tree(), *engine),
     )
+
+
+def fetches(inputs: BuilderInputs) -> dict[str, files.Content]:
+    """The backstop loads it by itself; nftables can tell buildkitd from others on cgroup v2 only."""
+    text = builder_units.render_fetches(inputs) if inputs.cgroup_v2 else None
+    return {layout.FETCHES_FILE: files.Content(text, 0o600)} if text else {}
 
 
 def engine_tree() -> dict[str, str]:

@@ -8,9 +8,13 @@ from pyinfra.operations import apt, server, systemd
 from binderbox import layout
 from binderbox.deploys.ingress import routes
 from binderbox.deploys.operations import certificates, files, host, packages, secrets
+from binderbox.deploys.travelling import module, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.firewall.rules import TABLE
 from binderbox.parts.host.inputs import HostInputs
+from binderbox.patience import patient
+
+TAKE_BACK_S = 120  # a new login is tried meanwhile, and waited for 45 s at most
 
 
 @deploy("Prepare the host")
@@ -23,11 +27,14 @@ def prepare_host(inputs: HostInputs) -> None:
     secrets.made(name="make secrets", kinds=inputs.secrets)
     host.applied(name="record the config", text=inputs.member_text, who=inputs.who, other_gb=inputs.other_gb)
 
-    unit = f"{layout.SYSTEMD}/{layout.FIREWALL_UNIT}"
+    unit, backstop_unit = (f"{layout.SYSTEMD}/{one}" for one in (layout.FIREWALL_UNIT, layout.BACKSTOP_UNIT))
     authorities = {f"{layout.EXTRA_CA}{at}.crt": files.Content(pem) for at, pem in enumerate(inputs.extra_ca)}
     texts = {
         layout.FIREWALL_FILE: files.Content(inputs.firewall, 0o600),
         unit: files.Content(firewall_units.UNIT),
+        layout.BACKSTOP_FILE: files.Content(inputs.backstop, 0o600),
+        backstop_unit: files.Content(firewall_units.BACKSTOP_UNIT_TEXT),
+        **{path: files.Content(text) for path, text in backstop_tree().items()},
         layout.SYSCTL_FILE: files.Content(
             "".join(f"{key} = {value}\n" for key, value in inputs.sysctls.items())
         ),
@@ -59,7 +66,17 @@ def prepare_host(inputs: HostInputs) -> None:
         restarted=True,
         _if=files.any_changed([written[layout.JOURNALD_FILE]]),
     )
-    systemd.daemon_reload(name="read the firewall's unit", _if=files.any_changed([written[unit]]))
+    systemd.daemon_reload(
+        name="read the firewall's units", _if=files.any_changed([written[unit], written[backstop_unit]])
+    )
+    host.taken_back(
+        name="take the firewall back if nobody gets in",
+        table=f"inet {TABLE}",
+        unit=layout.FIREWALL_UNIT,
+        also=layout.BACKSTOP_UNIT,
+        timer=layout.TAKE_BACK_UNIT,
+        after_s=round(patient(TAKE_BACK_S)),
+    )
     systemd.service(name="start the firewall", service=layout.FIREWALL_UNIT, running=True, enabled=True)
     host.table_loaded(
         name="load the firewall where it was flushed", table=f"inet {TABLE}", unit=layout.FIREWALL_UNIT
@@ -70,3 +87,18 @@ def prepare_host(inputs: HostInputs) -> None:
         reloaded=True,
         _if=files.any_changed([written[layout.FIREWALL_FILE]]),
     )
+    systemd.service(
+        name="restart the firewall's backstop",  # new rules it loads by itself
+        service=layout.BACKSTOP_UNIT,
+        restarted=True,
+        _if=files.any_changed([written[path] for path in (backstop_unit, *backstop_tree())]),
+    )
+    systemd.service(
+        name="start the firewall's backstop", service=layout.BACKSTOP_UNIT, running=True, enabled=True
+    )
+
+
+def backstop_tree() -> dict[str, str]:
+    """Path on the node to text, in the directory that is the keeper's PYTHONPATH, too."""
+    modules = dict(map(module, ("parts.firewall.backstop", "parts.systemd")))
+    return {f"{layout.KEEPER}/{path}": text for path, text in with_packages(modules).items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pyinfra import host
 from pyinfra.api import HiddenValue, deploy
-from pyinfra.operations import systemd
+from pyinfra.operations import server, systemd
 
 from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
+from binderbox.deploys.facts.states import FileText
+from binderbox.deploys.host import backstop_tree
 from binderbox.deploys.operations import artifacts, files
 from binderbox.deploys.operations.images import archives
 from binderbox.deploys.travelling import module, with_packages
@@ -26,6 +28,8 @@ def install_k3s(inputs: K3sInputs) -> None:
     files.link(name="link kubectl", dest=layout.KUBECTL, target=layout.K3S)
     archives(inputs.images, inputs.bundle)
 
+    new = host.get_fact(FileText, path=layout.RESOLV_CONF) is None
+    resolvers = files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
     password = host.get_fact(Secrets).get("registry-password", "")
     registries = k3s.render_registries(layout.REGISTRY_USER, password)
     settings = files.contents(
@@ -46,6 +50,12 @@ def install_k3s(inputs: K3sInputs) -> None:
         _if=files.any_changed([binary, *settings]),
     )
     systemd.service(name="start k3s", service=layout.K3S_UNIT, running=True, enabled=True)
+    if not new:
+        server.shell(
+            name="restart the cluster's resolver with its new servers",  # a pod has the file as it was when it started
+            commands=f"{layout.K3S} kubectl --namespace kube-system delete pod --selector k8s-app=kube-dns --wait=false",
+            _if=files.any_changed(resolvers),
+        )
     keeper = files.contents(
         {
             f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(firewall_units.KEEPER_UNIT_TEXT),
@@ -64,7 +74,9 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     files.absent(name="remove the keeper of an older release", paths=(f"{layout.LIB}/systempods.py",))
     files.nothing_else(
-        name="remove modules of an older release", directories=(layout.KEEPER,), wanted=tuple(keeper_tree())
+        name="remove modules of an older release",
+        directories=(layout.KEEPER,),
+        wanted=(*keeper_tree(), *backstop_tree()),
     )
     artifacts.place(name="fetch helm", artifact=inputs.helm, bundle=inputs.bundle)
     artifacts.extract(

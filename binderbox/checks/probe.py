@@ -128,6 +128,8 @@ class Probe(Protocol):
         """Families and names, e.g. "inet binderbox"."""
 
     def github_calls(self) -> Calls: ...
+    def watched(self) -> Mapping[str, str] | None:
+        """What the node's watch said last: `verdict` and `why`; None before its first look."""
 
     # from the user's side
     def dns(self, name: str, kind: str) -> tuple[str, ...]:

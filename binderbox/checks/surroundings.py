@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from binderbox import layout
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.checks.probe import Calls, Probe, Skip, UnitState
-from binderbox.decide.facts import HostFacts, Reach
+from binderbox.decide.facts import HostFacts, Listener, Reach
 
 OTHER_CLUSTERS = (
     "kubelet.service",
@@ -18,6 +18,13 @@ OTHER_CLUSTERS = (
     "k0scontroller.service",
     "snap.microk8s.daemon-kubelite.service",
 )
+ANSWERS_COME = (
+    68,
+    546,
+    5353,
+    5355,
+)  # DHCP, which the firewall lets in; mDNS and LLMNR, which are of one network
+EPHEMERAL = 32768  # net.ipv4.ip_local_port_range
 CALLS_WITHOUT_CREDENTIALS = 60  # an hour and address: docs.github.com, rate limits for the REST API
 
 
@@ -55,6 +62,58 @@ def judge_ports(found: Ports) -> Verdict:
     units = sorted({one.unit for one in by_port.values() if one.unit.endswith(".service")})
     fix = f"systemctl disable --now {' '.join(units)}" if units else "stop what holds them (ss -ltnp)"
     return failed("; ".join(told), "; ".join(needed), fix)
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What listens to other machines and will not be reached any more, and the tunnel by which ssh came, if any."""
+
+    listeners: tuple[Listener, ...]
+    ssh_tunnel: str
+
+
+def look_closed(probe: Probe) -> Closed:
+    facts, member = probe.facts, probe.member
+    open_ = {("tcp", port) for port in (*facts.ssh_ports, member.http_port, member.https_port)}
+    open_ |= {(one.protocol, port) for one in member.ingress_allow for port in one.ports}
+    open_ |= {("udp", port) for port in ANSWERS_COME}
+    closed = [
+        one
+        for one in facts.listeners
+        if (one.proto, one.port) not in open_
+        and not _is_loopback(one.address)
+        and not _is_ours(one.unit, one.owner, facts)
+        # a program that asks has such a port for the answers; the kernel's own, WireGuard's, has no owner
+        and not (one.proto == "udp" and one.port >= EPHEMERAL and one.owner)
+    ]
+    by_port = {(one.port, one.proto): one for one in closed}
+    return Closed(tuple(one for _, one in sorted(by_port.items())), facts.ssh_tunnel)
+
+
+def judge_closed(found: Closed) -> Verdict:
+    """Our firewall closes it; where ssh itself comes by a tunnel, its operator would be locked out a moment later."""
+    if not found.listeners:
+        return passed("nothing but ssh and the ingress")
+    told = ", ".join(
+        f"{one.port}/{one.proto}" + (f" ({one.owner or one.unit})" if one.owner or one.unit else "")
+        for one in found.listeners
+    )
+    by_proto: dict[str, list[int]] = {}
+    for one in found.listeners:
+        by_proto.setdefault(one.proto, []).append(one.port)
+    lines = ", ".join(f"{{protocol: {proto}, ports: {ports}}}" for proto, ports in sorted(by_proto.items()))
+    fix = f"to keep them open, in the config: ingress_allow: [{lines}]"
+    if found.ssh_tunnel and "udp" in by_proto:
+        needed = f"the port of {found.ssh_tunnel}, by which ssh comes here, in ingress_allow"
+        return failed(f"{told} would be closed to other machines", needed, fix)
+    return warned(f"{told} will be closed to other machines", "that nobody needs them", fix)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:  # `*`
+        return False
 
 
 def _is_ours(unit: str, owner: str, facts: HostFacts) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from binderbox.checks.core import failures, prove
 from binderbox.commands.probe import HostProbe
+from binderbox.commands.reached import still_reached
 from binderbox.commands.watching import builds_under_way, files_left, packages_of_others, watched
 from binderbox.deploys.agent import install_agent
 from binderbox.deploys.builder import install_builder
@@ -57,6 +58,7 @@ INSTALL = (
         prepare_host,
         inputs=lambda plan: plan.host,
         proof="prepared",
+        after=still_reached,
         watch=packages_of_others,
     ),
     Phase("Start k3s", install_k3s, inputs=lambda plan: plan.k3s, proof="k3s", within_s=300),

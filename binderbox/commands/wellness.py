@@ -13,6 +13,7 @@ from binderbox.commands.check import AT_ONCE
 from binderbox.commands.connect import planned, probe_of
 from binderbox.decide.drain import public
 from binderbox.decide.facts import HostFacts
+from binderbox.federation.following.watch import FOR_PEOPLE
 from binderbox.output.requests import Sources
 from binderbox.output.results import Gauge, Part, StatusResult
 from binderbox.parts import checks
@@ -49,7 +50,7 @@ def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tu
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
     if units[layout.UNITS.index(layout.K3S_UNIT)].active != "active":
         return tuple(parts), ()
-    parts += [*_follower(host), *_watch(host)]
+    parts += [*_follower(host), *_watch(probe)]
     deployments = [
         one
         for namespace in NAMESPACES
@@ -75,13 +76,12 @@ def _follower(host: Host) -> list[Part]:
     return [Part("follower", well, found["verdict"], f"{found['why']}{drift}")]
 
 
-def _watch(host: Host) -> list[Part]:
+def _watch(probe: Probe) -> list[Part]:
     """What the watch last said of launches and of /health; how /health is now, a check says."""
-    said = host.read(layout.WATCH_STATE)
-    if said is None:
+    found = probe.watched()
+    if found is None:
         return []
-    found = json.loads(said)
-    return [Part("watch", found["verdict"] not in ("flapping", "stalled"), found["verdict"], found["why"])]
+    return [Part("watch", found["verdict"] not in FOR_PEOPLE, found["verdict"], found["why"])]
 
 
 def _part(deployment: dict[str, Any]) -> Part:

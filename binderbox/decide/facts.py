@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from binderbox import layout
+from binderbox.decide import resolvers
 from binderbox.decide.drain import Drain, parse_record
 
 
@@ -84,6 +86,7 @@ class HostFacts:
     k3s_disk_gb: float | None = (
         None  # the file system of k3s's directory, as large as `disk_gb` where it is the same
     )
+    ssh_tunnel: str = ""  # the interface by which ssh came, where that is a tunnel
     host_name: str = ""
     node_name: str = ""  # what k3s was told to call this node at its first start; "" before that
     networks: tuple[
@@ -105,6 +108,8 @@ class HostFacts:
 def make_facts(raw: Mapping[str, Any]) -> HostFacts:
     """Build HostFacts from the mapping that `world.gather` returns; a missing key raises KeyError."""
     known = {name: raw[name] for name in HostFacts.__dataclass_fields__ if name in raw}
+    if "resolver_files" in raw:
+        known |= _resolvers(raw["resolver_files"])
     lists = (
         "missing_modules",
         "missing_packages",
@@ -123,3 +128,9 @@ def make_facts(raw: Mapping[str, Any]) -> HostFacts:
     known["applied"] = Applied(**raw["applied"]) if raw.get("applied") else None
     known["drain"] = None if raw.get("drain") is None else parse_record(raw["drain"])
     return HostFacts(**known)
+
+
+def _resolvers(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    own = texts.get(layout.HOST_RESOLV_CONF, "")
+    upstreams = [text for path, text in texts.items() if path != layout.HOST_RESOLV_CONF]
+    return {"resolvers": resolvers.for_pods(own, upstreams), "own_resolvers": resolvers.nameservers(own)}

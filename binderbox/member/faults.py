@@ -83,9 +83,12 @@ def _expected(root: type[BaseModel], path: Path) -> str:
     names = [part for part in path if isinstance(part, str)]
     model = _model_at(root, path[: path.index(names[-1])])
     if path[-1] != names[-1]:  # an item of a list
-        return {"egress_allow": "a mapping of network and ports", "ports": "a port, 1 to 65535"}.get(
-            names[-1], "a certificate"
-        )
+        items = {
+            "egress_allow": "a mapping of network and ports",
+            "ingress_allow": "a mapping of network, protocol and ports",
+            "ports": "a port, 1 to 65535",
+        }
+        return items.get(names[-1], "a certificate")
     return model.model_fields[names[-1]].description or "another value"
 
 

@@ -39,6 +39,18 @@ class EgressAllow(_Model):
     )
 
 
+class IngressAllow(_Model):
+    """Ports of the host that stay open to other machines, beside ssh's and the ingress's; `network` None: to all of them."""
+
+    network: Annotated[str, AfterValidator(rules.any_network)] | None = Field(
+        default=None, description="a network in CIDR form, such as 10.1.2.0/24"
+    )
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="tcp or udp")
+    ports: Annotated[tuple[Port, ...], Field(min_length=1)] = Field(
+        description="a list of ports, such as [9100]"
+    )
+
+
 class DiskOverrides(_Model):
     """Ceilings that `disk` would compute; each in GB."""
 
@@ -87,6 +99,9 @@ class Member(_Model):
         default=None, description="an IP address"
     )
     egress_allow: tuple[EgressAllow, ...] = Field(default=(), description="a list of {network, ports}")
+    ingress_allow: tuple[IngressAllow, ...] = Field(
+        default=(), description="a list of {network, protocol, ports}"
+    )
     extra_ca: tuple[Annotated[str, AfterValidator(rules.certificate)], ...] = Field(
         default=(), description="a list of certificates"
     )

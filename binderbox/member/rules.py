@@ -78,12 +78,16 @@ def address(text: str) -> str:
     return str(ip_address(text))
 
 
-def network(text: str) -> str:
+def any_network(text: str) -> str:
     try:
-        found = ip_network(text)
+        return str(ip_network(text))
     except ValueError:
         loose = ip_network(text, strict=False)  # raises again when it is no network at all
         raise ValueError(f"has host bits set; did you mean {loose}?") from None
+
+
+def network(text: str) -> str:
+    found = ip_network(any_network(text))
     shortest = 8 if found.version == 4 else 16
     if found.prefixlen < shortest:
         raise ValueError(f"at most a /{shortest}: a wider opening would undo the firewall")

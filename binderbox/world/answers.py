@@ -76,6 +76,10 @@ class HostAnswers:
             line.removeprefix("table ").strip() for line in self._run("nft", "list", "tables").splitlines()
         )
 
+    def watched(self) -> Mapping[str, str] | None:
+        said = self.host.read(layout.WATCH_STATE)
+        return json.loads(said) if said else None
+
     def github_calls(self) -> Calls:
         rate = json.loads(self._run("curl", "-fsS", "--max-time", "10", GITHUB))["rate"]
         return Calls(left=int(rate["remaining"]), limit=int(rate["limit"]))

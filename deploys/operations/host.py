@@ -56,6 +56,16 @@ def table_loaded(*, table: str, unit: str) -> Commands:
 
 
 @operation()
+def taken_back(*, table: str, unit: str, also: str, timer: str, after_s: int) -> Commands:
+    """Before the firewall's first load: see that it is taken away again unless somebody comes in meanwhile and says no."""
+    if table in host.get_fact(NftTables):
+        return
+    words = ("systemd-run", "-q", "--collect", f"--on-active={after_s}", f"--unit={timer}")
+    yield StringCommand("systemctl", "stop", f"{timer}.timer", "2>/dev/null", "||", "true")
+    yield StringCommand(*words, "systemctl", "stop", QuoteString(also), QuoteString(unit))
+
+
+@operation()
 def applied(*, text: str, who: str, other_gb: float) -> Commands:
     """Record the config that is being applied, with its hash, by whom and when; nothing when it is the same.
 

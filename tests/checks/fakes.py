@@ -64,7 +64,11 @@ class FakeProbe:
     objects: Mapping[str, Any] = field(default_factory=dict)
     log: tuple[str, ...] = ()
     calls: Calls | None = None
+    said: Mapping[str, str] | None = None
     asked: list[str] = field(default_factory=list)
+
+    def watched(self) -> Mapping[str, str] | None:
+        return self.said
 
     def unit(self, name: str) -> UnitState:
         return self.units.get(name, UnitState(name, "not-found", "inactive"))
@@ -79,7 +83,7 @@ class FakeProbe:
         return {"fs.inotify.max_user_instances": "128"}.get(name, "1")
 
     def nft_tables(self) -> tuple[str, ...]:
-        return ("inet binderbox",)
+        return ("inet binderbox", "inet binderbox-backstop")
 
     def github_calls(self) -> Calls:
         if self.calls is None:

@@ -205,6 +205,68 @@ def test_whatever_the_host_reaches_must_not_lie_in_our_networks(
     assert (found.verdict, says in found.measured) == (verdict, True), found
 
 
+SSH = Listener(22, "tcp", "0.0.0.0", "sshd", 700, "ssh.service")
+EXPORTER = Listener(9100, "tcp", "*", "node_exporter", 800, "node-exporter.service")
+WIREGUARD = Listener(51820, "udp", "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed", "verdict", "says"),
+    [
+        ({}, [], "pass", "nothing but ssh"),
+        ({"listeners": (SSH, EXPORTER)}, [], "warn", "9100/tcp (node_exporter) will be closed"),
+        (
+            {"listeners": (SSH, EXPORTER, WIREGUARD)},
+            [],
+            "warn",
+            "ingress_allow: [{protocol: tcp, ports: [9100]}, {protocol: udp, ports: [51820]}]",
+        ),
+        ({"listeners": (SSH, EXPORTER)}, [{"ports": (9100,)}], "pass", "nothing"),
+        ({"listeners": (SSH, EXPORTER)}, [{"ports": (9100,), "protocol": "udp"}], "warn", "9100/tcp"),
+        ({"listeners": (SSH, Listener(25, "tcp", "127.0.0.1", "exim4"))}, [], "pass", "nothing"),
+        ({"listeners": (SSH, Listener(53, "udp", "::1"))}, [], "pass", "nothing"),
+        ({"listeners": (SSH, Listener(68, "udp", "0.0.0.0", "dhclient"))}, [], "pass", "nothing"),
+        ({"listeners": (SSH, Listener(40123, "udp", "0.0.0.0", "chronyd"))}, [], "pass", "nothing"),
+        (
+            {"listeners": (SSH, Listener(2222, "tcp", "::", "sshd")), "ssh_ports": (22, 2222)},
+            [],
+            "pass",
+            "ssh",
+        ),
+        (
+            {
+                "listeners": (SSH, Listener(10250, "tcp", "*", "k3s-server", 9, "k3s.service")),
+                "installed_units": ("k3s.service",),
+            },
+            [],
+            "pass",
+            "nothing",
+        ),
+        (
+            {"listeners": (SSH, WIREGUARD), "ssh_tunnel": "wg0"},
+            [],
+            "fail",
+            "the port of wg0, by which ssh comes",
+        ),
+        (
+            {"listeners": (SSH, WIREGUARD), "ssh_tunnel": "wg0"},
+            [{"ports": (51820,), "protocol": "udp"}],
+            "pass",
+            "ssh",
+        ),
+        ({"listeners": (SSH, EXPORTER), "ssh_tunnel": "wg0"}, [], "warn", "9100/tcp"),
+    ],
+)
+def test_what_others_reach_and_will_not_any_more_is_named(
+    changes: dict[str, Any], allowed: list[dict[str, Any]], verdict: Word, says: str
+) -> None:
+    member = Member(domain="binder.example.org", ingress_allow=tuple(allowed))
+    probe = FakeProbe(facts=facts(**changes), member=member)
+    found = surroundings.judge_closed(surroundings.look_closed(probe))
+    assert found.verdict == verdict, found
+    assert says in f"{found.measured} needed {found.needed} {found.fix}"
+
+
 @pytest.mark.parametrize(
     ("cgroups", "version", "features", "verdict"),
     [

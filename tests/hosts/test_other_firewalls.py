@@ -1,20 +1,47 @@
-"""Another program takes every table of everybody away: ours is back by itself, and by an install where nothing keeps it."""
+"""Another program takes every table of everybody away: nothing gets through meanwhile, and ours is back by itself."""
 
 from __future__ import annotations
 
 import random
+import socket
+import subprocess
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from binderbox import layout
 from tests.conftest import Installed
+from tests.e2e.test_follow import gateway
+from tests.parts.builder.test_on_host import Node
+from tests.rig.client import DOMAIN
 from tests.rig.host import RigHost
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 OURS = "table inet binderbox"
 SEED = 12
+FLUSHES = 20
+PORT = 8099  # forbidden listeners: one on the host, one beyond its uplink
+# Asks for a new connection to each target, again and again, and says how often it has.
+ASK = """
+import socket, sys, time
+asked, said = 0, time.monotonic()
+while True:
+    for target in sys.argv[1:]:
+        address, _, port = target.rpartition(":")
+        with socket.socket() as asking:
+            asking.settimeout(0.1)
+            try:
+                asking.connect((address, int(port)))
+                print("REACHED", target, flush=True)
+            except OSError:
+                pass
+        asked += 1
+    if time.monotonic() - said > 1:
+        print("asked", asked, flush=True)
+        said = time.monotonic()
+"""
 
 
 def loaded(host: RigHost) -> bool:
@@ -56,3 +83,64 @@ def test_an_install_loads_it_where_nobody_keeps_it(installed_host: Installed) ->
     assert "load the firewall where it was flushed" in " ".join(changed)
     assert loaded(host)
     assert client.install(host, "--json").must().result["changed"] == []
+
+
+@pytest.fixture
+def forbidden(installed_host: Installed) -> Iterator[list[str]]:
+    """Targets that listen, and that neither a pod nor a build step may reach: routed, the node's own, the kubelet."""
+    host = installed_host.host
+    host.exec(
+        ["systemd-run", "-q", "--collect", "--unit=forbidden", "python3", "-m", "http.server", str(PORT)]
+    )
+    with socket.create_server((gateway(host), PORT), backlog=512):
+        yield [f"{gateway(host)}:{PORT}", f"{host.address}:{PORT}", f"{host.address}:10250"]
+    host.exec(["systemctl", "stop", "forbidden"])
+
+
+def asked(node: Node, name: str) -> int:
+    """How often it has asked by now; nothing was reached."""
+    log = node.log(name)
+    assert "REACHED" not in log
+    return max((int(line.split()[-1]) for line in log.splitlines() if "asked " in line), default=0)
+
+
+def answers(host: RigHost, path: str) -> bool:
+    """Whether a new connection to the member's public address gets through to BinderHub."""
+    url, at = f"https://{DOMAIN}/{path}", f"{DOMAIN}:443:{host.address}"
+    words = ["curl", "-ksf", "-m", "2", "-o", "/dev/null", "--resolve", at, url]
+    return subprocess.run(words, check=False).returncode == 0
+
+
+def test_no_flush_opens_anything_and_the_public_address_is_back(
+    installed_host: Installed, forbidden: list[str]
+) -> None:
+    host, chance, node = installed_host.host, random.Random(SEED), Node(installed_host.host)
+    for target in forbidden:
+        address, _, port = target.rpartition(":")
+        host.exec(
+            ["python3", "-c", "import socket, sys; socket.create_connection(sys.argv[1:])", address, port]
+        )
+    node.repository(
+        "asks", f"COPY ask.py /tmp/\nRUN python3 /tmp/ask.py {' '.join(forbidden)}", **{"ask.py": ASK}
+    )
+    node.start("asks")
+    node.start("pod-asks", "python3", "-c", ASK, *forbidden)
+    try:
+        for name in ("asks", "pod-asks"):
+            wait_until(lambda name=name: asked(node, name), 120, f"{name} asks")
+        back_s = []
+        for at in range(FLUSHES + 1):
+            if at == FLUSHES:
+                host.exec(["systemctl", "kill", "--signal=KILL", layout.KEEPER_UNIT])
+            host.exec(["nft", "flush", "ruleset"])
+            started = time.monotonic()
+            wait_until(lambda: answers(host, "versions"), 60, "the public address")
+            back_s.append(round(time.monotonic() - started, 1))
+            time.sleep(chance.uniform(0, 1))
+        print("the public address is back after", sorted(back_s))
+        wait_until(lambda: answers(host, "health"), 90, "BinderHub's own services")
+        for name in ("asks", "pod-asks"):
+            before = asked(node, name)
+            wait_until(lambda name=name, before=before: asked(node, name) > before, 60, f"{name} still asks")
+    finally:
+        node.kubectl("delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force")

@@ -18,7 +18,7 @@ from binderbox.commands.connect import look, opened, planned
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Connection, Sources
 from binderbox.parts.builder import units
-from binderbox.parts.builder.settings import FETCHES_FILE, SCOPE_LIMITS, BuilderInputs
+from binderbox.parts.builder.settings import SCOPE_LIMITS, BuilderInputs
 from binderbox.plan import Plan
 from tests.places import ROOT
 from tests.rig.bundle import bundle
@@ -183,15 +183,13 @@ METADATA = "169.254.169.254"
 def as_buildkitd(prepared: Prepared, inputs: BuilderInputs, *words: str) -> str:
     """What a program says that runs under buildkitd's limits: its name, its address lists, its rules."""
     text = units.render_buildkitd_unit(inputs)
-    limits = [
-        line for line in text.splitlines() if line.startswith(("IPAddress", "ExecStartPre", "ExecStopPost"))
-    ]
-    assert len(limits) == 4
+    limits = [line for line in text.splitlines() if line.startswith(("IPAddress", "ExecStartPre"))]
+    assert len(limits) == 3
     script, *arguments = words
     unit = ["[Service]", "Type=oneshot", *limits, "StandardOutput=file:/run/said"]
     unit += [f"ExecStart=/usr/bin/python3 /run/asks.py {' '.join(arguments)}", ""]
     for path, content in {
-        FETCHES_FILE: units.render_fetches(inputs),
+        layout.FETCHES_FILE: units.render_fetches(inputs),
         "/run/asks.py": script,
         f"/run/systemd/system/{layout.BUILDKITD_UNIT}": "\n".join(unit),
     }.items():
@@ -221,7 +219,15 @@ def test_a_resolver_at_the_metadata_address_opens_nothing_else_there(prepared: P
     assert prepared.host.exec(["python3", "-c", ASK, METADATA, "8081"]).strip() == "reached"
     assert as_buildkitd(prepared, inputs, ASK, METADATA, "8081") == "ConnectionRefusedError"
     assert as_buildkitd(prepared, inputs, ASK, METADATA, "53") in ("ConnectionRefusedError", "reached")
-    assert units.FETCHES not in prepared.sh("nft list tables")  # it goes with the unit
+
+    prepared.sh("nft flush ruleset")
+    try:
+        assert (
+            prepared.sh("nft list tables") == "table inet binderbox-backstop\ntable inet binderbox-fetches\n"
+        )
+        assert as_buildkitd(prepared, inputs, ASK, METADATA, "8081") == "ConnectionRefusedError"
+    finally:
+        prepared.sh(f"systemctl reload {layout.FIREWALL_UNIT}")
 
 
 def test_what_the_journal_keeps_survives_a_power_cut(prepared: Prepared) -> None:

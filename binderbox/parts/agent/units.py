@@ -62,6 +62,8 @@ def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: 
         "address": facts.address,
         "ca_file": f"{layout.CA}/ca.crt" if member.tls == "own-ca" else "",
         "sample_base": sample_base,
+        "resolvers": list(facts.resolvers),
+        "own_resolvers": list(facts.own_resolvers),
     }
     return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
 

@@ -18,7 +18,6 @@ from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
-FETCHES_FILE = f"{layout.ETC}/fetches.nft"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
 DOOR_STATUS = f"{layout.RUN}/door-status.json"  # beside the directory that build pods see, not in it
 READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
@@ -112,7 +111,8 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
             "insecure-entitlements": [],
             "grpc": {"address": [f"unix://{layout.BUILDKIT_SOCKET}"], "uid": 0, "gid": 0},
             "cdi": {"disabled": True},
-            "dns": {"nameservers": [layout.CLUSTER_DNS]},
+            # "." is none; without it builds would have the host's
+            "dns": {"nameservers": [layout.CLUSTER_DNS], "searchDomains": ["."]},
             "history": {"maxAge": HISTORY_S, "maxEntries": HISTORY_ENTRIES},
             "frontend": {"gateway.v0": {"enabled": True, "allowedRepositories": list(FRONTENDS)}},
             "worker": {

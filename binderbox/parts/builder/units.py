@@ -14,15 +14,15 @@ from binderbox import layout
 from binderbox.parts.builder.settings import (
     BUILDKITD_CONFIG,
     DOOR_CONFIG,
-    FETCHES_FILE,
     BuilderInputs,
     bytes_of,
 )
 from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6
+from binderbox.parts.firewall.backstop_rules import owned
 
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
-FETCHES = "binderbox-fetches"  # a table of its own, loaded with the unit
+FETCHES = "binderbox-fetches"  # a table of its own, which the backstop owns
 STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
 CPU_WEIGHT = 50  # without effect as long as the slice has no neighbour: see above
 
@@ -35,9 +35,11 @@ def render_buildkitd_unit(inputs: BuilderInputs) -> str:
     fetching = (
         f"IPAddressDeny={' '.join(denied)}\nIPAddressAllow={' '.join(allowed)}\n" if inputs.resolvers else ""
     )
-    # `nft` needs the unit's cgroup, which is there from its first command on; without the rules it does not start.
+    # The rules are for this unit's cgroup, which is there from its first command on; without them it does not start.
+    mine = f"stat -c %%i /sys/fs/cgroup/{layout.BUILDKITD_CGROUP}"
+    told = f"cat {layout.BACKSTOP_RUN}/fetches 2>/dev/null"
     names = (
-        f"ExecStartPre=/usr/sbin/nft -f {FETCHES_FILE}\nExecStopPost=-/usr/sbin/nft delete table inet {FETCHES}\n"
+        f'ExecStartPre=/bin/sh -c \'until [ "$$({told})" = "$$({mine})" ]; do sleep 0.1; done\'\n'
         if inputs.cgroup_v2
         else ""
     )
@@ -45,8 +47,8 @@ def render_buildkitd_unit(inputs: BuilderInputs) -> str:
 [Unit]
 Description=BuildKit on k3s's containerd, for binderbox
 Documentation=https://github.com/moby/buildkit
-After=network-online.target {layout.K3S_UNIT} {layout.FIREWALL_UNIT}
-Wants=network-online.target
+After=network-online.target {layout.K3S_UNIT} {layout.FIREWALL_UNIT} {layout.BACKSTOP_UNIT}
+Wants=network-online.target {layout.BACKSTOP_UNIT}
 Requires={layout.FIREWALL_UNIT}
 StartLimitIntervalSec=0
 
@@ -84,22 +86,21 @@ def render_fetches(inputs: BuilderInputs) -> str:
         for address in dict.fromkeys(inputs.resolvers)
         if "%" not in address
     ]
-    return "\n".join(
-        [
-            f"table inet {FETCHES}",
-            f"delete table inet {FETCHES}",
-            f"table inet {FETCHES} {{",
-            "    chain output {",
-            "        type filter hook output priority filter; policy accept;",
-            f'        socket cgroupv2 level 2 "system.slice/{layout.BUILDKITD_UNIT}" jump fetches',
-            "    }",
-            "    chain fetches {",
-            "        meta l4proto { tcp, udp } th dport 53 return",
-            *rows,
-            "    }",
-            "}",
-            "",
-        ]
+    return owned(
+        FETCHES,
+        "\n".join(
+            [
+                "    chain output {",
+                "        type filter hook output priority filter; policy accept;",
+                f'        socket cgroupv2 level 2 "{layout.BUILDKITD_CGROUP}" jump fetches',
+                "    }",
+                "",
+                "    chain fetches {",
+                "        meta l4proto { tcp, udp } th dport 53 return",
+                *rows,
+                "    }",
+            ]
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Keeps the firewall's set of system pods equal to what the API server says; run on the node as a unit of its own.
+"""Keeps what the firewall knows of pods equal to what the API server says; run on the node as a unit of its own.
 
 All pods share one bridge and one network, so the firewall can tell the hub from a user only by address, and only
 Kubernetes knows addresses. This program watches pods and writes the addresses of the member's own ones into one
@@ -9,6 +9,7 @@ nftables set. Whatever is not in it is untrusted, so what this program does not 
 - the API server out of reach: the set stays as it is, no pod can be made meanwhile; the unit stopped: it is emptied;
 - a program that hangs leaves it as it was, with addresses that others may have by now;
 - the set is compared with the kernel's each second, because loading the firewall's rules empties it;
+- their host ports are written beside the set, because a flush takes those of CNI's portmap for good;
 - so is the whole table: `nft flush ruleset`, or a reload of nftables.service, takes every table of everybody away.
   What is not there as it was loaded is loaded again, before anything else is done.
 
@@ -31,6 +32,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,23 +66,49 @@ def is_system(pod: dict[str, Any], rules: Rules) -> bool:
     )
 
 
-def system_addresses(pods: Iterable[dict[str, Any]], rules: Rules) -> frozenset[str]:
-    """Return the addresses that only system pods have."""
-    network = ipaddress.ip_network(rules.pod_cidr)
-    system: set[str] = set()
+@dataclass(frozen=True)
+class Known:
+    """What the firewall knows of the member's own pods: their addresses, and each port of the node that is one's."""
+
+    addresses: frozenset[str] = frozenset()
+    host_ports: frozenset[tuple[int, str, int]] = frozenset()  # port of the node, address and port of the pod
+
+
+def known_of(pods: Iterable[dict[str, Any]], rules: Rules) -> Known:
+    """The addresses that only system pods have, and these pods' host ports; of two that want one, none has it."""
+    system: dict[str, dict[str, Any]] = {}
     others: set[str] = set()
     for pod in pods:
-        status, spec = pod.get("status") or {}, pod.get("spec") or {}
-        if spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
-            continue
-        for text in {status.get("podIP"), *(one.get("ip") for one in status.get("podIPs") or [])}:
-            try:
-                known = text and ipaddress.ip_address(text) in network
-            except ValueError:
-                continue
-            if known:
-                (system if is_system(pod, rules) else others).add(str(text))
-    return frozenset(system - others)
+        for address in _addresses(pod, rules):
+            if is_system(pod, rules):
+                system[address] = pod
+            else:
+                others.add(address)
+    trusted = frozenset(system) - others
+    ports: dict[int, set[tuple[int, str, int]]] = {}
+    for address in trusted:
+        for port, inside in _host_ports(system[address]):
+            ports.setdefault(port, set()).add((port, address, inside))
+    return Known(trusted, frozenset(one for found in ports.values() if len(found) == 1 for one in found))
+
+
+def _addresses(pod: dict[str, Any], rules: Rules) -> Iterator[str]:
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    if spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
+        return
+    network = ipaddress.ip_network(rules.pod_cidr)
+    for text in {status.get("podIP"), *(one.get("ip") for one in status.get("podIPs") or [])}:
+        with suppress(ValueError):
+            if text and ipaddress.ip_address(text) in network:
+                yield str(text)
+
+
+def _host_ports(pod: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """Pairs of TCP ports, the node's and the pod's."""
+    for container in (pod.get("spec") or {}).get("containers") or []:
+        for port in container.get("ports") or []:
+            if port.get("hostPort") and port.get("protocol", "TCP") == "TCP":
+                yield int(port["hostPort"]), int(port["containerPort"])
 
 
 @dataclass
@@ -103,8 +131,8 @@ class PodSet:
         elif kind != "BOOKMARK":
             self.pods[pod["metadata"]["uid"]] = pod
 
-    def addresses(self) -> frozenset[str]:
-        return system_addresses(self.pods.values(), self.rules)
+    def known(self) -> Known:
+        return known_of(self.pods.values(), self.rules)
 
 
 class Api:
@@ -136,11 +164,11 @@ class Api:
                 yield json.loads(line)
 
 
-class KernelSet:
-    """Our table, and its one set that changes, written in one transaction. `rules` is the file that makes the table."""
+class Kernel:
+    """Our table, and what of it changes, written in one transaction. `rules` is the file that makes the table."""
 
-    def __init__(self, table: str, name: str, rules: str) -> None:
-        self._table, self._name, self._rules = table, name, rules
+    def __init__(self, table: str, addresses: str, host_ports: str, rules: str) -> None:
+        self._table, self._addresses, self._host_ports, self._rules = table, addresses, host_ports, rules
 
     def table(self) -> str | None:
         """The table as text, without what its sets hold; None where there is none."""
@@ -158,19 +186,27 @@ class KernelSet:
         """When the file of rules was written."""
         return os.stat(self._rules).st_mtime
 
-    def read(self) -> frozenset[str]:
-        shown = self._nft("-j", "list", "set", "inet", self._table, self._name)
-        for item in json.loads(shown)["nftables"]:
-            if "set" in item:
-                return frozenset(map(str, item["set"].get("elem", [])))
-        return frozenset()
+    def read(self) -> Known:
+        ports = [(port, *to["concat"]) for port, to in self._elements("map", self._host_ports)]
+        return Known(
+            frozenset(map(str, self._elements("set", self._addresses))),
+            frozenset((int(port), str(address), int(inside)) for port, address, inside in ports),
+        )
 
-    def write(self, addresses: frozenset[str]) -> None:
-        rows = [f"flush set inet {self._table} {self._name}"]
-        if addresses:
-            elements = ", ".join(sorted(addresses))
-            rows.append(f"add element inet {self._table} {self._name} {{ {elements} }}")
+    def write(self, known: Known) -> None:
+        table = f"inet {self._table}"
+        rows = [f"flush set {table} {self._addresses}", f"flush map {table} {self._host_ports}"]
+        if known.addresses:
+            elements = ", ".join(sorted(known.addresses))
+            rows.append(f"add element {table} {self._addresses} {{ {elements} }}")
+        if known.host_ports:
+            pairs = (f"{port} : {address} . {inside}" for port, address, inside in sorted(known.host_ports))
+            rows.append(f"add element {table} {self._host_ports} {{ {', '.join(pairs)} }}")
         self._nft("-f", "-", text="\n".join(rows) + "\n")
+
+    def _elements(self, kind: str, name: str) -> list[Any]:
+        shown = json.loads(self._nft("-j", "list", kind, "inet", self._table, name))
+        return next((list(item[kind].get("elem", [])) for item in shown["nftables"] if kind in item), [])
 
     def _nft(self, *argv: str, text: str | None = None) -> str:
         done = subprocess.run(
@@ -184,17 +220,17 @@ class KernelSet:
 class Keeper:
     """Makes the kernel's set equal to the wanted one: at once when that changes, and every few seconds anyway."""
 
-    def __init__(self, kernel: KernelSet) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._loaded: str | None = None  # the table as it was loaded last
         self._written = kernel.written()
-        self._wanted: frozenset[str] | None = None
+        self._wanted: Known | None = None
         self._changed = threading.Event()
         self._ready = False
 
-    def want(self, addresses: frozenset[str]) -> None:
-        if addresses != self._wanted:
-            self._wanted = addresses
+    def want(self, known: Known) -> None:
+        if known != self._wanted:
+            self._wanted = known
             self._changed.set()
 
     def run(self) -> None:
@@ -229,7 +265,8 @@ class Keeper:
         found = self._kernel.read()
         if found != wanted:
             self._kernel.write(wanted)
-            say(f"system pods: added {sorted(wanted - found)}, removed {sorted(found - wanted)}")
+            added, removed = wanted.addresses - found.addresses, found.addresses - wanted.addresses
+            say(f"system pods: added {sorted(added)}, removed {sorted(removed)}")
         if not self._ready:
             self._ready = True
             notify("READY=1")
@@ -241,10 +278,10 @@ def follow(api: Api, pods: PodSet, keeper: Keeper) -> None:
         try:
             items, version = api.list()
             pods.replace(items)
-            keeper.want(pods.addresses())
+            keeper.want(pods.known())
             for event in api.watch(version):
                 pods.hear(event)
-                keeper.want(pods.addresses())
+                keeper.want(pods.known())
         except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
             say(f"the API server does not say which pods there are: {error}")
             time.sleep(RETRY_S)
@@ -262,6 +299,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--table", default="binderbox")
     parser.add_argument("--set", default="system_pods")
+    parser.add_argument("--map", default="host_ports")
     parser.add_argument("--rules", required=True, help="the file that makes the table")
     parser.add_argument("--pod-cidr", required=True)
     parser.add_argument(
@@ -273,7 +311,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(argv)
     rules = Rules(given.pod_cidr, tuple(given.namespace), given.hub_namespace, tuple(given.component))
-    keeper = Keeper(KernelSet(given.table, given.set, given.rules))
+    keeper = Keeper(Kernel(given.table, given.set, given.map, given.rules))
     threading.Thread(target=keeper.run, daemon=True).start()
     follow(Api(given.api, given.secret), PodSet(rules), keeper)
 

@@ -15,6 +15,10 @@ What makes it bite
   by what the connection was first addressed to (`ct original`), and only if a DNAT took place.
 - A drop here is final, whatever other tables accept; an accept here leaves the last word to them.
 - `egress_allow` can open private networks, never this node, its pods, or link-local (metadata) addresses.
+- What comes from pods and builds, or goes to them, is marked on its way in here. The backstop (backstop_rules.py), which
+  no flush takes away, lets nothing pass without the mark.
+
+Host ports stand here a second time: CNI's portmap writes its own once, when a pod starts, and a flush takes them for good.
 
 Design: section 5. Which addresses are public: addresses.py. The units: units.py.
 """
@@ -28,7 +32,7 @@ from ipaddress import ip_address, ip_network
 from binderbox import layout
 from binderbox.decide.facts import HostFacts
 from binderbox.layout import BUILD_INTERFACE, POD_INTERFACE
-from binderbox.member.model import EgressAllow, Member
+from binderbox.member.model import EgressAllow, IngressAllow, Member
 from binderbox.parts.firewall.addresses import (
     METADATA_4,
     METADATA_6,
@@ -40,6 +44,12 @@ from binderbox.parts.firewall.addresses import (
 
 TABLE = "binderbox"
 SYSTEM_PODS_SET = "system_pods"
+HOST_PORTS_MAP = "host_ports"
+PASSED = "0x02000000"  # one bit of the packet's mark; kube-proxy has 0x4000 and 0x8000, portmap 0x2000
+PASS = f"meta mark set meta mark or {PASSED}"
+# The loopback's own addresses cannot be translated to a pod's without more than this.
+HOST_PORT_RULE = f"fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to tcp dport map @{HOST_PORTS_MAP}"
+CLAMP = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
 
 API_PORT = 6443
 
@@ -58,6 +68,7 @@ class FirewallInputs:
     cluster_dns: str
     resolvers: tuple[str, ...]
     egress_allow: tuple[EgressAllow, ...] = ()
+    ingress_allow: tuple[IngressAllow, ...] = ()
     pod_interface: str = POD_INTERFACE
     build_interface: str = BUILD_INTERFACE
     ingress_ports: tuple[int, ...] = (80, 443)
@@ -74,6 +85,7 @@ def make_inputs(member: Member, facts: HostFacts) -> FirewallInputs:
         cluster_dns=layout.CLUSTER_DNS,
         resolvers=facts.resolvers,
         egress_allow=member.egress_allow,
+        ingress_allow=member.ingress_allow,
         ingress_ports=(member.http_port, member.https_port),
         sample_port=layout.SAMPLE_PORT,
         ssh_ports=facts.ssh_ports,
@@ -105,20 +117,26 @@ table inet {TABLE} {{
 {_set("not_public_4", "ipv4_addr", NOT_PUBLIC_4)}
 {_set("not_public_6", "ipv6_addr", NOT_PUBLIC_6)}
 
+    # Ports of the node that are a system pod's, with its address and port; the same service keeps them.
+    map {HOST_PORTS_MAP} {{
+        type inet_service : ipv4_addr . inet_service
+    }}
+
+    chain prerouting {{
+        type nat hook prerouting priority dstnat - 5; policy accept;
+        {HOST_PORT_RULE}
+    }}
+
+    chain output_nat {{
+        type nat hook output priority -105; policy accept;
+        {HOST_PORT_RULE}
+    }}
+
     chain input {{
         type filter hook input priority filter - 5; policy accept;
         iifname "lo" accept
-        iifname {ours} goto from_inside_to_node
-        # Before everything else: no drop matches ssh on the ports that it had at the last install.
-        tcp dport {_ports(inputs.ssh_ports)} accept
-        ct state established,related accept
-        meta l4proto {{ icmp, ipv6-icmp }} accept
-        # Address assignment: its answers may come to a broadcast address, which no connection is known for.
-        udp sport 67 udp dport 68 accept
-        ip6 saddr fe80::/10 udp dport 546 accept
-        tcp dport {_ports(inputs.ingress_ports)} accept
-        # Everything else from outside, 6443 and the kubelet included.
-        counter drop
+        iifname {ours} {PASS} goto from_inside_to_node
+{outside_to_node(inputs)}
     }}
 
     chain output {{
@@ -130,8 +148,10 @@ table inet {TABLE} {{
 
     chain forward {{
         type filter hook forward priority filter - 5; policy accept;
-        iifname {ours} goto from_inside
-        oifname {ours} goto from_outside_to_pods
+        # Pods and builds do not know of a narrower way out (OpenStack, a VPN), and answers too big for it never come.
+        {CLAMP}
+        iifname {ours} {PASS} goto from_inside
+        oifname {ours} {PASS} goto from_outside_to_pods
     }}
 
     chain from_inside_to_node {{
@@ -199,6 +219,22 @@ table inet {TABLE} {{
 """
 
 
+def outside_to_node(inputs: FirewallInputs) -> str:
+    """What may come to the node from other machines: the end of a chain of the input hook."""
+    return f"""\
+        # Before everything else: no drop matches ssh on the ports that it had at the last install.
+        tcp dport {_ports(inputs.ssh_ports)} accept
+        ct state established,related accept
+        meta l4proto {{ icmp, ipv6-icmp }} accept
+        # Address assignment: its answers may come to a broadcast address, which no connection is known for.
+        udp sport 67 udp dport 68 accept
+        ip6 saddr fe80::/10 udp dport 546 accept
+        tcp dport {_ports(inputs.ingress_ports)} accept
+{_ingress_rules(inputs.ingress_allow)}
+        # Everything else from outside, 6443 and the kubelet included.
+        counter drop"""
+
+
 def _set(name: str, kind: str, elements: Sequence[str]) -> str:
     # auto-merge: one element may lie inside another
     rows = [f"    set {name} {{", f"        type {kind}", "        flags interval", "        auto-merge"]
@@ -222,6 +258,16 @@ def _egress_rules(allowed: Iterable[EgressAllow]) -> str:
         network = ip_network(one.network)
         family = "ip" if network.version == 4 else "ip6"
         rows.append(f"        {family} daddr {network} tcp dport {_ports(one.ports)} accept")
+    return "\n".join(rows)
+
+
+def _ingress_rules(allowed: Iterable[IngressAllow]) -> str:
+    rows = ["        # ingress_allow of the config."]
+    for one in allowed:
+        source = ""
+        if one.network:
+            source = f"{'ip' if ip_network(one.network).version == 4 else 'ip6'} saddr {one.network} "
+        rows.append(f"        {source}{one.protocol} dport {_ports(one.ports)} accept")
     return "\n".join(rows)
 
 

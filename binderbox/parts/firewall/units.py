@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from binderbox.layout import (
+    BACKSTOP_FILE,
+    BACKSTOP_RUN,
+    BUILDKITD_CGROUP,
     BUILDKITD_UNIT,
+    FETCHES_FILE,
     FIREWALL_FILE,
     FIREWALL_UNIT,
     HUB_NAMESPACE,
@@ -14,7 +18,7 @@ from binderbox.layout import (
     NAMESPACE,
     POD_CIDR,
 )
-from binderbox.parts.firewall.rules import SYSTEM_PODS_SET, TABLE
+from binderbox.parts.firewall.rules import HOST_PORTS_MAP, SYSTEM_PODS_SET, TABLE
 
 OTHERS = "nftables.service ufw.service firewalld.service netfilter-persistent.service"
 
@@ -40,6 +44,33 @@ ExecStop=-/usr/sbin/nft delete table inet {TABLE}
 WantedBy=multi-user.target
 """
 
+BACKSTOP_UNIT_TEXT = f"""\
+[Unit]
+Description=What the firewall falls back to when its table is flushed
+DefaultDependencies=no
+Wants=network-pre.target
+Before=network-pre.target {K3S_UNIT} {BUILDKITD_UNIT} {FIREWALL_UNIT}
+After=local-fs.target systemd-sysctl.service systemd-modules-load.service
+ConditionPathExists={BACKSTOP_FILE}
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+RuntimeDirectory=binderbox-backstop
+Environment=PYTHONPATH={KEEPER}
+ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.backstop --table {BACKSTOP_FILE} --for-cgroup /sys/fs/cgroup/{BUILDKITD_CGROUP} {FETCHES_FILE} --told {BACKSTOP_RUN}
+Restart=always
+RestartSec=0
+OOMScoreAdjust=-900
+CapabilityBoundingSet=CAP_NET_ADMIN
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+
 KEEPER_RUN = "/run/binderbox-systempods"
 KEEPER_UNIT_TEXT = f"""\
 [Unit]
@@ -56,8 +87,9 @@ RuntimeDirectoryMode=0700
 ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
 Environment=PYTHONPATH={KEEPER} {KUBECTL_CACHE}
 ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
-# Without it nobody is trusted.
+# Without it nobody is trusted, and no port of the node is a pod's that may have another address by now.
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
+ExecStopPost=-/usr/sbin/nft flush map inet {TABLE} {HOST_PORTS_MAP}
 Restart=always
 RestartSec=1
 TimeoutStartSec=180

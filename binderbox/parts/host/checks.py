@@ -98,6 +98,8 @@ CHECKS = (
           "A second disk for the data alone is not planned for yet."),
     Check("BBX-H29", "host", "pods and builds can ask for names", look_facts, traps.judge_resolvers,
           "The host's own resolver may be where no pod reaches it."),
+    Check("BBX-H30", "host", "nothing that others reach is closed", surroundings.look_closed, surroundings.judge_closed,
+          "The firewall lets in ssh, the ingress and what `ingress_allow` says."),
     Check("BBX-P03", "prepared", "the kernel settings are in force", look_sysctls, judge_sysctls,
           "Too few inotify instances have stopped builds on three members."),
 )  # fmt: skip

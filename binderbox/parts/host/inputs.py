@@ -9,6 +9,7 @@ from binderbox import layout
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.facts import HostFacts
 from binderbox.member.model import Member
+from binderbox.parts.firewall.backstop_rules import render_backstop
 from binderbox.parts.firewall.rules import make_inputs as make_firewall
 from binderbox.parts.firewall.rules import render_ruleset
 from binderbox.parts.ingress.drained import DrainInputs, drain_inputs
@@ -35,6 +36,7 @@ class HostInputs:
     directories: tuple[tuple[str, str, int], ...]
     journald: str
     firewall: str
+    backstop: str
     member_text: str
     who: str
     bundle_sha256: str | None
@@ -55,6 +57,7 @@ def make_inputs(
     bundle_sha256: str | None,
     bundle_lock: str | None,
 ) -> HostInputs:
+    firewall = make_firewall(member, facts)
     return HostInputs(
         packages=facts.missing_packages,
         modules=layout.MODULES,
@@ -72,7 +75,8 @@ def make_inputs(
             *([(f"{member.data_dir}/traefik", "700", INGRESS_USER)] if member.tls == "acme" else []),
         ),
         journald=f"[Journal]\nSystemMaxUse={disk.logs_gb.value * 1000:.0f}M\n",
-        firewall=render_ruleset(make_firewall(member, facts)),
+        firewall=render_ruleset(firewall),
+        backstop=render_backstop(firewall),
         member_text=member_text,
         who=who,
         bundle_sha256=bundle_sha256,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import yaml
 
@@ -25,8 +26,8 @@ UNIT = f"""\
 [Unit]
 Description=k3s, set up by binderbox
 Documentation=https://docs.k3s.io
-Wants=network-online.target
-After=network-online.target {layout.FIREWALL_UNIT}
+Wants=network-online.target {layout.BACKSTOP_UNIT}
+After=network-online.target {layout.FIREWALL_UNIT} {layout.BACKSTOP_UNIT}
 Requires={layout.FIREWALL_UNIT}
 
 [Service]
@@ -66,9 +67,23 @@ def render_config(node_name: str) -> str:
         "cluster-cidr": layout.POD_CIDR,
         "service-cidr": layout.SERVICE_CIDR,
         "cluster-dns": layout.CLUSTER_DNS,
+        "resolv-conf": layout.RESOLV_CONF,
+        # how soon services are back after another program's flush of nftables; kube-proxy's own is 30 s
+        "kube-proxy-arg": ["iptables-sync-period=5s"],
         "kube-controller-manager-arg": [f"node-cidr-mask-size={layout.NODE_CIDR_MASK}"],
     }
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def render_resolv_conf(resolvers: Iterable[str]) -> str:
+    """Whom the cluster's resolver asks. Without the host's search domains: every name that a pod asks for would be asked
+    there first (ndots is 5), and where a wildcard stands for the member's own domain, `api.github.com` were the member.
+
+    Pods have IPv4 alone, so they get resolvers of IPv6 only where there are no others.
+    """
+    known = list(dict.fromkeys(resolvers))
+    reached = [address for address in known if ":" not in address] or known
+    return "".join(f"nameserver {address}\n" for address in reached)
 
 
 def render_kubelet(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
-from binderbox.parts.k3s.files import render_config, render_kubelet, render_manifest
+from binderbox.parts.k3s.files import render_config, render_kubelet, render_manifest, render_resolv_conf
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class K3sInputs:
     bundle: Path | None
     config: str
     kubelet: str
+    resolv_conf: str
     manifest: str
 
 
@@ -31,6 +32,7 @@ def make_inputs(
     artifacts: Mapping[str, Artifact],
     bundle: Path | None,
     node_name: str,
+    resolvers: Iterable[str],
 ) -> K3sInputs:
     return K3sInputs(
         binary=artifacts["k3s"],
@@ -45,5 +47,6 @@ def make_inputs(
             image_gc_high_percent=disk.image_gc_high_percent.value,
             image_gc_low_percent=disk.image_gc_low_percent.value,
         ),
+        resolv_conf=render_resolv_conf(resolvers),
         manifest=render_manifest(),
     )

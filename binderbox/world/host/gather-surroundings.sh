@@ -13,14 +13,15 @@ fi
 section ssh
 echo "${SSH_CONNECTION:-}" | cut -d' ' -f4
 sshd=$(sshd -T 2>/dev/null); echo "$sshd" | sed -n 's/^port //p'
+section ssh-way
+to=$(echo "${SSH_CONNECTION:-}" | cut -d' ' -f3)
+way=$([ -n "$to" ] && ip -o addr show to "$to" 2>/dev/null | awk '{ print $2; exit }')
+[ -n "$way" ] && echo "$way $(cat "/sys/class/net/$way/type" 2>/dev/null)"
 
 section route; ip -4 route show default 2>/dev/null; ip -6 route show default 2>/dev/null | sed 's/^/6 /'
 section addresses; ip -o addr show scope global 2>/dev/null
-section own-resolvers; cat /etc/resolv.conf 2>/dev/null
 section resolvers
-resolved=/run/systemd/resolve/resolv.conf
-if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf 2>/dev/null && [ -f $resolved ]; then cat $resolved
-else cat /etc/resolv.conf 2>/dev/null; fi
+for f in $RESOLVER_FILES; do [ -f "$f" ] || continue; echo "file $f"; cat "$f"; echo; done
 
 section reach
 if [ -z "$BRIEF" ]; then

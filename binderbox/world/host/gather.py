@@ -1,7 +1,8 @@
 """Everything that is to be known of a host before deciding, by one script in one round trip.
 
 `gather` returns the mapping that `facts.make_facts` takes: the keys are the fields of HostFacts, listeners and outbound
-as lists of mappings with the fields of Listener and Reach, `applied` as a mapping with those of Applied or None.
+as lists of mappings with the fields of Listener and Reach, `applied` as a mapping with those of Applied or None; and
+`resolver_files`, path to text, from which the resolvers follow.
 The script is `gather.sh` with its four parts; it changes nothing, and needs no more than a bare Debian or Ubuntu has.
 
 `outbound` tries the host's own package sources (or the proxy set for them) and the given targets, each for 3 s and
@@ -28,6 +29,13 @@ SCRIPTS = ("gather.sh", "gather-machine.sh", "gather-surroundings.sh", "gather-t
 FSYNC_WRITES = 50  # dd's count in the script
 OWN_INTERFACES = ("lo", layout.POD_INTERFACE, layout.BUILD_INTERFACE, "flannel", "veth", "docker", "br-")
 LIMIT_S = 120.0
+TUNNEL_TYPES = (
+    "65534",
+    "512",
+    "768",
+    "776",
+    "778",
+)  # linux/if_arp.h: NONE (WireGuard, tun), PPP, TUNNEL, SIT, IPGRE
 
 Sections = Mapping[str, list[str]]
 
@@ -62,6 +70,7 @@ def render_script(targets: Iterable[str], data_dir: str, brief: bool = False) ->
         "OWN_PATHS": layout.K3S_DATA,
         "DATA_DIR": data_dir,
         "ETC": layout.ETC,
+        "RESOLVER_FILES": " ".join((layout.HOST_RESOLV_CONF, *layout.UPSTREAM_RESOLVERS)),
         "BRIEF": "1" if brief else "",
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
@@ -112,9 +121,9 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "missing_packages": _missing_packages(found["packages"]),
         "listeners": listeners,
         "ssh_ports": _ssh_ports(found["ssh"], listeners),
+        "ssh_tunnel": _tunnel(_first(found["ssh-way"])),
         "outbound": [_reach(line) for line in found["reach"]],
-        "resolvers": _nameservers(found["resolvers"]),
-        "own_resolvers": _nameservers(found["own-resolvers"]),
+        "resolver_files": _texts(found["resolvers"]),
         **_addresses(found["route"], found["addresses"]),
         "host_name": _first(found["name"]),
         "node_name": _first(found["name"][1:]),
@@ -169,6 +178,12 @@ def _ssh_ports(told: list[str], listeners: list[dict[str, Any]]) -> tuple[int, .
     return tuple(sorted(ports)) or (22,)
 
 
+def _tunnel(way: str) -> str:
+    """The interface, where it has no link layer of its own; `way` is a name and its type."""
+    name, _, kind = way.partition(" ")
+    return name if kind in TUNNEL_TYPES else ""
+
+
 def _reach(line: str) -> dict[str, Any]:
     target, code, *said = line.split(" ", 2)
     reason = re.sub(r"^\S+: (?:connect: |line \d+: (?:\S+: )?)", "", said[0]) if said else ""
@@ -198,8 +213,17 @@ def _addresses(routes: list[str], listed: list[str]) -> dict[str, Any]:
     return {"interface": interface, "address": address, "addresses": tuple(address for _, address in pairs)}
 
 
-def _nameservers(lines: list[str]) -> tuple[str, ...]:
-    return tuple(line.split()[1] for line in lines if re.match(r"nameserver\s+\S", line))
+def _texts(lines: list[str]) -> dict[str, str]:
+    """Path to text, of files that each come after a line `file PATH`."""
+    texts: dict[str, str] = {}
+    path = ""
+    for line in lines:
+        if line.startswith("file /"):
+            path = line.removeprefix("file ")
+            texts[path] = ""
+        else:
+            texts[path] += f"{line}\n"
+    return texts
 
 
 def _networks(lines: list[str]) -> tuple[tuple[str, str], ...]:

@@ -77,6 +77,17 @@ class Connection:
             end(self._shell_talk.process)
         self._master.close()
 
+    def comes_in_anew(self) -> str:
+        """Log in by another connection, and end it; why that did not get as far as the ssh server, or ""."""
+        another = Master(self.destination)
+        try:
+            another.open(ask=False)
+        except ConnectError as error:
+            return "" if "Permission denied" in error.cause else error.cause.splitlines()[0]
+        finally:
+            another.close()
+        return ""
+
     def __enter__(self) -> Connection:
         return self.open()
 

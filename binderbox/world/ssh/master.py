@@ -43,9 +43,9 @@ class Master:
         self.address = ""  # where ssh went, a name or an address; "" if another machine or program led there
         self.proxy = ""  # the words of the user's config that lead over another machine or program
 
-    def open(self) -> None:
-        """Log in. Prompts (passphrase, touch) only on a terminal; a host key is never asked about."""
-        terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    def open(self, *, ask: bool = True) -> None:
+        """Log in. Prompts (passphrase, touch) only on a terminal, and only if `ask`; a host key is never asked about."""
+        terminal = ask and sys.stdin.isatty() and sys.stderr.isatty()
         limit = PROMPT_S if terminal else patient(LOGIN_S)
         try:
             options = self._options(terminal)

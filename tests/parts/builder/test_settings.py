@@ -54,7 +54,7 @@ def test_builds_run_on_the_kubelets_containerd_and_on_a_network_of_their_own() -
     )
     assert worker["defaultCgroupParent"] == "binderbox-builds.slice:bbx:"
     assert worker["runtime"]["options"]["SystemdCgroup"] is True
-    assert config["dns"]["nameservers"] == ["10.43.0.10"]
+    assert config["dns"] == {"nameservers": ["10.43.0.10"], "searchDomains": ["."]}  # none of the host's
     assert config["insecure-entitlements"] == []
     assert config["root"] == "/srv/box/buildkit"
 
@@ -104,7 +104,8 @@ def test_whom_buildkitd_asks_for_names_it_asks_for_nothing_else() -> None:
         "ip6 daddr fd00::53 counter reject",
     ]
     service = _unit(builder_units.render_buildkitd_unit(inputs))["Service"]
-    assert service["ExecStartPre"] == f"/usr/sbin/nft -f {builder.FETCHES_FILE}"
+    assert f"{layout.BACKSTOP_RUN}/fetches" in service["ExecStartPre"]
+    assert f"/sys/fs/cgroup/system.slice/{layout.BUILDKITD_UNIT}" in service["ExecStartPre"]
     assert "127.0.0.53" in service["IPAddressAllow"].split()
     assert "ExecStartPre" not in builder_units.render_buildkitd_unit(
         INPUTS

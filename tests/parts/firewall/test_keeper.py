@@ -17,7 +17,7 @@ import pytest
 
 from binderbox import layout
 from binderbox.deploys.k3s import keeper_tree
-from binderbox.parts.firewall.keeper import PodSet, Rules, system_addresses
+from binderbox.parts.firewall.keeper import Known, PodSet, Rules, known_of
 from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
 from binderbox.parts.firewall.units import KEEPER_UNIT_TEXT
 from binderbox.parts.secrets.ca import make_ca, make_leaf
@@ -58,12 +58,36 @@ def pod(uid: str, namespace: str, ip: str | None, component: str = "", **more: A
     ],
 )
 def test_only_the_members_own_pods_are_trusted(one: dict[str, Any], trusted: bool) -> None:
-    assert system_addresses([one], RULES) == (frozenset({"10.42.0.2"}) if trusted else frozenset())
+    assert known_of([one], RULES).addresses == (frozenset({"10.42.0.2"}) if trusted else frozenset())
 
 
 def test_an_address_that_a_user_pod_claims_too_is_not_trusted() -> None:
     both = [pod("1", "binderbox", "10.42.0.2"), pod("2", "binderhub", "10.42.0.2", "singleuser-server")]
-    assert system_addresses(both, RULES) == frozenset()
+    assert known_of(both, RULES) == Known()
+
+
+def with_port(one: dict[str, Any], **port: Any) -> dict[str, Any]:
+    return one | {"spec": {"containers": [{"ports": [port]}]}}
+
+
+def test_a_system_pods_host_ports_are_known_and_nobody_elses() -> None:
+    ingress = with_port(pod("1", "binderbox", "10.42.0.5"), hostPort=443, containerPort=8443)
+    users = with_port(
+        pod("2", "binderhub", "10.42.0.6", "singleuser-server"), hostPort=80, containerPort=8000
+    )
+    udp = with_port(pod("3", "binderbox", "10.42.0.7"), hostPort=53, containerPort=53, protocol="UDP")
+    inside = with_port(pod("4", "binderbox", "10.42.0.8"), containerPort=9000)
+    found = known_of([ingress, users, udp, inside], RULES)
+    assert found.host_ports == {(443, "10.42.0.5", 8443)}
+
+
+def test_a_host_port_that_two_pods_want_is_nobodys() -> None:
+    """While the ingress is replaced only one of them has it, and which one this program cannot tell."""
+    both = [
+        with_port(pod(uid, "binderbox", ip), hostPort=443, containerPort=8443)
+        for uid, ip in (("1", "10.42.0.5"), ("2", "10.42.0.6"))
+    ]
+    assert known_of(both, RULES).host_ports == frozenset()
 
 
 def test_an_error_in_the_watch_is_no_pod() -> None:
@@ -236,8 +260,11 @@ TAMPERED = {
 @pytest.mark.parametrize("name", TAMPERED)
 def test_a_table_that_another_program_took_away_is_back_within_seconds(watched: Watched, name: str) -> None:
     happened, command = TAMPERED[name]
-    watched.event("ADDED", pod("1", "binderbox", "10.42.0.5"))
+    ingress = with_port(pod("1", "binderbox", "10.42.0.5"), hostPort=443, containerPort=8443)
+    watched.event("ADDED", ingress)
     assert watched.settles_at("10.42.0.5")
+    ports = "443 : 10.42.0.5 . 8443"
+    assert ports in watched.nft("list", "map", "inet", "binderbox", "host_ports")
     time.sleep(1.5)  # it has seen the table as it was loaded
     before = watched.nft("--terse", "--stateless", "list", "table", "inet", "binderbox")
     for _ in range(3):
@@ -248,6 +275,7 @@ def test_a_table_that_another_program_took_away_is_back_within_seconds(watched: 
             assert time.monotonic() - started < 5
             time.sleep(0.1)
         assert watched.settles_at("10.42.0.5", within_s=5)
+        assert ports in watched.nft("list", "map", "inet", "binderbox", "host_ports")
     watched.heard.seek(0)
     assert watched.heard.read().count(f"was {happened}, and is loaded again") == 3
 

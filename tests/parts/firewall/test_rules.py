@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.member.model import EgressAllow
+from binderbox.member.model import EgressAllow, IngressAllow
+from binderbox.parts.firewall import backstop
 from binderbox.parts.firewall.addresses import NOT_PUBLIC_4
+from binderbox.parts.firewall.backstop_rules import render_backstop
 from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
 from tests.netns import Target, World, missing
+from tests.places import ROOT
 
 GOLDEN = Path(__file__).parent / "firewall.nft"
 
@@ -35,6 +38,11 @@ INPUTS = FirewallInputs(
         EgressAllow(network="10.0.0.0/8", ports=(6443, 9000)),
         EgressAllow(network="fd00::/16", ports=(443,)),
         EgressAllow(network="100.64.0.0/10", ports=(80,)),
+    ),
+    ingress_allow=(
+        IngressAllow(protocol="udp", ports=(51820,)),
+        IngressAllow(network="45.9.9.0/24", ports=(9100,)),
+        IngressAllow(network="192.0.2.0/24", ports=(9101,)),
     ),
 )
 
@@ -75,6 +83,10 @@ def test_nft_accepts_the_text_and_loads_it_twice(inputs: FirewallInputs) -> None
 OPEN_S, CLOSED_S = 8.0, 1.5  # how long an answer may take on a busy machine; how long silence is listened to
 PODS = {"user": 20, "hub": 21, "coredns": 22, "s3": 23, "traefik": 24, "other": 25}
 # kube-proxy's services and a hostPort, as plain NAT: what the rules must recognise by its first address.
+HOST_PORTS = """
+        fib daddr type local tcp dport 80 dnat to 10.42.0.24:8000
+        fib daddr type local tcp dport 443 dnat to 10.42.0.24:8443
+"""
 NAT = f"""
 table ip nat {{
     chain prerouting {{
@@ -84,8 +96,7 @@ table ip nat {{
         ip daddr 10.43.0.1 tcp dport 443 dnat to {NODE}:6443
         ip daddr 10.43.0.50 tcp dport 5000 dnat to 10.42.0.23
         ip daddr 10.43.0.60 tcp dport 80 dnat to 10.42.0.21:8081
-        fib daddr type local tcp dport 80 dnat to 10.42.0.24:8000
-        fib daddr type local tcp dport 443 dnat to 10.42.0.24:8443
+        {HOST_PORTS.strip()}
         fib daddr type local tcp dport 30080 dnat to 10.42.0.21:8081
     }}
     chain output {{
@@ -100,12 +111,25 @@ table ip nat {{
 """
 
 
+NARROW_MTU = 1300
+SERVE = """
+import socket
+with socket.create_server(("0.0.0.0", 8888)) as server:
+    print("ready", flush=True)
+    peer, _ = server.accept()
+    print(peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG), flush=True)
+"""
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 8888), 5).recv(1)"
+
+
 @dataclass(frozen=True)
 class Seen:
-    """Who reached what, without and with the firewall, and after the hub's address left the set."""
+    """Who reached what: without the firewall and with it, flushed, loaded again, and after the hub left the set."""
 
     open: dict[str, dict[Target, bool]]
     guarded: dict[str, dict[Target, bool]]
+    flushed: dict[str, dict[Target, bool]]
+    again: dict[str, dict[Target, bool]]
     forgotten: dict[Target, bool]
     forged: str
     nobody: dict[str, str]
@@ -180,7 +204,9 @@ NODE_ITSELF = [
     tcp("10.42.0.23", 9000),
     tcp(PUBLIC6, 443),
 ]
+INGRESS_ALLOWED = [tcp(NODE, 9100), udp(NODE, 51820), udp(NODE6, 51820)]
 OUTSIDE_NEVER = [
+    tcp(NODE, 9101),
     tcp(NODE, 6443),
     tcp(NODE, 10250),
     tcp(NODE, 30080),
@@ -205,7 +231,7 @@ ALLOWED: dict[str, list[Target]] = {
         IN_CLUSTER[5],
         *HOST_RESOLVER,
     ],
-    "world": [*INGRESS, *SSH, tcp(NODE6, 80), ("icmp", NODE, 0), ("dhcp", NODE, 68)],
+    "world": [*INGRESS, *SSH, tcp(NODE6, 80), ("icmp", NODE, 0), ("dhcp", NODE, 68), *INGRESS_ALLOWED],
     "node": NODE_ITSELF,
 }
 REFUSED: dict[str, list[Target]] = {
@@ -268,7 +294,8 @@ def build_world(world: World) -> None:
     tcp_ports = (22, 25, 53, 80, 443, 8080, 8443, 9000, 9418)
     world.listen("world", *(("tcp", port) for port in tcp_ports))
     world.listen("world", ("udp", 53, PUBLIC), ("udp", 53, "192.0.2.53"))
-    world.listen("node", *(("tcp", port) for port in (22, 53, 80, 6443, 9418, 10250)), ("udp", 68))
+    world.listen("node", *(("tcp", port) for port in (22, 53, 80, 6443, 9100, 9101, 9418, 10250)))
+    world.listen("node", ("udp", 68), ("udp", 51820))
     world.listen("coredns", ("udp", 53), ("tcp", 53))
     world.listen("s3", ("tcp", 9000), ("tcp", 5000))
     world.listen("traefik", ("tcp", 8000), ("tcp", 8443))
@@ -277,21 +304,49 @@ def build_world(world: World) -> None:
         world.listen(name, ("tcp", 8888))
 
 
+def load_all(world: World, nat: str) -> None:
+    """What the node has when all is well: the firewall with what the keeper knows, and kube-proxy's services."""
+    world.run("node", "nft", "-f", "-", text=nat + render_ruleset(INPUTS))
+    known = """
+        add element inet binderbox system_pods { 10.42.0.21, 10.42.0.22, 10.42.0.24 }
+        add element inet binderbox host_ports { 80 : 10.42.0.24 . 8000, 443 : 10.42.0.24 . 8443 }
+    """
+    world.run("node", "nft", "-f", "-", text=known)
+
+
+def start_backstop(world: World, folder: Path) -> None:
+    (folder / "backstop.nft").write_text(render_backstop(INPUTS))
+    words = ["-m", backstop.__name__, "--table", str(folder / "backstop.nft"), "--told", str(folder)]
+    program = subprocess.Popen(
+        ["ip", "netns", "exec", world.full("node"), sys.executable, *words],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+    )  # fmt: skip
+    world.listeners.append(program)
+    assert program.stdout is not None
+    assert program.stdout.readline().endswith("backstop.nft: loaded\n")
+
+
 @pytest.fixture(scope="module")
-def seen() -> Iterator[Seen]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     reason = missing("nft", "sysctl", "bridge", "unshare")
     if reason:
         pytest.skip(reason)
     with World() as world:
         build_world(world)
         before = {who: world.reach(who, [*ALLOWED[who], *REFUSED[who]], OPEN_S) for who in ALLOWED}
-        world.run("node", "nft", "-f", "-", text=render_ruleset(INPUTS))
-        world.run(
-            "node", "nft", "add element inet binderbox system_pods { 10.42.0.21, 10.42.0.22, 10.42.0.24 }"
-        )
+        world.run("node", "nft", "flush", "ruleset")
+        load_all(world, NAT)
+        start_backstop(world, tmp_path_factory.mktemp("backstop"))
         after = {who: world.reach(who, targets, OPEN_S) for who, targets in ALLOWED.items()}
         for who, targets in REFUSED.items():
             after[who] |= world.reach(who, targets, CLOSED_S) if targets else {}
+        # Another program's flush; what kube-proxy and portmap have may well be back before ours is.
+        world.run("node", "nft", "flush", "ruleset")
+        world.run("node", "nft", "-f", "-", text=NAT)
+        flushed = {who: world.reach(who, [*ALLOWED[who], *REFUSED[who]], CLOSED_S) for who in ALLOWED}
+        world.run("node", "nft", "flush", "ruleset")
+        load_all(world, NAT.replace(HOST_PORTS.strip(), ""))
+        again = {who: world.reach(who, INGRESS, OPEN_S) for who in ("user", "build", "hub", "world", "node")}
         nobody = {
             who: world.run(who, sys.executable, "-c", ASK, MISSING_SERVICE[1], "443").strip()
             for who in ("hub", "user")
@@ -302,7 +357,7 @@ def seen() -> Iterator[Seen]:
         world.ip("user", f"route add {PUBLIC}/32 via 10.42.0.1 src 10.44.0.99")
         world.reach("user", [tcp(PUBLIC, 443)], CLOSED_S)
         forged = world.run("node", "nft", "list", "chain", "inet", "binderbox", "forged_source")
-        yield Seen(before, after, forgotten, forged, nobody)
+        yield Seen(before, after, flushed, again, forgotten, forged, nobody)
 
 
 def cases(table: dict[str, list[Target]]) -> list[tuple[str, Target]]:
@@ -338,6 +393,43 @@ def test_a_forged_sender_is_stopped(seen: Seen) -> None:
     counted = [line for line in seen.forged.splitlines() if '"cni0"' in line]
     assert len(counted) == 1
     assert "packets 0 " not in counted[0]
+
+
+@pytest.mark.parametrize("who", ["user", "build", "hub"])
+def test_flushed_by_another_program_nothing_new_is_reached(seen: Seen, who: str) -> None:
+    assert [target for target, ok in seen.flushed[who].items() if ok] == []
+
+
+def test_flushed_the_node_is_as_closed_to_the_outside_and_its_operator_is_not_locked_out(seen: Seen) -> None:
+    reached = {target for target, ok in seen.flushed["world"].items() if ok}
+    assert reached == {*SSH, tcp(NODE6, 80), ("icmp", NODE, 0), ("dhcp", NODE, 68), *INGRESS_ALLOWED}
+    assert all(seen.flushed["node"][target] for target in NODE_ITSELF)
+    assert not seen.flushed["node"][MISSING_SERVICE]
+
+
+def test_the_ingress_is_reached_where_only_the_firewall_knows_its_host_ports(seen: Seen) -> None:
+    assert seen.again == {who: dict.fromkeys(INGRESS, True) for who in seen.again}
+
+
+@pytest.mark.parametrize("who", ["user", "build"])
+def test_answers_are_no_bigger_than_the_uplink_takes(who: str) -> None:
+    """A network with a narrower way out (OpenStack, a VPN) swallows what is bigger, and often says nothing."""
+    if reason := missing("nft", "sysctl", "bridge"):
+        pytest.skip(reason)
+    with World() as world:
+        build_world(world)
+        load_all(world, NAT)
+        world.ip("node", f"link set eth0 mtu {NARROW_MTU}")
+        world.run("node", "nft", "insert rule inet binderbox to_public tcp dport 8888 accept")
+        server = subprocess.Popen(
+            ["ip", "netns", "exec", world.full("world"), sys.executable, "-c", SERVE],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        world.listeners.append(server)
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        world.run(who, sys.executable, "-c", CONNECT, PUBLIC)
+        assert 0 < int(server.stdout.readline()) <= NARROW_MTU - 40
 
 
 def test_every_network_that_is_not_global_is_in_the_list() -> None:

@@ -18,6 +18,14 @@ def test_what_cannot_be_changed_later_is_set_before_the_first_start() -> None:
     assert {"traefik", "servicelb"} <= set(config["disable"])
 
 
+def test_pods_get_the_hosts_resolvers_and_none_of_its_search_domains() -> None:
+    """A wildcard stands for the member's own domain: with that domain searched, `api.github.com` were the member."""
+    assert yaml.safe_load(k3s.render_config("n1"))["resolv-conf"] == layout.RESOLV_CONF
+    text = k3s.render_resolv_conf(["192.0.2.53", "2001:db8::53", "192.0.2.53", "198.51.100.53"])
+    assert text == "nameserver 192.0.2.53\nnameserver 198.51.100.53\n"
+    assert k3s.render_resolv_conf(["2001:db8::53"]) == "nameserver 2001:db8::53\n"
+
+
 def test_the_kubelet_gets_sizes_with_their_units() -> None:
     text = k3s.render_kubelet(
         max_pods=112,

@@ -24,6 +24,7 @@ class AgentConfig:
     + window: "HH:MM-HH:MM" in UTC, or empty
     + binder_url, address, ca_file: this member's public address, where to look for it, and who vouches for it
     + sample_base: what the repository that proves a change is built from
+    + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
     """
 
     federation: str
@@ -38,6 +39,8 @@ class AgentConfig:
     address: str
     ca_file: str
     sample_base: str
+    resolvers: tuple[str, ...]
+    own_resolvers: tuple[str, ...]
     enabled: bool = True
 
     @property
@@ -55,7 +58,7 @@ def parse_config(text: str) -> AgentConfig:
     """Read it; raises ConfigFault with what is wrong."""
     try:
         found: dict[str, Any] = json.loads(text)
-        lists = ("image_sources", "chart_range", "build_image_range")
+        lists = ("image_sources", "chart_range", "build_image_range", "resolvers", "own_resolvers")
         known = {one.name for one in fields(AgentConfig)}
         if unknown := sorted(set(found) - known):
             raise ConfigFault(f"unknown keys: {', '.join(unknown)}")

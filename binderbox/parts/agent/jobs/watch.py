@@ -15,7 +15,7 @@ from binderbox.errors import NoAnswer
 from binderbox.federation.following import watch
 from binderbox.federation.following.follow import too_full
 from binderbox.federation.following.watch import Look, Record
-from binderbox.parts.agent.jobs import files, launching, quiet, telling
+from binderbox.parts.agent.jobs import files, launching, quiet, surroundings, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE, member_of
 from binderbox.parts.agent.jobs.locking import Busy, hold
@@ -43,7 +43,7 @@ def run(config: AgentConfig) -> str:
             record = _heal(config, record)
             look = replace(look, fault=_fault(member_of(config)))
     _keep(record)
-    return _tell(record, look)
+    return _tell(record, look, surroundings.moved(config))
 
 
 def look_at(config: AgentConfig) -> Look:
@@ -132,12 +132,12 @@ def _keep(record: Record) -> None:
     files.write(layout.WATCH_RECORD, watch.render(record))
 
 
-def _tell(record: Record, look: Look) -> str:
+def _tell(record: Record, look: Look, moved: str) -> str:
     """For `status` and the journal; a verdict that is for people to look at goes to the audit log once."""
-    verdict, why = watch.judge(record, look.fault)
+    verdict, why = watch.judge(record, look.fault, moved)
     earlier = json.loads(files.read(layout.WATCH_STATE) or "{}").get("verdict")
     if verdict != earlier:
-        if verdict in ("stalled", "flapping"):
+        if verdict in watch.FOR_PEOPLE:
             telling.audit(JOB, "alert", verdict=verdict, why=why)
         telling.say(verdict, why=why)
     telling.state(layout.WATCH_STATE, {"verdict": verdict, "why": why})
