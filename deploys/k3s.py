@@ -15,6 +15,7 @@ from binderbox.deploys.operations.images import archives
 from binderbox.deploys.travelling import module, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.k3s import files as k3s
+from binderbox.parts.k3s import starting
 from binderbox.parts.k3s.inputs import K3sInputs
 
 UNIT = f"{layout.SYSTEMD}/{layout.K3S_UNIT}"
@@ -37,6 +38,8 @@ def install_k3s(inputs: K3sInputs) -> None:
             layout.K3S_CONFIG: files.Content(inputs.config, 0o600),
             layout.K3S_REGISTRIES: files.Content(HiddenValue(registries), 0o600),
             layout.KUBELET_CONFIG: files.Content(inputs.kubelet, 0o600),
+            starting.BEFORE_FILE: files.Content(starting.BEFORE),
+            starting.AFTER_FILE: files.Content(starting.AFTER),
             UNIT: files.Content(k3s.UNIT),
         }
     )

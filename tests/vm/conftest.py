@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from binderbox.errors import StepFailed
 from tests.rig.accel import NoQemu
 from tests.rig.cache import cache_home
 from tests.rig.client import Client, Finished, install_arguments, render_member
@@ -18,6 +20,7 @@ from tests.rig.vm import VmHost
 COMMAND_S = 2 * 3600.0  # seconds in an emulated machine prove nothing
 PATIENCE = "6"  # what the product's own waits are multiplied with, see binderbox/layout.py
 
+FAILED = pytest.StashKey[bool]()
 Machine = VmHost | GivenHost
 
 
@@ -27,7 +30,7 @@ def stage_disk(name: str) -> Path:
 
 @pytest.fixture
 def machine(request: pytest.FixtureRequest) -> Iterator[Callable[[str | None], Machine]]:
-    """`machine("installed")` boots from that stage's disk, `machine(None)` a bare disk. One that failed is kept."""
+    """`machine("installed")` boots from that stage's disk, `machine(None)` a bare disk; of a failure its log is kept."""
     if given := given_host():
         yield lambda saved: given
         return
@@ -45,7 +48,29 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Callable[[str | None], M
 
     yield start
     for host in started:
+        if request.node.stash.get(FAILED, False):
+            keep_log(host)
         host.stop()
+
+
+def keep_log(host: VmHost) -> None:
+    """What the machine wrote, beside the stages' disks."""
+    kept = stage_disk(f"failed-{host.name}.log")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        said = host.exec(["journalctl", "--no-pager", "-n", "20000"], timeout_s=600)
+    except (StepFailed, subprocess.TimeoutExpired) as error:
+        said = f"{error}\n{host.console(200)}"
+    kept.write_text(said)
+    print(f"    its log: {kept}", flush=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
 
 
 class Slow(Client):

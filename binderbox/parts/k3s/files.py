@@ -8,18 +8,11 @@ from collections.abc import Iterable
 import yaml
 
 from binderbox import layout
+from binderbox.parts.k3s.starting import AFTER_FILE, BEFORE_FILE
 
 EVICTION_RECLAIM = "500M"
 MANIFEST = f"{layout.K3S_DATA}/server/manifests/binderbox.yaml"
 
-IMPORTED = f"{layout.RUN}/k3s-imported"  # gone with each boot
-# k3s imports all archives at each start, before it is ready: minutes on a slow disk. With a cache file it leaves out what
-# it imported before (docs.k3s.io/import-images, since 1.33.1), and then does not see that an image was lost; so the first
-# start of a boot, which may come after a power cut, imports them all, and a start that was cut short is continued.
-FORGET_IMPORTS = (
-    f"mkdir -p {layout.K3S_IMAGES} {layout.RUN} && {{ [ -e {IMPORTED} ] || : > {layout.K3S_IMAGES}/.cache.json; }}"
-    f" && : > {IMPORTED}"
-)
 START_S = 1800  # the first start on 2 slow CPUs took 7 minutes; k3s's own unit has no limit at all
 
 UNIT = f"""\
@@ -33,8 +26,9 @@ Requires={layout.FIREWALL_UNIT}
 [Service]
 Type=notify
 ExecStartPre=-/sbin/modprobe -a {" ".join(layout.MODULES)}
-ExecStartPre=/bin/sh -c '{FORGET_IMPORTS}'
+ExecStartPre=/bin/sh {BEFORE_FILE}
 ExecStart={layout.K3S} server
+ExecStartPost=/bin/sh {AFTER_FILE}
 # Pods go on while the server restarts; uninstall stops them itself.
 KillMode=process
 Delegate=yes

@@ -147,7 +147,10 @@ class Connection:
     ) -> Output:
         """Run sh text as root in an ssh session of its own, with `stdin` streamed to it."""
         self._count()
-        talk = self.background(f"{self.lock_descriptors}\n{command}")
+        mark = (
+            f"{secrets.token_hex(16)}\n".encode()
+        )  # before it stands what a start-up file of the account prints
+        talk = self.background(f"echo {mark.decode().strip()}\n{self.lock_descriptors}\n{command}")
         deadline = time.monotonic() + patient(timeout_s) + GRACE_S if timeout_s else None
         try:
             talk.send(stdin or [], last=True)
@@ -162,7 +165,7 @@ class Connection:
             raise self.lost("the session broke")
         if code == 255 and not talk.err:  # e.g. the server's MaxSessions is used up
             talk.err.extend(self._master.last_words().encode())
-        return Output(code, bytes(talk.out), bytes(talk.err))
+        return Output(code, bytes(talk.out).rpartition(mark)[2], bytes(talk.err))
 
     def forward(self, remote: str, local: str) -> Callable[[], None]:
         """Open a forward through the master: `local` and `remote` as ssh's -L takes them. Returns its undoing."""

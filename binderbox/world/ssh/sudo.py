@@ -6,6 +6,7 @@ it, and never reaches a command's input. It stands in no argument, file, environ
 
 from __future__ import annotations
 
+import base64
 import shlex
 import time
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from binderbox.world.ssh.talk import Talk
 
 Way = Literal["root", "nopass", "pass"]
 Password = str | Callable[[], str] | None
+ENCODED_MAX = (
+    90_000  # what is encoded grows by a third, and an argument has at most 131072 bytes (MAX_ARG_STRLEN)
+)
 WAYS: tuple[Way, ...] = ("root", "nopass", "pass")
 
 
@@ -42,12 +46,17 @@ def opening(word: str) -> str:
 
 
 def line(way: Way, script: str, word: str) -> str:
-    """The command that runs sh text as root, by a way that is known already."""
+    """The command that runs sh text as root, by a way that is known already.
+
+    The account's own shell reads it first, and csh takes no line break within quotes: so the text goes in one word.
+    """
+    if len(script) < ENCODED_MAX:
+        script = f'eval "$(echo {base64.b64encode(script.encode()).decode()} | base64 -d)"'
     if way == "root":
         return f"exec sh -c {shlex.quote(script)}"
     if way == "nopass":
         return f"exec sudo -n -H sh -c {shlex.quote(script)}"
-    marked = shlex.quote(f"echo {word}-pass >&2\n{script}")
+    marked = shlex.quote(f"echo {word}-pass >&2; {script}")
     return f"exec sudo -S -k -p {word}-ask -H sh -c {marked}"
 
 

@@ -1,9 +1,5 @@
 """The files that k3s reads, read back as k3s reads them."""
 
-import shutil
-import subprocess
-from pathlib import Path
-
 import yaml
 
 from binderbox import layout
@@ -41,25 +37,6 @@ def test_the_kubelet_gets_sizes_with_their_units() -> None:
     assert set(config["evictionMinimumReclaim"]) == {"nodefs.available", "imagefs.available"}
     assert not any(value.endswith("%") for value in config["evictionMinimumReclaim"].values())
     assert (config["imageGCHighThresholdPercent"], config["imageGCLowThresholdPercent"]) == (70, 60)
-
-
-def test_a_start_imports_all_images_once_in_each_boot(tmp_path: Path) -> None:
-    """k3s leaves out what its cache file says it has imported; so the file is emptied by the first start of a boot."""
-    cache, run = tmp_path / "images" / ".cache.json", tmp_path / "run"
-    script = k3s.FORGET_IMPORTS.replace(layout.K3S_IMAGES, str(cache.parent)).replace(layout.RUN, str(run))
-
-    def start() -> str:
-        subprocess.run(["sh", "-e", "-c", script], check=True)
-        return cache.read_text()
-
-    assert start() == ""
-    cache.write_text("known")
-    assert start() == "known"  # k3s was restarted, or its start was cut short
-    shutil.rmtree(run)
-    assert start() == ""
-    assert f"ExecStartPre=/bin/sh -c '{k3s.FORGET_IMPORTS}'\nExecStart=" in k3s.UNIT
-    assert "'" not in k3s.FORGET_IMPORTS
-    assert "%" not in k3s.FORGET_IMPORTS
 
 
 def test_a_password_that_yaml_would_misread_arrives_as_it_is() -> None:
