@@ -109,17 +109,10 @@ UNITS = (
 NAMESPACE = "binderbox"
 HUB_NAMESPACE = "binderhub"
 
-POD_CIDR = "10.42.0.0/16"  # k3s's own default
-SERVICE_CIDR = "10.43.0.0/16"  # k3s's own default
-BUILD_CIDR = "10.44.0.0/16"
 NODE_CIDR_MASK = 22  # k3s gives a node a /24, which caps it at 254 pods for ever: k3s#10442
-POD_GATEWAY = "10.42.0.1"  # the node's address on the pod bridge: first of its first podCIDR
-CLUSTER_DNS = "10.43.0.10"
-KUBERNETES_IP = "10.43.0.1"  # first address of the service network: the API server's own
 POD_INTERFACE = "cni0"
 BUILD_INTERFACE = "bbxbuild0"
 
-REGISTRY_IP = "10.43.0.50"
 REGISTRY = "registry.binderbox.svc:5000"
 REGISTRY_USER = "binderbox"
 IMAGE_PREFIX = f"{REGISTRY}/i-"

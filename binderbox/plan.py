@@ -96,10 +96,16 @@ def make(
         sample_base=artifacts["sample-base"].images[0],
         host=make_host(member, member_text, facts, disk, who, bundle_sha256, bundle_lock),
         k3s=make_k3s(
-            sizing, disk, artifacts, bundle, facts.node_name or facts.host_name.lower(), facts.resolvers
+            sizing,
+            disk,
+            artifacts,
+            bundle,
+            facts.node_name or facts.host_name.lower(),
+            facts.resolvers,
+            member.networks,
         ),
         objectstore=make_objectstore(member, artifacts),
-        registry=make_registry(artifacts),
+        registry=make_registry(member, artifacts),
         builder=make_builder(
             sizing,
             disk,
@@ -107,6 +113,7 @@ def make(
             bundle,
             data_dir=member.data_dir,
             arch=ARCHITECTURES[facts.arch],
+            networks=member.networks,
             resolvers=facts.own_resolvers if facts.cgroup_version == 2 else facts.resolvers,
             cgroup_v2=facts.cgroup_version == 2,
             egress_networks=[allow.network for allow in member.egress_allow],

@@ -32,7 +32,7 @@ def install_k3s(inputs: K3sInputs) -> None:
     new = host.get_fact(FileText, path=layout.RESOLV_CONF) is None
     resolvers = files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
     password = host.get_fact(Secrets).get("registry-password", "")
-    registries = k3s.render_registries(layout.REGISTRY_USER, password)
+    registries = k3s.render_registries(layout.REGISTRY_USER, password, inputs.networks.registry_ip)
     settings = files.contents(
         {
             layout.K3S_CONFIG: files.Content(inputs.config, 0o600),
@@ -61,7 +61,9 @@ def install_k3s(inputs: K3sInputs) -> None:
         )
     keeper = files.contents(
         {
-            f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(firewall_units.KEEPER_UNIT_TEXT),
+            f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
+                firewall_units.render_keeper_unit(inputs.networks.pods)
+            ),
             **{path: files.Content(text) for path, text in keeper_tree().items()},
         }
     )

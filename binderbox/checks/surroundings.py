@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -226,6 +227,8 @@ class Networks:
     """What the host has addresses in or routes to, and what the config opens: (what it is, network)."""
 
     known: tuple[tuple[str, str], ...]
+    ours: Mapping[str, str]
+    at_first: tuple[str, ...]  # of pods and services; () before the first start
 
 
 def look_networks(probe: Probe) -> Networks:
@@ -236,15 +239,22 @@ def look_networks(probe: Probe) -> Networks:
     ]
     known += [(name if name != "-" else "a route", network) for name, network in facts.networks]
     known += [("egress_allow", one.network) for one in probe.member.egress_allow]
-    return Networks(tuple(known))
+    return Networks(tuple(known), probe.member.networks.model_dump(), facts.inner_networks)
 
 
 def judge_networks(found: Networks) -> Verdict:
-    """Pods, services and builds use fixed networks; what else has such an address is reached by nobody here any more.
+    """Pods, services and builds have these networks for themselves; what else has such an address is reached by nobody here any more.
 
     A wider route, a provider's 10.0.0.0/8 for example, loses only that part of it, which is a warning.
     """
-    ours = {"pods": layout.POD_CIDR, "services": layout.SERVICE_CIDR, "builds": layout.BUILD_CIDR}
+    ours = found.ours
+    if found.at_first and (ours["pods"], ours["services"]) != found.at_first:
+        pods, services = found.at_first
+        return failed(
+            f"pods have {pods} and services {services} since the first start",
+            f"the same in the config, which says {ours['pods']} and {ours['services']}",
+            f"networks: {{pods: {pods}, services: {services}}} in the config; or uninstall --purge, and install anew",
+        )
     within, around = [], []
     for what, text in dict.fromkeys(found.known):
         for name, taken in ours.items():
@@ -258,7 +268,7 @@ def judge_networks(found: Networks) -> Verdict:
         return passed(", ".join(ours.values()))
     needed = f"nothing of this host in {', '.join(ours.values())}"
     if within:
-        fix = "give that network other addresses, or take the interface away: ip -4 addr; ip -4 route"
+        fix = "before the first install choose others, `networks` in the config; or take that network away: ip -4 addr; ip -4 route"
         return failed("; ".join(within), needed, fix)
     return warned(
         "; ".join(around), needed, "see that nothing this host needs has an address there: ip -4 route"

@@ -6,6 +6,7 @@ The pieces are separate because each command needs other ones; failures are rais
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from binderbox.decide.facts import HostFacts, make_facts
 from binderbox.errors import BinderboxError, ConfigError, Interrupted, UsageError
 from binderbox.federation.following import followed
 from binderbox.federation.following.followed import Followed
+from binderbox.launch.names import zone_to_ask
 from binderbox.member import model as member
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Connection, Sources
@@ -148,10 +150,17 @@ def config_diff(facts: HostFacts, text: str) -> str:
     return "".join(lines)
 
 
+def _unseen(probe: HostProbe) -> str:
+    outside = not probe.member.offline and not any(one.file for one in probe.artifacts.values())
+    return f"{secrets.token_hex(8)}.{zone_to_ask(probe.member.domain, outside=outside)}"
+
+
 @contextmanager
 def visiting(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit]:
     web = Web(probe.member.domain, probe.way, probe.ca_pem(), probe.own_headers())
     try:
-        yield Visit(host, probe.facts, probe.member.binder_url, web, progress)
+        yield Visit(
+            host, probe.facts, probe.member.binder_url, web, progress, probe.member.networks, _unseen(probe)
+        )
     finally:
         web.close()

@@ -27,6 +27,7 @@ from binderbox.launch.stream import (
     page_path,
     reason_lines,
 )
+from binderbox.member.model import Networks
 from binderbox.output.progress import Progress
 from binderbox.output.results import LaunchResult, Proof
 from binderbox.world.cluster import events_of, pods_of_image
@@ -36,6 +37,7 @@ from binderbox.world.http.web import Web
 BUILD_AT_MOST_S = 3600  # longer builds are practically always stuck: mybinder.org-deploy 51da72bf
 # What BinderHub says to a token that another secret has signed: the page was still that of the pod which it replaces.
 OTHER_SECRET = "Invalid build token"
+FETCH_S = 90  # BuildKit asks three times
 SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
 ASK = "import json, subprocess, sys; print(json.dumps([6 * 7, json.load(open('seen-by-build.json')), json.loads(subprocess.check_output([sys.executable, 'probe.py', 'targets.json']))]))"
 
@@ -49,6 +51,8 @@ class Visit:
     binder_url: str
     web: Web
     progress: Progress
+    networks: Networks
+    unseen: str = ""  # a name that nobody has asked for before
 
 
 def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]:
@@ -112,24 +116,36 @@ def page_token(web: Web, page_url: str) -> str:
 
 def launch_sample(visit: Visit, base_image: str) -> LaunchResult:
     """Launch the sample repository, and leave it running."""
-    with served(visit.host, base_image, _targets(visit)) as url:
+    with served(visit.host, base_image, _targets(visit), visit.networks.pod_gateway) as url:
         return launch(visit, url, REF)[1]
 
 
 def prove(visit: Visit, base_image: str) -> Proof:
     """Build what was never built, use it, launch it again, stop it; the checks of `launch` judge what was seen."""
-    with served(visit.host, base_image, _targets(visit)) as url:
+    with served(visit.host, base_image, _targets(visit), visit.networks.pod_gateway) as url:
         first, cold = launch(visit, url, REF)
         answer, by_build, by_kernel = _ask_kernel(visit, first)
         second, warm = launch(visit, url, REF)
     for one in (first, second):
         stop(visit, one)
+    said = fetch(visit.host, visit.unseen)
     if answer != 42:
         raise LaunchFailed(
             f"{visit.host.name}: a notebook started, but its kernel thinks that 6 * 7 is {answer}",
             remedy=f"binderbox check {visit.host.name}",
         )
-    return Proof(cold, warm, by_kernel, by_build)
+    return Proof(cold, warm, by_kernel, by_build, visit.unseen, said)
+
+
+def fetch(host: Host, name: str) -> str:
+    """What BuildKit says to a build that comes FROM a registry of that name; it fails, the question is by what."""
+    words = [f"{layout.BIN}/buildctl", "--addr", f"unix://{layout.BUILDKIT_SOCKET}", "build", "--no-cache"]
+    words += ["--progress=plain", "--frontend=dockerfile.v0"]
+    script = (
+        'd=$(mktemp -d) || exit 1; printf "FROM %s/nothing:1\\n" "$1" >"$d/Dockerfile"; shift; '
+        '"$@" --local "context=$d" --local "dockerfile=$d" 2>&1 | tail -c 4000; rm -rf "$d"'
+    )
+    return host.run(["sh", "-c", script, "sh", name, *words], timeout_s=FETCH_S).text
 
 
 def stop(visit: Visit, launched: Launch) -> None:
@@ -142,7 +158,10 @@ def stop(visit: Visit, launched: Launch) -> None:
 
 def _targets(visit: Visit) -> dict[str, str]:
     https_port = urlsplit(visit.binder_url).port or 443
-    return {**forbidden_targets(visit.facts), **allowed_targets(visit.facts, https_port)}
+    return {
+        **forbidden_targets(visit.facts, visit.networks),
+        **allowed_targets(visit.facts, https_port, visit.unseen),
+    }
 
 
 def _ask_kernel(

@@ -20,7 +20,7 @@ __all__ = ["REF", "served"]
 
 
 @contextmanager
-def served(host: Host, base_image: str, targets: Mapping[str, str]) -> Iterator[str]:
+def served(host: Host, base_image: str, targets: Mapping[str, str], gateway: str) -> Iterator[str]:
     """The URL of a repository that was never built before: it holds a random file.
 
     Raises StepFailed when git on the host cannot serve it.
@@ -32,14 +32,14 @@ def served(host: Host, base_image: str, targets: Mapping[str, str]) -> Iterator[
     try:
         for name, text in texts.items():
             host.write(f"{directory}/{name}", text.encode(), 0o644)
-        output = host.run(serve_words(directory), timeout_s=60)
+        output = host.run(serve_words(directory, gateway), timeout_s=60)
         if output.code:
             raise StepFailed(
                 f"{host.name}: the sample repository could not be served",
                 cause=output.stderr.decode(errors="replace").strip(),
-                remedy=f"free port {layout.SAMPLE_PORT} on {layout.POD_GATEWAY}, or name a repository: binderbox launch {host.name} URL",
+                remedy=f"free port {layout.SAMPLE_PORT} on {gateway}, or name a repository: binderbox launch {host.name} URL",
             )
-        yield sample_url(directory)
+        yield sample_url(directory, gateway)
     finally:
         with suppress(ConnectionLost):  # the unit ends by itself, and /run is emptied by the next boot
             host.run(stop_words(directory), timeout_s=30)

@@ -89,6 +89,7 @@ class HostFacts:
     ssh_tunnel: str = ""  # the interface by which ssh came, where that is a tunnel
     host_name: str = ""
     node_name: str = ""  # what k3s was told to call this node at its first start; "" before that
+    inner_networks: tuple[str, ...] = ()  # of pods and services, as k3s had them at its first start
     networks: tuple[
         tuple[str, str], ...
     ] = ()  # (interface, network), of addresses and routes, without our own
@@ -117,6 +118,7 @@ def make_facts(raw: Mapping[str, Any]) -> HostFacts:
         "own_resolvers",
         "addresses",
         "secrets",
+        "inner_networks",
         "installed_units",
     )
     known |= {name: tuple(known[name]) for name in lists if name in known}

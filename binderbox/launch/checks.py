@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Probe, Skip
+from binderbox.launch.names import judge_fetch
 from binderbox.launch.stream import judge_reach
 from binderbox.output.results import LaunchResult
 
@@ -47,19 +48,25 @@ def judge_not_pulled(launch: LaunchResult) -> Verdict:
 def look_kernel(probe: Probe) -> tuple[str, ...]:
     if probe.launch is None:
         raise Skip("no launch was proved in this run")
-    return judge_reach(probe.launch.seen_by_kernel, probe.facts)
+    return judge_reach(probe.launch.seen_by_kernel, probe.facts, probe.member.networks)
 
 
 def look_build(probe: Probe) -> tuple[str, ...]:
     if probe.launch is None:
         raise Skip("no launch was proved in this run")
-    return judge_reach(probe.launch.seen_by_build, probe.facts)
+    return judge_reach(probe.launch.seen_by_build, probe.facts, probe.member.networks)
 
 
 def judge_seen(faults: tuple[str, ...]) -> Verdict:
     if not faults:
         return passed("metadata, API server, registry and node are out of reach")
     return failed("; ".join(faults), "public addresses only", "see BBX-P02")
+
+
+def look_fetch(probe: Probe) -> tuple[str, str]:
+    if probe.launch is None:
+        raise Skip("no launch was proved in this run")
+    return probe.launch.unseen, probe.launch.said_to_fetch
 
 
 def _total(launch: LaunchResult) -> str:
@@ -77,4 +84,6 @@ CHECKS = (
           "Tried from the kernel of the launched notebook."),
     Check("BBX-L05", "launch", "a build step reaches public addresses only", look_build, judge_seen,
           "Tried from a step of the build."),
+    Check("BBX-L06", "launch", "builds can ask for names", look_fetch, lambda found: judge_fetch(*found),
+          "A build FROM a name that nobody asked for before. From a bundle, or offline, one of the member's own zone."),
 )  # fmt: skip

@@ -45,9 +45,9 @@ def sample_texts(
     return texts
 
 
-def serve_words(directory: str) -> list[str]:
+def serve_words(directory: str, gateway: str) -> list[str]:
     """The command that makes the directory a repository and serves it."""
-    place = (layout.POD_GATEWAY, str(layout.SAMPLE_PORT), str(SERVED_AT_MOST_S))
+    place = (gateway, str(layout.SAMPLE_PORT), str(SERVED_AT_MOST_S))
     return ["sh", "-c", SERVE, "sh", directory, layout.SAMPLE_UNIT, *place]
 
 
@@ -56,5 +56,5 @@ def stop_words(directory: str) -> list[str]:
     return ["sh", "-c", STOP, "sh", directory, layout.SAMPLE_UNIT]
 
 
-def sample_url(directory: str) -> str:
-    return f"git://{layout.POD_GATEWAY}/{directory.rpartition('/')[2]}"
+def sample_url(directory: str, gateway: str) -> str:
+    return f"git://{gateway}/{directory.rpartition('/')[2]}"

@@ -8,6 +8,8 @@ Decides on text alone: whether a value fits the machine is a check of the host.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_network
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -49,6 +51,39 @@ class IngressAllow(_Model):
     ports: Annotated[tuple[Port, ...], Field(min_length=1)] = Field(
         description="a list of ports, such as [9100]"
     )
+
+
+class Networks(_Model):
+    """The networks that pods, services and builds have inside the node; fixed at its first start."""
+
+    pods: Annotated[str, AfterValidator(rules.inner_network)] = Field(
+        default="10.42.0.0/16", description="a private network in CIDR form, /12 to /20"
+    )
+    services: Annotated[str, AfterValidator(rules.inner_network)] = Field(
+        default="10.43.0.0/16", description="a private network in CIDR form, /12 to /20"
+    )
+    builds: Annotated[str, AfterValidator(rules.inner_network)] = Field(
+        default="10.44.0.0/16", description="a private network in CIDR form, /12 to /20"
+    )
+
+    @property
+    def pod_gateway(self) -> str:
+        """The node's address on the pod bridge: the first of its first network of pods."""
+        return str(ip_network(self.pods)[1])
+
+    @property
+    def kubernetes_ip(self) -> str:
+        """The API server's own service: Kubernetes takes the first address."""
+        return str(ip_network(self.services)[1])
+
+    @property
+    def cluster_dns(self) -> str:
+        """The cluster's resolver, where k3s has it by default."""
+        return str(ip_network(self.services)[10])
+
+    @property
+    def registry_ip(self) -> str:
+        return str(ip_network(self.services)[50])
 
 
 class DiskOverrides(_Model):
@@ -105,6 +140,7 @@ class Member(_Model):
     extra_ca: tuple[Annotated[str, AfterValidator(rules.certificate)], ...] = Field(
         default=(), description="a list of certificates"
     )
+    networks: Networks = Field(default=Networks(), description="a mapping of networks, see below")
     offline: bool = Field(default=False, description="true or false")
     data_dir: Annotated[str, AfterValidator(rules.data_dir)] = Field(
         default="/var/lib/binderbox", description="an absolute path"
@@ -183,6 +219,7 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if data.get("tls", "acme") == "acme" and (https, http) != (443, 80):
         key = "https_port" if https != 443 else "http_port"
         found.append((key, "tls: acme proves the domain on ports 80 and 443; use those, or tls: own-ca"))
+    found += [("networks", why) for why in _overlaps(data.get("networks"))]
     if number("quota", 0) > number("pods", 990):
         found.append(("quota", "is larger than pods, so the last users could not start"))
     if number("build_step_memory_gb", 0) > number("build_memory_gb", 100_000):
@@ -190,6 +227,19 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("build_step_memory_gb", "is larger than build_memory_gb, which holds all builds together")
         )
     return found
+
+
+def _overlaps(given: object) -> list[str]:
+    try:
+        chosen = Networks.model_validate(given if isinstance(given, dict) else {})
+    except ValidationError:
+        return []  # told already
+    pairs = combinations(chosen.model_dump().items(), 2)
+    return [
+        f"{one} {first} and {other} {second} overlap"
+        for (one, first), (other, second) in pairs
+        if ip_network(first).overlaps(ip_network(second))
+    ]
 
 
 class _Blocks(yaml.SafeDumper):

@@ -6,7 +6,7 @@ The text of a ValueError completes "expected a host name (...)"; it never repeat
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -15,6 +15,7 @@ from binderbox.member.window import in_window
 
 # ssh; etcd; the API server and what k3s puts beside it; kubelet, kube-proxy and their health ports
 RESERVED_PORTS = frozenset({22, 2379, 2380, 6443, 6444, 10248, 10249, 10250, 10256, 10257, 10258, 10259})
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SYSTEM_DIRS = (
     "/bin",
@@ -91,6 +92,15 @@ def network(text: str) -> str:
     shortest = 8 if found.version == 4 else 16
     if found.prefixlen < shortest:
         raise ValueError(f"at most a /{shortest}: a wider opening would undo the firewall")
+    return str(found)
+
+
+def inner_network(text: str) -> str:
+    found = ip_network(any_network(text))
+    if not isinstance(found, IPv4Network) or not any(found.subnet_of(IPv4Network(one)) for one in PRIVATE):
+        raise ValueError(f"within {', '.join(PRIVATE)}")
+    if not 12 <= found.prefixlen <= 20:
+        raise ValueError("from a /12 to a /20: a node takes a /22 of the pods'")
     return str(found)
 
 

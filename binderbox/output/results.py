@@ -79,6 +79,8 @@ class Proof:
     warm: LaunchResult
     seen_by_kernel: Mapping[str, bool | str]
     seen_by_build: Mapping[str, bool | str]
+    unseen: str  # the name that was asked for
+    said_to_fetch: str  # what BuildKit said to a build that comes FROM there
 
 
 @dataclass(frozen=True)

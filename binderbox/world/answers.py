@@ -113,13 +113,13 @@ class HostAnswers:
         return cluster.pod_log(self.host, namespace, selector, lines)
 
     def cluster_dns(self, name: str) -> tuple[str, ...]:
-        with self.host.forward(f"{layout.CLUSTER_DNS}:53") as (address, port):
+        with self.host.forward(f"{self.member.networks.cluster_dns}:53") as (address, port):
             question = dns.message.make_query(name, "A")
             answer = dns.query.tcp(question, address, port=port, timeout=5)
         return tuple(record.to_text() for group in answer.answer for record in group)
 
     def registry(self, path: str, *, credential: bool) -> Answer:
-        url = f"http://{layout.REGISTRY_IP}:5000{path}"
+        url = f"http://{self.member.networks.registry_ip}:5000{path}"
         headers = f'header = "Authorization: Basic {self._registry_basic()}"\n' if credential else ""
         return self._curl(url, headers)
 

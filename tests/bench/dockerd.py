@@ -10,13 +10,14 @@ import json
 from pathlib import Path
 
 from binderbox import layout
+from binderbox.member.model import Networks
 from tests.bench.measure import CouldNotMeasure
 from tests.rig.host import RigHost
 
 HOME = "/var/lib/containerd/bench"  # on a volume: overlayfs cannot be stacked on the host's own root
 RUN = "/run/bench"
 SOCKET = f"unix://{RUN}/docker.sock"
-REGISTRY = f"{layout.REGISTRY_IP}:5000"  # the node itself does not resolve the cluster's names
+REGISTRY = f"{Networks().registry_ip}:5000"  # the node itself does not resolve the cluster's names
 UNIT = "bench-dockerd"
 SETTINGS = {
     "hosts": [SOCKET],

@@ -70,7 +70,7 @@ def ours() -> dict[str, ChartInputs]:
     acme = member("email: someone@example.org")
     return {
         "objectstore": make_objectstore(own_ca, artifacts()),
-        "registry": make_registry(artifacts()),
+        "registry": make_registry(own_ca, artifacts()),
         "ingress": make_ingress(own_ca, artifacts()),
         "ingress-acme": make_ingress(acme, artifacts()),
     }

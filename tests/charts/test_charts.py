@@ -12,6 +12,7 @@ import yaml
 
 from binderbox import layout
 from binderbox.decide.sizing import SYSTEM_POD_MEMORY_GB
+from binderbox.member.model import Networks
 from binderbox.parts.binderhub.egress import user_egress
 from binderbox.parts.binderhub.values import make_inputs as make_binderhub
 from tests.charts import rendering
@@ -194,7 +195,7 @@ def test_registry_answers_at_its_fixed_address_without_redirects(tmp_path: Path)
     found = render("registry", tmp_path)
     service = one(found, "Service")["spec"]
     config = yaml.safe_load(one(found, "ConfigMap")["data"]["config.yml"])
-    assert (service["clusterIP"], service["ports"][0]["port"]) == (layout.REGISTRY_IP, 5000)
+    assert (service["clusterIP"], service["ports"][0]["port"]) == (Networks().registry_ip, 5000)
     assert config["storage"]["redirect"] == {"disable": True}
     assert config["storage"]["delete"] == {"enabled": True}
     assert config["storage"]["s3"]["forcepathstyle"] is True

@@ -11,7 +11,7 @@ from binderbox.checks import machine, surroundings, traps
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Calls, FileInfo, UnitState
 from binderbox.decide.facts import Listener, Reach
-from binderbox.member.model import DiskOverrides, Member
+from binderbox.member.model import DiskOverrides, Member, Networks
 from binderbox.output.results import Word
 from binderbox.parts.checks import of
 from tests.checks.fakes import FakeProbe, artifact, facts
@@ -208,6 +208,34 @@ def test_whatever_the_host_reaches_must_not_lie_in_our_networks(
 SSH = Listener(22, "tcp", "0.0.0.0", "sshd", 700, "ssh.service")
 EXPORTER = Listener(9100, "tcp", "*", "node_exporter", 800, "node-exporter.service")
 WIREGUARD = Listener(51820, "udp", "0.0.0.0")
+
+
+CHOSEN = Networks(pods="172.20.0.0/16", services="172.21.0.0/16", builds="172.22.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("changes", "networks", "verdict", "says"),
+    [
+        ({"networks": (("eth1", "10.42.0.200/24"),)}, CHOSEN, "pass", "172.20.0.0/16"),
+        ({"networks": (("eth1", "172.22.0.9/24"),)}, CHOSEN, "fail", "lies in 172.22.0.0/16 (builds)"),
+        ({"inner_networks": ("172.20.0.0/16", "172.21.0.0/16")}, CHOSEN, "pass", "172.20.0.0/16"),
+        ({"inner_networks": ("10.42.0.0/16", "10.43.0.0/16")}, Networks(), "pass", "10.42.0.0/16"),
+        (
+            {"inner_networks": ("10.42.0.0/16", "10.43.0.0/16")},
+            CHOSEN,
+            "fail",
+            "networks: {pods: 10.42.0.0/16, services: 10.43.0.0/16} in the config",
+        ),
+    ],
+)
+def test_networks_are_chosen_before_the_first_start_and_stay(
+    changes: dict[str, Any], networks: Networks, verdict: Word, says: str
+) -> None:
+    member = Member(domain="binder.example.org", networks=networks)
+    probe = FakeProbe(facts=facts(interface="eth0", **changes), member=member)
+    found = surroundings.judge_networks(surroundings.look_networks(probe))
+    assert found.verdict == verdict, found
+    assert says in f"{found.measured} needed {found.needed} {found.fix}"
 
 
 @pytest.mark.parametrize(

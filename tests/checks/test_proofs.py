@@ -15,6 +15,7 @@ from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Answer, Bucket, Certificate, FileInfo, UnitState
 from binderbox.decide.drain import Drain
 from binderbox.launch import checks as launch
+from binderbox.member.model import Networks
 from binderbox.output.results import LaunchResult, Word
 from binderbox.parts.binderhub import checks as hub
 from binderbox.parts.binderhub.values import NODE_CA
@@ -104,8 +105,8 @@ ROWS: list[tuple[Any, Any, Word, str]] = [
     (k3s.judge_kubelet, k3s.Kubelet({"maxPods": 110, "evictionHard": {"a": "1G", "b": "2"}}, {"maxPods": 110, "evictionHard": {"a": "1G"}}), "pass", "maxPods 110"),
     (k3s.judge_kubelet, k3s.Kubelet({"maxPods": 110}, {"maxPods": 200}), "fail", "maxPods is 110"),
     (k3s.judge_kubelet, k3s.Kubelet({"maxPods": 1}, {"maxPods": 1, "evictionHard": {"a": "1G"}}), "fail", "evictionHard is None"),
-    (k3s.judge_dns, ("10.43.0.1",), "pass", "10.43.0.10"),
-    (k3s.judge_dns, (), "fail", "no such name"),
+    (k3s.judge_dns, k3s.Resolved(("10.43.0.1",), Networks()), "pass", "10.43.0.10"),
+    (k3s.judge_dns, k3s.Resolved((), Networks()), "fail", "no such name"),
     (k3s.judge_packaged, ("coredns",), "pass", "none"),
     (k3s.judge_packaged, ("coredns", "svclb-traefik-1a"), "fail", "svclb-traefik-1a"),
     (objectstore.judge_bucket, Bucket(200, 403), "pass", layout.BUCKET),
@@ -123,9 +124,9 @@ ROWS: list[tuple[Any, Any, Word, str]] = [
     (registry.judge_welcome, Answer("/v2/", 0, error="connection refused"), "fail", "connection refused"),
     (registry.judge_refusal, Answer("/v2/", 401), "pass", "401"),
     (registry.judge_refusal, Answer("/v2/", 200), "fail", "200"),
-    (registry.judge_exposure, registry.Exposure({"type": "ClusterIP", "clusterIP": layout.REGISTRY_IP}, (Answer("https://b/v2/", 404),)), "pass", "10.43.0.50"),
-    (registry.judge_exposure, registry.Exposure({"type": "ClusterIP", "clusterIP": layout.REGISTRY_IP}, (Answer("https://b/v2/", 401, {registry.REGISTRY_HEADER: "registry/2.0"}),)), "fail", "https://b/v2/"),
-    (registry.judge_exposure, registry.Exposure({"type": "NodePort", "clusterIP": layout.REGISTRY_IP}, ()), "fail", "NodePort"),
+    (registry.judge_exposure, registry.Exposure({"type": "ClusterIP", "clusterIP": Networks().registry_ip}, (Answer("https://b/v2/", 404),), Networks().registry_ip), "pass", "10.43.0.50"),
+    (registry.judge_exposure, registry.Exposure({"type": "ClusterIP", "clusterIP": Networks().registry_ip}, (Answer("https://b/v2/", 401, {registry.REGISTRY_HEADER: "registry/2.0"}),), Networks().registry_ip), "fail", "https://b/v2/"),
+    (registry.judge_exposure, registry.Exposure({"type": "NodePort", "clusterIP": Networks().registry_ip}, (), Networks().registry_ip), "fail", "NodePort"),
     (builder.judge_workers, (CONTAINERD,), "pass", "containerd in k8s.io"),
     (builder.judge_workers, (), "fail", "none"),
     (builder.judge_workers, (CONTAINERD, {f"{builder.LABEL}.executor": "oci"}), "fail", "oci in no namespace"),
@@ -260,7 +261,7 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
             "get --raw /api/v1/nodes/n1/proxy/configz": {"kubeletconfig": kubelet},
             "get deployments,daemonsets -n kube-system": {"items": [deployment("coredns")]},
             "get service registry -n binderbox": {
-                "spec": {"type": "ClusterIP", "clusterIP": layout.REGISTRY_IP}
+                "spec": {"type": "ClusterIP", "clusterIP": Networks().registry_ip}
             },
             "get pods -n binderhub -l component=binderhub-build": {"items": []},
             f"get pods -n binderbox -l {objectstore.LABEL}": {

@@ -11,6 +11,7 @@ import pytest
 
 from binderbox.commands import prove
 from binderbox.errors import LaunchFailed
+from binderbox.member.model import Networks
 
 READY = {"phase": "ready", "url": "https://hub/user/x/", "token": "t", "image": "i"}
 
@@ -39,7 +40,7 @@ def launch(member: Member) -> str:
     told = SimpleNamespace(waiting=lambda *_: None)
     host = SimpleNamespace(name="host.example", log=SimpleNamespace(path="log"))
     visit = prove.Visit(
-        cast(Any, host), cast(Any, None), "https://binder", cast(Any, member), cast(Any, told)
+        cast(Any, host), cast(Any, None), "https://binder", cast(Any, member), cast(Any, told), Networks()
     )
     return prove.launch(visit, "https://github.com/a/b", "main")[1].image
 

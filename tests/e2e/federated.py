@@ -9,6 +9,7 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.launch.sample import serve_words
+from binderbox.member.model import Networks
 from binderbox.world.http.web import Web
 from tests.federation.prime import Prime
 from tests.federation.serving import Asker
@@ -86,9 +87,12 @@ def serve_busy_repository(host: RigHost, name: str, build_s: int) -> str:
     )
 
 
-def serve_repository(host: RigHost, name: str, dockerfile: str) -> str:
+def serve_repository(host: RigHost, name: str, dockerfile: str, **more: str) -> str:
+    """The git URL, for pods of this host, of a repository with this Dockerfile; `more` are texts by file name."""
     directory = f"{layout.RUN}/samples/{name}"
-    for file, text in {"Dockerfile": dockerfile, "name": name}.items():
+    for file, text in {"Dockerfile": dockerfile, "name": name, **more}.items():
         host.exec(["install", "-D", "-m", "644", "/dev/stdin", f"{directory}/{file}"], stdin=text.encode())
-    host.exec(serve_words(directory))  # for as long as an install's own: they share the server
-    return f"git://{layout.POD_GATEWAY}/{name}"
+    host.exec(
+        serve_words(directory, Networks().pod_gateway)
+    )  # for as long as an install's own: they share the server
+    return f"git://{Networks().pod_gateway}/{name}"

@@ -14,6 +14,7 @@ from binderbox import layout
 from binderbox.commands.connect import opened
 from binderbox.commands.serve_sample import served
 from binderbox.errors import NoAnswer
+from binderbox.member.model import Networks
 from binderbox.output.requests import Connection
 from tests.e2e.federated import authority, kubectl
 from tests.e2e.visitors import TARGETS, Visitors
@@ -49,7 +50,7 @@ def crowd(host: RigHost, *, known: int = KNOWN, new: int = NEW) -> Iterator[list
         ca = authority(host)
         visitors = []
         for _ in range(known + new):
-            url = stack.enter_context(served(there, SAMPLE_BASE, TARGETS))
+            url = stack.enter_context(served(there, SAMPLE_BASE, TARGETS, Networks().pod_gateway))
             visitors.append(Visitors(f"https://{DOMAIN}", host.address, ca, url))
             stack.callback(visitors[-1].web.close)
         with ThreadPoolExecutor(2) as people:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from binderbox import layout
+from binderbox.member.model import Networks
 from tests.conftest import Installed
 from tests.waiting import wait_until
 
@@ -76,7 +77,7 @@ def test_the_registry_soon_holds_the_image(installed_host: Installed) -> None:
     name, _, tag = image.removeprefix(f"{layout.REGISTRY}/").rpartition(":")
     ask = (
         f'curl -sS -o /dev/null -D - -u "$(cat {layout.SECRETS}/registry-user):$(cat {layout.SECRETS}/registry-password)" '
-        f"-H 'Accept: application/vnd.oci.image.manifest.v1+json' http://{layout.REGISTRY_IP}:5000/v2/{name}/manifests/{tag}"
+        f"-H 'Accept: application/vnd.oci.image.manifest.v1+json' http://{Networks().registry_ip}:5000/v2/{name}/manifests/{tag}"
     )
     local = installed_host.host.exec(
         ["sh", "-c", f"k3s ctr -n k8s.io images ls name=={image} | awk 'NR == 2 {{ print $3 }}'"]

@@ -23,6 +23,7 @@ from binderbox.commands.prove import page_token
 from binderbox.commands.serve_sample import served
 from binderbox.errors import NoAnswer
 from binderbox.launch.stream import Launch, build_path, follow, over, page_path
+from binderbox.member.model import Networks
 from binderbox.output.requests import Connection
 from binderbox.world.http.web import Web
 from tests.rig.client import DOMAIN
@@ -100,7 +101,10 @@ class Visitors:
 def visited(host: RigHost) -> Iterator[Visitors]:
     """Visitors of a repository that is on the node already; they come when the block enters them."""
     ca = host.exec(["cat", f"{layout.CA}/ca.crt"])
-    with opened(Connection(host.alias, host.ssh_config)) as there, served(there, SAMPLE_BASE, TARGETS) as url:
+    with (
+        opened(Connection(host.alias, host.ssh_config)) as there,
+        served(there, SAMPLE_BASE, TARGETS, Networks().pod_gateway) as url,
+    ):
         visitors = Visitors(f"https://{DOMAIN}", host.address, ca, url)
         visitors.once()
         yield visitors

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+import ssl
 import subprocess
 import tarfile
 import tempfile
@@ -47,9 +48,11 @@ LaunchHandler.launch = _broken
 class Store(Served):
     """Charts below /charts, and images as a registry serves them (read only), from one directory of files."""
 
-    def __init__(self, bind: str, directory: Path) -> None:
+    def __init__(
+        self, bind: str, directory: Path, *, port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.handler = _Store
-        super().__init__(bind=bind)
+        super().__init__(bind=bind, port=port, tls=tls)
         self.directory = directory
         self.manifests: dict[str, str] = {}  # name:tag to digest
         self.pulled: list[str] = []

@@ -88,7 +88,12 @@ def repo2docker_image(name: str) -> Image:
 
 
 def sample_base() -> Path:
-    """What the sample repository is built from: JupyterLab for the user jovyan."""
+    """What the sample repository is built from."""
+    return _archive("sample-base", [sample_base_image(SAMPLE_BASE)])
+
+
+def sample_base_image(name: str) -> Image:
+    """JupyterLab for the user jovyan, under a name."""
     account = ("/etc/passwd", "/etc/shadow", "/etc/group", "/home/jovyan")
     layer = venv_layer("sample-base", 90, ADD_USER, paths=account)
     settings = {
@@ -97,7 +102,7 @@ def sample_base() -> Path:
         "WorkingDir": "/home/jovyan",
         "Cmd": ["jupyter-lab", "--ip=0.0.0.0"],
     }
-    return _archive("sample-base", [Image(SAMPLE_BASE, (base_layer(), layer), settings)])
+    return Image(name, (base_layer(), layer), settings)
 
 
 def binder_double() -> Path:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 import pytest
 
 from binderbox import layout
+from binderbox.member.model import Networks
 from tests.e2e.federated import pods, serve_slow_repository
 from tests.e2e.test_follow import gateway, step
 from tests.e2e.test_uninstall import everything
@@ -117,7 +118,7 @@ def test_launch(machine: Callable[[str | None], Machine], slow: Slow) -> None:
 def manifest(host: Machine, image: str) -> bool:
     """Whether the registry has it."""
     path, _, tag = image.removeprefix(f"{layout.REGISTRY}/").rpartition(":")
-    url = f"http://{layout.REGISTRY_IP}:5000/v2/{path}/manifests/{tag}"
+    url = f"http://{Networks().registry_ip}:5000/v2/{path}/manifests/{tag}"
     accept = "Accept: application/vnd.oci.image.manifest.v1+json"
     credential = f"-u {layout.REGISTRY_USER}:$(cat {layout.SECRETS}/registry-password)"
     script = f'curl -sf {credential} -o /dev/null -H "$2" "$1" && echo yes || true'

@@ -49,7 +49,10 @@ def proofs_of(
     """
     with opened(connection) as host:
         probe, decided = planned(look(host, Sources()), Sources())
-        with served(host, decided.sample_base, forbidden_targets(probe.facts)) as url:
+        networks = probe.member.networks
+        with served(
+            host, decided.sample_base, forbidden_targets(probe.facts, networks), networks.pod_gateway
+        ) as url:
             build = launch(url, REF)
         with visiting(host, probe, progress) as there:
             try:

@@ -8,13 +8,25 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 TIMEOUT_S = 3
+NO_RECORD = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+
+
+def answered(name: str) -> bool | str:
+    """True when somebody answers for a name, though it be that there is none, else the error's text."""
+    try:
+        socket.getaddrinfo(f"{name}.", None)
+    except socket.gaierror as error:
+        return error.errno in NO_RECORD or str(error)
+    return True
 
 
 def reach(target: str) -> bool | str:
-    """True when the target ("host:port", "dns:NAME" or "unix:PATH") answers, else the error's text."""
+    """True when the target ("host:port", "dns:NAME", "unseen:NAME", "unix:PATH") answers, else the error's text."""
     try:
         if target.startswith("dns:"):
             socket.getaddrinfo(target[4:], None)
+        elif target.startswith("unseen:"):
+            return answered(target[7:])
         elif target.startswith("unix:"):
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(TIMEOUT_S)

@@ -62,6 +62,7 @@ def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: 
         "address": facts.address,
         "ca_file": f"{layout.CA}/ca.crt" if member.tls == "own-ca" else "",
         "sample_base": sample_base,
+        "pod_gateway": member.networks.pod_gateway,
         "resolvers": list(facts.resolvers),
         "own_resolvers": list(facts.own_resolvers),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tomli_w
@@ -16,6 +16,7 @@ from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
+from binderbox.member.model import Networks
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
@@ -63,6 +64,7 @@ class BuilderInputs:
     cache_reserved_gb: float
     cache_max_gb: float
     cache_min_free_gb: float
+    networks: Networks = field(default_factory=Networks)
     resolvers: tuple[str, ...] = ()
     cgroup_v2: bool = False
     egress_networks: tuple[str, ...] = ()
@@ -78,6 +80,7 @@ def make_inputs(
     *,
     data_dir: str = layout.DATA,
     arch: str = "amd64",
+    networks: Networks,
     resolvers: Iterable[str] = (),
     cgroup_v2: bool = False,
     egress_networks: Iterable[str] = (),
@@ -95,6 +98,7 @@ def make_inputs(
         cache_reserved_gb=disk.buildkit_reserved_gb.value,
         cache_max_gb=disk.buildkit_max_gb.value,
         cache_min_free_gb=disk.buildkit_min_free_gb.value,
+        networks=networks,
         resolvers=tuple(resolvers),
         cgroup_v2=cgroup_v2,
         egress_networks=tuple(egress_networks),
@@ -112,7 +116,7 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
             "grpc": {"address": [f"unix://{layout.BUILDKIT_SOCKET}"], "uid": 0, "gid": 0},
             "cdi": {"disabled": True},
             # "." is none; without it builds would have the host's
-            "dns": {"nameservers": [layout.CLUSTER_DNS], "searchDomains": ["."]},
+            "dns": {"nameservers": [inputs.networks.cluster_dns], "searchDomains": ["."]},
             "history": {"maxAge": HISTORY_S, "maxEntries": HISTORY_ENTRIES},
             "frontend": {"gateway.v0": {"enabled": True, "allowedRepositories": list(FRONTENDS)}},
             "worker": {
@@ -127,7 +131,7 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
                     "platforms": [inputs.platform],
                     "networkMode": "bridge",  # `auto` falls back to the host's own network
                     "bridgeName": layout.BUILD_INTERFACE,
-                    "bridgeSubnet": layout.BUILD_CIDR,
+                    "bridgeSubnet": inputs.networks.builds,
                     "cniPoolSize": 2 * inputs.build_slots,  # networks made ahead: 0.1 s less for each step
                     "defaultCgroupParent": f"{layout.BUILDS_SLICE}:bbx:",
                     "max-parallelism": 4 * inputs.build_slots,
@@ -188,7 +192,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "api_token_file": f"{READER}/token",
             "namespace": layout.HUB_NAMESPACE,
             "registry": layout.REGISTRY,
-            "registry_url": f"http://{layout.REGISTRY_IP}:{layout.REGISTRY.rpartition(':')[2]}",
+            "registry_url": f"http://{inputs.networks.registry_ip}:{layout.REGISTRY.rpartition(':')[2]}",
             "registry_user_file": f"{layout.SECRETS}/registry-user",
             "registry_password_file": f"{layout.SECRETS}/registry-password",
         },

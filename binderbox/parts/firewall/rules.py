@@ -79,10 +79,10 @@ class FirewallInputs:
 def make_inputs(member: Member, facts: HostFacts) -> FirewallInputs:
     """What the rules are made from on one host."""
     return FirewallInputs(
-        pod_cidr=layout.POD_CIDR,
-        service_cidr=layout.SERVICE_CIDR,
-        build_cidr=layout.BUILD_CIDR,
-        cluster_dns=layout.CLUSTER_DNS,
+        pod_cidr=member.networks.pods,
+        service_cidr=member.networks.services,
+        build_cidr=member.networks.builds,
+        cluster_dns=member.networks.cluster_dns,
         resolvers=facts.resolvers,
         egress_allow=member.egress_allow,
         ingress_allow=member.ingress_allow,

@@ -16,7 +16,6 @@ from binderbox.layout import (
     KEEPER,
     KUBECTL_CACHE,
     NAMESPACE,
-    POD_CIDR,
 )
 from binderbox.parts.firewall.rules import HOST_PORTS_MAP, SYSTEM_PODS_SET, TABLE
 
@@ -72,7 +71,10 @@ WantedBy=multi-user.target
 """
 
 KEEPER_RUN = "/run/binderbox-systempods"
-KEEPER_UNIT_TEXT = f"""\
+
+
+def render_keeper_unit(pod_cidr: str) -> str:
+    return f"""\
 [Unit]
 Description=Tells the firewall which pods are the member's own
 After={K3S_UNIT} {FIREWALL_UNIT}
@@ -86,7 +88,7 @@ RuntimeDirectoryMode=0700
 # The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
 ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
 Environment=PYTHONPATH={KEEPER} {KUBECTL_CACHE}
-ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {POD_CIDR} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
+ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {pod_cidr} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
 # Without it nobody is trusted, and no port of the node is a pod's that may have another address by now.
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
 ExecStopPost=-/usr/sbin/nft flush map inet {TABLE} {HOST_PORTS_MAP}

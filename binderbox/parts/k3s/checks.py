@@ -22,6 +22,7 @@ from binderbox.checks.workloads import (
     planned,
 )
 from binderbox.decide.sizing import POD_ADDRESS_MARGIN
+from binderbox.member.model import Networks
 
 ENCRYPTION_FILE = f"{layout.K3S_DATA}/server/cred/encryption-config.json"
 REGISTRY_HOSTS = f"{layout.K3S_DATA}/agent/etc/containerd/certs.d/{layout.REGISTRY}/hosts.toml"
@@ -123,15 +124,25 @@ def _covers(running: Any, wanted: Any) -> bool:
     return bool(running == wanted)
 
 
-def look_dns(probe: Probe) -> tuple[str, ...]:
-    return probe.cluster_dns("kubernetes.default.svc.cluster.local")
+@dataclass(frozen=True)
+class Resolved:
+    """What the cluster's resolver says of the API server, and what it should."""
+
+    addresses: tuple[str, ...]
+    networks: Networks
 
 
-def judge_dns(addresses: tuple[str, ...]) -> Verdict:
-    if addresses == (layout.KUBERNETES_IP,):
-        return passed(f"{layout.CLUSTER_DNS} answers")
-    told = ", ".join(addresses) or "no such name"
-    return failed(told, layout.KUBERNETES_IP, "kubectl -n kube-system logs -l k8s-app=kube-dns on the host")
+def look_dns(probe: Probe) -> Resolved:
+    return Resolved(probe.cluster_dns("kubernetes.default.svc.cluster.local"), probe.member.networks)
+
+
+def judge_dns(found: Resolved) -> Verdict:
+    if found.addresses == (found.networks.kubernetes_ip,):
+        return passed(f"{found.networks.cluster_dns} answers")
+    told = ", ".join(found.addresses) or "no such name"
+    return failed(
+        told, found.networks.kubernetes_ip, "kubectl -n kube-system logs -l k8s-app=kube-dns on the host"
+    )
 
 
 def look_packaged(probe: Probe) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import yaml
 
 from binderbox import layout
+from binderbox.member.model import Networks
 from binderbox.parts.k3s.starting import AFTER_FILE, BEFORE_FILE
 
 EVICTION_RECLAIM = "500M"
@@ -46,7 +47,7 @@ WantedBy=multi-user.target
 """
 
 
-def render_config(node_name: str) -> str:
+def render_config(node_name: str, networks: Networks) -> str:
     """k3s's own config; everything packaged that binderbox brings itself is off.
 
     `node_name` is fixed: a host that is renamed would else come back as a second node, with another network.
@@ -58,9 +59,9 @@ def render_config(node_name: str) -> str:
         "disable-helm-controller": True,
         "secrets-encryption": True,
         "write-kubeconfig-mode": "0600",
-        "cluster-cidr": layout.POD_CIDR,
-        "service-cidr": layout.SERVICE_CIDR,
-        "cluster-dns": layout.CLUSTER_DNS,
+        "cluster-cidr": networks.pods,
+        "service-cidr": networks.services,
+        "cluster-dns": networks.cluster_dns,
         "resolv-conf": layout.RESOLV_CONF,
         # how soon services are back after another program's flush of nftables; kube-proxy's own is 30 s
         "kube-proxy-arg": ["iptables-sync-period=5s"],
@@ -115,14 +116,14 @@ def render_kubelet(
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def render_registries(user: str, password: str) -> str:
+def render_registries(user: str, password: str, registry_ip: str) -> str:
     """Where containerd finds the registry, and its one credential. Secret: root alone may read it."""
     # JSON is YAML, and leaves no doubt about quotes in a password.
     return json.dumps(
         {
-            "mirrors": {layout.REGISTRY: {"endpoint": [f"http://{layout.REGISTRY_IP}:5000"]}},
+            "mirrors": {layout.REGISTRY: {"endpoint": [f"http://{registry_ip}:5000"]}},
             # By the endpoint's address: a credential under the registry's name never reaches a mirror.
-            "configs": {f"{layout.REGISTRY_IP}:5000": {"auth": {"username": user, "password": password}}},
+            "configs": {f"{registry_ip}:5000": {"auth": {"username": user, "password": password}}},
         },
         indent=1,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
+from binderbox.member.model import Networks
 from binderbox.parts.k3s.files import render_config, render_kubelet, render_manifest, render_resolv_conf
 
 
@@ -23,6 +24,7 @@ class K3sInputs:
     config: str
     kubelet: str
     resolv_conf: str
+    networks: Networks
     manifest: str
 
 
@@ -33,13 +35,14 @@ def make_inputs(
     bundle: Path | None,
     node_name: str,
     resolvers: Iterable[str],
+    networks: Networks,
 ) -> K3sInputs:
     return K3sInputs(
         binary=artifacts["k3s"],
         helm=artifacts["helm"],
         images=tuple(one for one in artifacts.values() if one.kind == "image" or one.name == "k3s-images"),
         bundle=bundle,
-        config=render_config(node_name),
+        config=render_config(node_name, networks),
         kubelet=render_kubelet(
             max_pods=sizing.pods.value,
             system_reserved_gb=sizing.system_reserved_gb.value,
@@ -48,5 +51,6 @@ def make_inputs(
             image_gc_low_percent=disk.image_gc_low_percent.value,
         ),
         resolv_conf=render_resolv_conf(resolvers),
+        networks=networks,
         manifest=render_manifest(),
     )

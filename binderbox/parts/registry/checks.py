@@ -42,6 +42,7 @@ class Exposure:
 
     service: Mapping[str, Any]
     public: tuple[Answer, ...]
+    registry_ip: str
 
 
 def look_exposure(probe: Probe) -> Exposure:
@@ -49,17 +50,17 @@ def look_exposure(probe: Probe) -> Exposure:
     service = probe.kubectl_json(["get", "service", "registry", "-n", layout.NAMESPACE])
     registry_url = member.hub_url.replace("hub.", "registry.", 1)
     urls = (f"{member.binder_url}/v2/", f"{member.hub_url}/v2/", f"{registry_url}/v2/")
-    return Exposure(service["spec"], tuple(map(probe.http, urls)))
+    return Exposure(service["spec"], tuple(map(probe.http, urls)), member.networks.registry_ip)
 
 
 def judge_exposure(found: Exposure) -> Verdict:
     bad = [answer.url for answer in found.public if REGISTRY_HEADER in answer.headers]
     kind, address = found.service.get("type"), found.service.get("clusterIP")
-    if kind != "ClusterIP" or address != layout.REGISTRY_IP:
+    if kind != "ClusterIP" or address != found.registry_ip:
         bad.append(f"its service is {kind} at {address}")
     if not bad:
-        return passed(f"only {layout.REGISTRY_IP} inside the host")
-    return failed("; ".join(bad), f"ClusterIP {layout.REGISTRY_IP}, and no public route", AGAIN)
+        return passed(f"only {found.registry_ip} inside the host")
+    return failed("; ".join(bad), f"ClusterIP {found.registry_ip}, and no public route", AGAIN)
 
 
 CHECKS = (

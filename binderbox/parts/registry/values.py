@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
+from binderbox.member.model import Member
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
 
 S3_REGION = "us-east-1"  # the server's own default; with another one it refuses signatures
 
 
-def make_inputs(artifacts: Mapping[str, Artifact]) -> ChartInputs:
+def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInputs:
     """The registry on the object store's bucket."""
     return ChartInputs(
         release="registry",
@@ -19,7 +20,7 @@ def make_inputs(artifacts: Mapping[str, Artifact]) -> ChartInputs:
         chart="registry",
         values={
             "image": reference(artifacts["registry"]),
-            "clusterIP": layout.REGISTRY_IP,
+            "clusterIP": member.networks.registry_ip,
             "clientNamespace": layout.HUB_NAMESPACE,
             "s3": {
                 "endpoint": f"http://objectstore.{layout.NAMESPACE}.svc:{layout.OBJECTSTORE_PORT}",

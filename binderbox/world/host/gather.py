@@ -127,6 +127,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         **_addresses(found["route"], found["addresses"]),
         "host_name": _first(found["name"]),
         "node_name": _first(found["name"][1:]),
+        "inner_networks": tuple(line.strip() for line in found["inner"]),
         "networks": _networks(found["networks"]),
         "filters": tuple(found["filters"]),
         "hidepid": _first(found["hidepid"]).partition("=")[2],

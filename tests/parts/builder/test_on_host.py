@@ -14,6 +14,7 @@ import pytest
 
 from binderbox import layout
 from binderbox.errors import StepFailed
+from binderbox.member.model import Networks
 from binderbox.parts.binderhub.values import POD_ENGINE
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder.build_class import build_class
@@ -54,7 +55,7 @@ eaten = []
 while True:
     eaten.append(b"x" * (64 << 20))
 """
-FETCHED = f"http://{layout.REGISTRY_IP}:5000/v2/"
+FETCHED = f"http://{Networks().registry_ip}:5000/v2/"
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ def test_an_image_is_launchable_at_once_and_in_the_registry_soon_after(node: Nod
     path = tag_of("first").removeprefix(f"{layout.REGISTRY}/").rpartition(":")[0]
     manifest = node.exec(
         f"curl -sf -u binderbox:$(cat {layout.SECRETS}/registry-password) -D - -o /dev/null "
-        f"-H 'Accept: application/vnd.oci.image.manifest.v1+json' http://{layout.REGISTRY_IP}:5000/v2/{path}/manifests/{RUN}"
+        f"-H 'Accept: application/vnd.oci.image.manifest.v1+json' http://{Networks().registry_ip}:5000/v2/{path}/manifests/{RUN}"
     )
     digest = next(
         line.split()[1] for line in manifest.splitlines() if line.startswith("Docker-Content-Digest")
@@ -291,8 +292,8 @@ def test_each_step_has_the_planned_ceiling(node: Node) -> None:
 
 def test_a_build_step_reaches_the_public_and_nothing_of_ours(node: Node) -> None:
     address = node.host.address
-    targets = [("169.254.169.254", 80), ("10.43.0.1", 443), (layout.REGISTRY_IP, 5000), (address, 6443)]
-    targets += [(address, 10250), (layout.POD_GATEWAY, 10250), ("10.44.0.1", 22), ("192.168.0.1", 443)]
+    targets = [("169.254.169.254", 80), ("10.43.0.1", 443), (Networks().registry_ip, 5000), (address, 6443)]
+    targets += [(address, 10250), (Networks().pod_gateway, 10250), ("10.44.0.1", 22), ("192.168.0.1", 443)]
     node.repository(
         "network",
         "COPY probe.py /tmp/\nRUN python3 /tmp/probe.py",

@@ -19,7 +19,7 @@ from binderbox import layout
 from binderbox.deploys.k3s import keeper_tree
 from binderbox.parts.firewall.keeper import Known, PodSet, Rules, known_of
 from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
-from binderbox.parts.firewall.units import KEEPER_UNIT_TEXT
+from binderbox.parts.firewall.units import render_keeper_unit
 from binderbox.parts.secrets.ca import make_ca, make_leaf
 from tests.netns import World, missing
 from tests.places import ROOT
@@ -96,12 +96,13 @@ def test_an_error_in_the_watch_is_no_pod() -> None:
 
 
 def test_the_unit_runs_the_program_where_it_is_put_and_closes_when_it_stops() -> None:
-    start = next(line for line in KEEPER_UNIT_TEXT.splitlines() if line.startswith("ExecStart="))
+    unit = render_keeper_unit("10.42.0.0/16")
+    start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
     module = start.split(" -m ")[1].split()[0]
     assert f"{layout.KEEPER}/{module.replace('.', '/')}.py" in keeper_tree()
-    assert f"PYTHONPATH={layout.KEEPER} " in KEEPER_UNIT_TEXT
+    assert f"PYTHONPATH={layout.KEEPER} " in unit
     assert "--component binder" in start
-    assert "nft flush set inet binderbox system_pods" in KEEPER_UNIT_TEXT
+    assert "nft flush set inet binderbox system_pods" in unit
 
 
 class Watched:

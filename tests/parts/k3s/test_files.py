@@ -3,11 +3,12 @@
 import yaml
 
 from binderbox import layout
+from binderbox.member.model import Networks
 from binderbox.parts.k3s import files as k3s
 
 
 def test_what_cannot_be_changed_later_is_set_before_the_first_start() -> None:
-    config = yaml.safe_load(k3s.render_config("n1"))
+    config = yaml.safe_load(k3s.render_config("n1", Networks()))
     assert config["kube-controller-manager-arg"] == ["node-cidr-mask-size=22"]
     assert config["secrets-encryption"] is True
     assert config["node-name"] == "n1"  # or a host that is renamed is another node
@@ -16,7 +17,7 @@ def test_what_cannot_be_changed_later_is_set_before_the_first_start() -> None:
 
 def test_pods_get_the_hosts_resolvers_and_none_of_its_search_domains() -> None:
     """A wildcard stands for the member's own domain: with that domain searched, `api.github.com` were the member."""
-    assert yaml.safe_load(k3s.render_config("n1"))["resolv-conf"] == layout.RESOLV_CONF
+    assert yaml.safe_load(k3s.render_config("n1", Networks()))["resolv-conf"] == layout.RESOLV_CONF
     text = k3s.render_resolv_conf(["192.0.2.53", "2001:db8::53", "192.0.2.53", "198.51.100.53"])
     assert text == "nameserver 192.0.2.53\nnameserver 198.51.100.53\n"
     assert k3s.render_resolv_conf(["2001:db8::53"]) == "nameserver 2001:db8::53\n"
@@ -41,12 +42,12 @@ def test_the_kubelet_gets_sizes_with_their_units() -> None:
 
 def test_a_password_that_yaml_would_misread_arrives_as_it_is() -> None:
     password = "0123: #'\"\\{yes}\n"
-    found = yaml.safe_load(k3s.render_registries("binderbox", password))
-    assert found["configs"][f"{layout.REGISTRY_IP}:5000"]["auth"] == {
+    found = yaml.safe_load(k3s.render_registries("binderbox", password, Networks().registry_ip))
+    assert found["configs"][f"{Networks().registry_ip}:5000"]["auth"] == {
         "username": "binderbox",
         "password": password,
     }
-    assert found["mirrors"][layout.REGISTRY]["endpoint"] == [f"http://{layout.REGISTRY_IP}:5000"]
+    assert found["mirrors"][layout.REGISTRY]["endpoint"] == [f"http://{Networks().registry_ip}:5000"]
 
 
 def test_programs_on_the_node_may_read_pods_and_nothing_else() -> None:

@@ -24,6 +24,7 @@ class AgentConfig:
     + window: "HH:MM-HH:MM" in UTC, or empty
     + binder_url, address, ca_file: this member's public address, where to look for it, and who vouches for it
     + sample_base: what the repository that proves a change is built from
+    + pod_gateway: the node's address on the pods' bridge, from which the sample is served
     + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
     """
 
@@ -39,6 +40,7 @@ class AgentConfig:
     address: str
     ca_file: str
     sample_base: str
+    pod_gateway: str
     resolvers: tuple[str, ...]
     own_resolvers: tuple[str, ...]
     enabled: bool = True

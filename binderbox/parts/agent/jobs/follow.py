@@ -182,7 +182,7 @@ def _go_back(config: AgentConfig, change: Switch, why: str, tell: Any) -> Decisi
 
 def _prove(config: AgentConfig, prime: Any) -> None:
     _settle(config, lambda own: own == prime)
-    launching.prove(member_of(config), config.sample_base)
+    launching.prove(config)
 
 
 def _settle(config: AgentConfig, holds: Callable[[Any], bool]) -> None:

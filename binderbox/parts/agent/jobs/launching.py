@@ -38,16 +38,17 @@ def versions(member: Member) -> object:
         raise NoAnswer(f"{url}: no JSON") from error
 
 
-def prove(member: Member, base_image: str) -> None:
+def prove(config: AgentConfig) -> None:
     """Build, launch, ask the server, stop it; raises NoAnswer with the build's last words."""
+    member, base_image = member_of(config), config.sample_base
     directory = f"{layout.RUN}/samples/{secrets.token_hex(8)}"
     read = {name: (SAMPLE / name).read_text("utf-8") for name in NAMES}
     Path(directory).mkdir(mode=0o755, parents=True)
     try:
         for name, text in sample_texts(read, base_image, TARGETS, directory.rpartition("/")[2]).items():
             Path(directory, name).write_text(text, "utf-8")
-        run(serve_words(directory))
-        launched = _launch(member, sample_url(directory))
+        run(serve_words(directory, config.pod_gateway))
+        launched = _launch(member, sample_url(directory, config.pod_gateway))
         try:
             member.request("GET", f"{launched.url}api/status?token={launched.token}")
         finally:

@@ -86,7 +86,7 @@ def _launch_fails(config: AgentConfig) -> str:
     why = ""
     for _ in range(TRIES):
         try:
-            launching.prove(member_of(config), config.sample_base)
+            launching.prove(config)
         except TROUBLE as error:
             why = str(error)
         else:
