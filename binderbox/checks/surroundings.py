@@ -8,17 +8,9 @@ from ipaddress import ip_address, ip_network
 
 from binderbox import layout
 from binderbox.checks.core import Verdict, failed, passed, warned
-from binderbox.checks.probe import Calls, Probe, Skip, UnitState
-from binderbox.decide.facts import HostFacts, Listener, Reach
+from binderbox.checks.probe import Calls, Probe, Skip
+from binderbox.decide.facts import DOCKER, OTHER_CLUSTERS, HostFacts, Listener, Reach
 
-OTHER_CLUSTERS = (
-    "kubelet.service",
-    "k3s-agent.service",
-    "rke2-server.service",
-    "rke2-agent.service",
-    "k0scontroller.service",
-    "snap.microk8s.daemon-kubelite.service",
-)
 ANSWERS_COME = (
     68,
     546,
@@ -157,23 +149,9 @@ def judge_outbound(found: Outbound) -> Verdict:
     return verdict(told, "an answer from each", fix)
 
 
-@dataclass(frozen=True)
-class Others:
-    """Units of other clusters that exist, and whether a k3s here is ours."""
-
-    units: tuple[UnitState, ...]
-    k3s: UnitState
-    ours: bool
-
-
-def look_others(probe: Probe) -> Others:
-    ours = probe.files([layout.ETC])[layout.ETC] is not None
-    return Others(tuple(map(probe.unit, OTHER_CLUSTERS)), probe.unit(layout.K3S_UNIT), ours)
-
-
-def judge_others(found: Others) -> Verdict:
-    units = [unit.name for unit in found.units if unit.load != "not-found"]
-    if found.k3s.load != "not-found" and not found.ours:
+def judge_others(facts: HostFacts) -> Verdict:
+    units = [name for name in OTHER_CLUSTERS if name in facts.other_units]
+    if layout.K3S_UNIT in facts.installed_units and not facts.begun:
         units.append(layout.K3S_UNIT)
     if not units:
         return passed("none")
@@ -183,8 +161,8 @@ def judge_others(found: Others) -> Verdict:
     )
 
 
-def judge_docker(found: UnitState) -> Verdict:
-    if found.active != "active":
+def judge_docker(facts: HostFacts) -> Verdict:
+    if facts.other_units.get(DOCKER) != "active":
         return passed("none")
     return warned(
         "docker.service is active",
@@ -298,7 +276,3 @@ def judge_github(found: Calls | None) -> Verdict:
         "make an OAuth application at https://github.com/settings/developers, then\n"
         "binderbox secrets set HOST github-client-id\nbinderbox secrets set HOST github-client-secret",
     )
-
-
-def look_docker(probe: Probe) -> UnitState:
-    return probe.unit("docker.service")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from binderbox.checks.core import failures, run_checks
+from binderbox.commands.check import AT_ONCE
 from binderbox.commands.connect import changing, config_diff, look, opened, planned, visiting
 from binderbox.commands.phases import INSTALL, run
 from binderbox.commands.probe import HostProbe
@@ -39,7 +40,7 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
         progress.phase_started("Check")
         started = time.monotonic()
         probe = look(host, request.sources)
-        found = run_checks(checks.of("host", "dns"), probe)
+        found = run_checks(checks.of("host", "dns"), probe, at_once=AT_ONCE)
         if failing := failures(found):
             progress.phase_failed("Check", time.monotonic() - started)
             raise PreflightError(

@@ -10,6 +10,16 @@ from binderbox import layout
 from binderbox.decide import resolvers
 from binderbox.decide.drain import Drain, parse_record
 
+OTHER_CLUSTERS = (
+    "kubelet.service",
+    "k3s-agent.service",
+    "rke2-server.service",
+    "rke2-agent.service",
+    "k0scontroller.service",
+    "snap.microk8s.daemon-kubelite.service",
+)
+DOCKER = "docker.service"
+
 
 @dataclass(frozen=True)
 class Listener:
@@ -80,6 +90,10 @@ class HostFacts:
     bundle_lock: str | None = None  # that lock, when the node was installed from a bundle
     secrets: tuple[str, ...] = ()
     installed_units: tuple[str, ...] = ()
+    other_units: Mapping[str, str] = field(
+        default_factory=dict
+    )  # those above that exist, with their ActiveState
+    begun: bool = False  # whether an install has begun here, though it may not have got far
     disk_used_gb: float = 0.0  # as df says it; what a file system reserves is neither used nor free
     recorded_other_gb: float | None = None  # of `disk`: what else took of the disk at the first install
     own_resolvers: tuple[str, ...] = ()  # whom the host's own programs ask; `resolvers` is whom pods can ask

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from binderbox import layout
 from binderbox.checks import machine, surroundings, traps
 from binderbox.checks.core import run_checks
-from binderbox.checks.probe import Calls, FileInfo, UnitState
+from binderbox.checks.probe import Calls
 from binderbox.decide.facts import Listener, Reach
 from binderbox.member.model import DiskOverrides, Member, Networks
 from binderbox.output.results import Word
@@ -392,20 +391,32 @@ def test_reach_is_skipped_offline_and_only_warned_about_with_a_bundle() -> None:
 
 
 def test_another_kubernetes_is_refused_and_our_own_is_not() -> None:
-    there = {"k3s.service": UnitState("k3s.service", "loaded", "active")}
-    ours = {layout.ETC: FileInfo(layout.ETC, "directory", 0o700, "root")}
-    assert run("BBX-H14", FakeProbe(units=there)).measured == "k3s.service"
-    assert run("BBX-H14", FakeProbe(units=there, paths=ours)).verdict == "pass"
-    kubeadm = {"kubelet.service": UnitState("kubelet.service", "loaded", "failed")}
-    assert run("BBX-H14", FakeProbe(units=kubeadm, paths=ours)).verdict == "fail"
+    there: dict[str, Any] = {"installed_units": ("k3s.service",)}
+    assert run("BBX-H14", FakeProbe(facts=facts(**there))).measured == "k3s.service"
+    assert run("BBX-H14", FakeProbe(facts=facts(**there, begun=True))).verdict == "pass"
+    kubeadm = facts(**there, begun=True, other_units={"kubelet.service": "failed"})
+    assert run("BBX-H14", FakeProbe(facts=kubeadm)).verdict == "fail"
 
 
 def test_docker_is_only_a_warning_and_only_when_it_runs() -> None:
     def probe(active: str) -> FakeProbe:
-        return FakeProbe(units={"docker.service": UnitState("docker.service", "loaded", active)})
+        return FakeProbe(facts=facts(other_units={"docker.service": active}))
 
     assert run("BBX-H15", probe("active")).verdict == "warn"
     assert run("BBX-H15", probe("inactive")).verdict == "pass"
+
+
+def test_what_is_asked_of_the_host_itself_is_asked_by_the_one_look() -> None:
+    """A host far away takes 0.3 s for each question; GitHub alone is asked from there, while names are asked here."""
+
+    class Asked(FakeProbe):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("unit", "files", "journal", "sysctl", "nft_tables", "kubectl_json", "watched"):
+                raise AssertionError(f"{name} is one more round trip")
+            return super().__getattribute__(name)
+
+    found = run_checks(of("host", "dns"), Asked(calls=Calls(57, 60)))
+    assert not [one for one in found if "round trip" in one.measured]
 
 
 def test_missing_github_credentials_tell_the_calls_left() -> None:

@@ -2,6 +2,9 @@
 section secrets; ls -A "$ETC/secrets" 2>/dev/null
 section units
 systemctl show -p Id -p LoadState --value $UNITS 2>/dev/null
+section others
+[ -n "$BRIEF" ] || systemctl show -p Id -p LoadState -p ActiveState --value $OTHERS 2>/dev/null
+section begun; [ -d "$ETC" ] && echo yes
 section applied; cat "$ETC/applied.json" 2>/dev/null
 section drain; [ -e "$ETC/drain" ] && { echo there; base64 "$ETC/drain"; }
 section bundle; cat "$ETC/bundle.sha256" 2>/dev/null

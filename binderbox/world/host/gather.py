@@ -21,6 +21,7 @@ from importlib.resources import files
 from typing import Any
 
 from binderbox import layout
+from binderbox.decide.facts import DOCKER, OTHER_CLUSTERS
 from binderbox.errors import StepFailed
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.sockets import parse_listeners, parse_proc_net
@@ -66,6 +67,7 @@ def render_script(targets: Iterable[str], data_dir: str, brief: bool = False) ->
         "PACKAGES": " ".join(layout.PACKAGES),
         "MODULES": " ".join(layout.MODULES),
         "UNITS": " ".join(layout.UNITS),
+        "OTHERS": " ".join((*OTHER_CLUSTERS, DOCKER)),
         "TARGETS": " ".join(targets),
         "OWN_PATHS": layout.K3S_DATA,
         "DATA_DIR": data_dir,
@@ -137,6 +139,8 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "trials": tuple(tuple(line.split("|", 2)) for line in found["trials"]),
         "secrets": tuple(found["secrets"]),
         "installed_units": _units(found["units"]),
+        "other_units": _others(found["others"]),
+        "begun": bool(found["begun"]),
         "applied": applied,
         "followed": _decoded(found["followed"]),
         "drain": (_decoded(found["drain"][1:]) or "") if found["drain"] else None,
@@ -236,6 +240,12 @@ def _networks(lines: list[str]) -> tuple[tuple[str, str], ...]:
 def _units(lines: list[str]) -> tuple[str, ...]:
     """Id and LoadState, in turns."""
     return tuple(name for name, state in zip(lines[::2], lines[1::2], strict=False) if state == "loaded")
+
+
+def _others(lines: list[str]) -> dict[str, str]:
+    """Id, LoadState and ActiveState, in turns; those that exist."""
+    turns = zip(lines[::3], lines[1::3], lines[2::3], strict=False)
+    return {name: active for name, load, active in turns if load != "not-found"}
 
 
 def _applied(found: Sections) -> dict[str, Any] | None:
