@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from binderbox.checks.core import run_checks
+from binderbox.checks.core import AT_ONCE, run_checks
 from binderbox.commands.connect import look, opened, planned
 from binderbox.output.progress import Progress
 from binderbox.output.requests import (
@@ -12,8 +12,6 @@ from binderbox.output.results import (
     CheckReport,
 )
 from binderbox.parts import checks
-
-AT_ONCE = 5  # each waits for the host or for a public address most of its time
 
 
 def check_host(request: CheckRequest, progress: Progress) -> CheckReport:

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from binderbox.checks.core import failures, run_checks
-from binderbox.commands.check import AT_ONCE
+from binderbox.checks.core import AT_ONCE, failures, run_checks
 from binderbox.commands.connect import changing, config_diff, look, opened, planned, visiting
 from binderbox.commands.phases import INSTALL, run
 from binderbox.commands.probe import HostProbe

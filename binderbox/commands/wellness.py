@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from binderbox import layout
-from binderbox.checks.core import failures, remembering, run_checks
+from binderbox.checks.core import AT_ONCE, failures, remembering, run_checks
 from binderbox.checks.probe import Probe
-from binderbox.commands.check import AT_ONCE
 from binderbox.commands.connect import planned, probe_of
 from binderbox.decide.drain import public
 from binderbox.decide.facts import HostFacts

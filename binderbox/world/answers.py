@@ -29,6 +29,9 @@ FILE_KINDS = {"directory": "directory", "socket": "socket", "symbolic link": "li
 GITHUB = "https://api.github.com/rate_limit"  # asking costs no call
 
 
+LOOK_S = 20  # one look at most: what waits for many of them must end in its own time
+
+
 @dataclass(frozen=True)
 class HostAnswers:
     """What of `checks.probe.Probe` the host, its cluster and its public names answer by themselves."""
@@ -55,7 +58,7 @@ class HostAnswers:
         )
 
     def files(self, paths: Sequence[str]) -> Mapping[str, FileInfo | None]:
-        output = self.host.run(["stat", "-c", "%n|%F|%a|%U|%s", "--", *paths], timeout_s=30)
+        output = self.host.run(["stat", "-c", "%n|%F|%a|%U|%s", "--", *paths], timeout_s=LOOK_S)
         found: dict[str, FileInfo | None] = dict.fromkeys(paths)
         for line in output.stdout.decode().splitlines():
             name, kind, mode, owner, size = line.rsplit("|", 4)
@@ -107,7 +110,7 @@ class HostAnswers:
     def kubectl_json(self, args: Sequence[str]) -> Any:
         if self.at_once is not None and (known := self.at_once.answer(args)) is not None:
             return known
-        return cluster.kubectl_json(self.host, *args)
+        return cluster.kubectl_json(self.host, *args, timeout_s=LOOK_S)
 
     def pod_log(self, namespace: str, selector: str, lines: int) -> tuple[str, ...]:
         return cluster.pod_log(self.host, namespace, selector, lines)
@@ -172,7 +175,7 @@ class HostAnswers:
     def _curl(self, url: str, settings: str) -> Answer:
         """Asked from the node; `settings` are lines of curl's own config, which no process list shows."""
         argv = ["curl", "-sS", "--max-time", "10", "-o", "-", "-w", "\\n%{http_code}", "-K", "-", url]
-        output = self.host.run(argv, stdin=settings.encode(), timeout_s=30)
+        output = self.host.run(argv, stdin=settings.encode(), timeout_s=LOOK_S)
         if output.code:
             return Answer(url, 0, error=output.stderr.decode().strip())
         body, _, status = output.stdout.decode().rpartition("\n")
@@ -185,7 +188,7 @@ class HostAnswers:
         return base64.b64encode(f"{layout.REGISTRY_USER}:".encode() + password.strip()).decode()
 
     def _run(self, *argv: str) -> str:
-        output = self.host.run(list(argv), timeout_s=60)
+        output = self.host.run(list(argv), timeout_s=LOOK_S)
         if output.code:
             raise Unhealthy(
                 f"{self.host.name}: {' '.join(argv[:3])} failed",

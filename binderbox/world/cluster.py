@@ -29,10 +29,10 @@ def kubectl(host: Host, *args: str, stdin: bytes | None = None, timeout_s: float
     return output.stdout.decode(errors="replace")
 
 
-def kubectl_json(host: Host, *args: str) -> Any:
+def kubectl_json(host: Host, *args: str, timeout_s: float = 60) -> Any:
     """The object or list that kubectl answered; `get --raw PATH` is JSON already."""
     form = () if "--raw" in args else ("-o", "json")
-    return json.loads(kubectl(host, *args, *form))
+    return json.loads(kubectl(host, *args, *form, timeout_s=timeout_s))
 
 
 def pods_of_image(host: Host, image: str) -> list[Mapping[str, Any]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 
-from binderbox.checks.core import Check, Verdict, failed, failures, passed, prove, run_checks
+from binderbox.checks.core import AT_ONCE, Check, Verdict, failed, failures, passed, prove, run_checks
 from binderbox.checks.probe import Probe, Skip
 from binderbox.decide.facts import HostFacts
 from binderbox.errors import Unhealthy
@@ -132,6 +133,26 @@ def test_a_proof_gives_up_in_its_time_with_the_last_word() -> None:
     )
     assert now[0] == 12
     assert (results[0].verdict, results[0].measured) == ("fail", "0/1")
+
+
+def test_looks_that_hang_outlive_the_bound_by_one_look_and_not_by_their_sum() -> None:
+    look_s, hanging = 0.3, 12
+
+    def hang(number: int) -> Check[object]:
+        def look(probe: Probe) -> str:
+            time.sleep(look_s)  # until its own limit
+            raise Unhealthy("no answer in time")
+
+        return make(f"BBX-T{number:02d}", look)
+
+    started = time.monotonic()
+    results = prove(
+        tuple(map(hang, range(hanging))), FakeProbe(), Lines(io.StringIO(), Style(), heartbeat_s=0),
+        within_s=1, every_s=0.01,
+    )  # fmt: skip
+    first_round_s = look_s * -(-hanging // AT_ONCE)
+    assert time.monotonic() - started < max(1, first_round_s) + 2 * look_s
+    assert [one.verdict for one in results] == ["fail"] * hanging
 
 
 def test_ids_are_stable_unique_and_belong_to_their_category() -> None:
