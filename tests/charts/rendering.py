@@ -48,8 +48,8 @@ def artifacts() -> dict[str, Artifact]:
 
     found = [
         image("objectstore", "docker.io/pgsty/silo@sha256:" + "1" * 64),
-        image("registry", "docker.io/library/registry:3.1.1"),
-        image("traefik", "docker.io/library/traefik:v3.7.11"),
+        image("registry", "docker.io/library/registry:3.1.2"),
+        image("traefik", "docker.io/library/traefik:v3.7.13"),
         image("repo2docker", "quay.io/jupyterhub/repo2docker:2026.4.0"),
         Artifact("binderhub-chart", "chart", "2" * 64, "test", "1", file="binderhub.tgz"),
     ]
