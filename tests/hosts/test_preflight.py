@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from binderbox import layout
+from binderbox.checks.core import AT_ONCE, run_checks
+from binderbox.commands.connect import look, opened
+from binderbox.output.requests import Connection, Sources
+from binderbox.parts.checks import of
 from tests.e2e.killing import run_into
 from tests.e2e.test_uninstall import everything
+from tests.rig.bundle import bundle
 from tests.rig.client import Client, bundle_options, render_member
 from tests.rig.host import RigHost
 from tests.waiting import wait_until
@@ -166,3 +172,17 @@ def test_an_install_waits_for_whoever_installs_packages_in_a_machines_first_minu
         assert host.exec(["cat", layout.SYSCTL_FILE])
     finally:
         running.kill()
+
+
+def test_a_check_before_an_install_takes_three_round_trips(host: RigHost, client: Client) -> None:
+    """To log in and to set the shell up, to look, and to let the host ask GitHub."""
+    config = client.home / "trips.yaml"
+    config.write_text(render_member({}), encoding="utf-8")
+    sources = Sources(config=config, bundle=bundle().path, bundle_sha256=bundle().lock_sha256)
+    with opened(Connection(host.alias, host.ssh_config), sources) as there:
+        started = time.monotonic()
+        probe = look(there, sources)
+        looked_s = time.monotonic() - started
+        run_checks(of("host", "dns"), probe, at_once=AT_ONCE)
+        print(f"looked in {looked_s:.2f} s, judged after {time.monotonic() - started:.2f} s")
+        assert there.round_trips <= 3
