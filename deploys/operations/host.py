@@ -27,9 +27,9 @@ def directories(*, wanted: Sequence[tuple[str, str, int]]) -> Commands:
     there = host.get_fact(Owners, paths=[path for path, _, _ in wanted])
     for path, mode, owner in wanted:
         if there.get(path) != (mode, owner):
-            yield StringCommand(
-                "install", "-d", "-m", mode, "-o", str(owner), "-g", str(owner), QuoteString(path)
-            )
+            # not by `install -o`: that of Rust's coreutils knows no owner without a name
+            yield StringCommand("install", "-d", "-m", mode, QuoteString(path))
+            yield StringCommand("chown", f"{owner}:{owner}", QuoteString(path))
 
 
 @operation()
