@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,8 @@ def test_a_process_that_is_no_build_pod_is_refused_and_logged(
     start: Start, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     door = start()
-    real = Door(door.config, door.door._pods, door.door._pusher)  # with the kernel's own answer to who calls
+    config = replace(door.config, state_dir=f"{state}/real")  # each door empties its own when it starts
+    real = Door(config, door.door._pods, door.door._pusher)  # with the kernel's own answer to who calls
     thread = threading.Thread(target=real.serve, args=(listen(f"{state}/real.sock"),))
     thread.start()
     try:
