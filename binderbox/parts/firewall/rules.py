@@ -18,7 +18,8 @@ What makes it bite
 - What comes from pods and builds, or goes to them, is marked on its way in here. The backstop (backstop_rules.py), which
   no flush takes away, lets nothing pass without the mark.
 
-Host ports stand here a second time: CNI's portmap writes its own once, when a pod starts, and a flush takes them for good.
+Host ports and the masquerading of pods and builds stand here a second time: CNI writes its own once, when a pod or a build
+starts, and a flush takes them for good.
 
 Design: section 5. Which addresses are public: addresses.py. The units: units.py.
 """
@@ -130,6 +131,12 @@ table inet {TABLE} {{
     chain output_nat {{
         type nat hook output priority -105; policy accept;
         {HOST_PORT_RULE}
+    }}
+
+    chain postrouting {{
+        type nat hook postrouting priority srcnat - 5; policy accept;
+        # What CNI writes once for each pod and each build, too.
+        oifname != {ours} ip saddr {{ {inputs.pod_cidr}, {inputs.build_cidr} }} masquerade
     }}
 
     chain input {{
