@@ -45,7 +45,7 @@ while True:
 
 
 def loaded(host: RigHost) -> bool:
-    return OURS in host.exec(["nft", "list", "tables"])
+    return OURS in host.exec(["nft", "list", "tables"]).splitlines()
 
 
 def delete_ours(host: RigHost) -> None:
