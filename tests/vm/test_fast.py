@@ -105,7 +105,7 @@ def test_the_firewall_is_there_before_the_network(prepared: Prepared) -> None:
         for unit in (layout.FIREWALL_UNIT, "systemd-networkd.service", "ssh.service")
     }
     assert 0 < at[layout.FIREWALL_UNIT] == min(at.values())
-    assert "table inet binderbox" in prepared.sh("nft list tables")
+    assert "table inet binderbox" in prepared.sh("nft list tables").splitlines()
     assert prepared.sh("journalctl -b --no-pager | grep -c 'ordering cycle' || true").strip() == "0"
 
 
@@ -235,5 +235,5 @@ def test_what_the_journal_keeps_survives_a_power_cut(prepared: Prepared) -> None
     prepared.sh(f"logger {mark}; journalctl --sync; sync")
     prepared.host.reboot(power_cut=True)
     assert mark in prepared.sh("journalctl -b -1 --no-pager -o cat | tail -n 50")
-    assert "table inet binderbox" in prepared.sh("nft list tables")
+    assert "table inet binderbox" in prepared.sh("nft list tables").splitlines()
     assert prepared.sh("journalctl -k --no-pager | grep -c 'EXT4-fs error' || true").strip() == "0"
