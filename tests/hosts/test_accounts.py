@@ -10,7 +10,7 @@ from tests.hosts.test_preflight import checked
 from tests.rig.client import Client
 from tests.rig.host import VOLUNTEER, VOLUNTEER_WITH_PASSWORD, RigHost
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
 CSH = """
 apt-get -qq update; apt-get -qq install -y tcsh >/dev/null
 usermod -s /bin/csh root
@@ -46,6 +46,5 @@ def sudo_rs(request: pytest.FixtureRequest, rig_engine: dict[str, str]) -> Itera
         started.stop()
 
 
-@pytest.mark.long
 def test_the_sudo_that_is_written_in_rust_lets_us_become_root(sudo_rs: RigHost, client: Client) -> None:
     assert checked(client, sudo_rs)["BBX-H11"][:2] == ("pass", "root")

@@ -11,7 +11,7 @@ from tests.rig.client import Client
 from tests.rig.host import RigHost
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
 WAY = 2200  # what carries ssh from outside to the host's own sshd, as a VPN would
 
 

@@ -8,7 +8,7 @@ from tests.hosts.test_preflight import checked
 from tests.rig.client import Client
 from tests.rig.host import RigHost
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
 SECOND_CARD = """
 ip link add case0 type veth peer name case1
 ip addr add 10.42.0.200/24 dev case0; ip addr add 10.43.0.10/16 dev case1
