@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlencode
@@ -83,7 +83,8 @@ class Visitors:
                 time.sleep(1)
         if not state.ready:
             raise NoAnswer(state.failure or f"the stream ended in phase {state.phase or 'none'}")
-        self.web.request("POST", f"{state.url}api/shutdown?token={state.token}", json={})
+        with suppress(NoAnswer):  # a server that ends may be gone before it has answered
+            self.web.request("POST", f"{state.url}api/shutdown?token={state.token}", json={})
         return state
 
     def _visit(self) -> None:
