@@ -66,7 +66,6 @@ AGENT_PYTHON = (
 )
 FOLLOW_NOW = f"{RUN}/follow.now"
 BACKSTOP_RUN = "/run/binderbox-backstop"  # which cgroup each of its tables is for
-BUILDKITD_CGROUP = "system.slice/binderbox-buildkitd.service"
 DOOR_RUN = f"{RUN}/door"
 DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
 BUILDKIT_SOCKET = f"{RUN}/buildkit/buildkitd.sock"
@@ -90,6 +89,7 @@ FOLLOW_TIMER = "binderbox-follow.timer"
 KEEPER_UNIT = "binderbox-systempods.service"
 DOOR_UNIT = "binderbox-door.service"
 BUILDKITD_UNIT = "binderbox-buildkitd.service"
+BUILDKITD_CGROUP = f"system.slice/{BUILDKITD_UNIT}"
 K3S_UNIT = "k3s.service"
 FIREWALL_UNIT = "binderbox-firewall.service"
 BACKSTOP_UNIT = "binderbox-backstop.service"

@@ -11,12 +11,8 @@ from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.checks.probe import Calls, Probe, Skip
 from binderbox.decide.facts import DOCKER, OTHER_CLUSTERS, HostFacts, Listener, Reach
 
-ANSWERS_COME = (
-    68,
-    546,
-    5353,
-    5355,
-)  # DHCP, which the firewall lets in; mDNS and LLMNR, which are of one network
+# DHCP, which the firewall lets in; mDNS and LLMNR, which are of one network
+ANSWERS_COME = (68, 546, 5353, 5355)
 EPHEMERAL = 32768  # net.ipv4.ip_local_port_range
 CALLS_WITHOUT_CREDENTIALS = 60  # an hour and address: docs.github.com, rate limits for the REST API
 

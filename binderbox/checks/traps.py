@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.decide.facts import HostFacts
+from binderbox.decide.resolvers import on_loopback
 
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")  # RFC 1123, as Kubernetes takes it
 LABEL_MAX = 63  # kubernetes.io/hostname is a label
@@ -40,7 +40,7 @@ def judge_resolvers(facts: HostFacts) -> Verdict:
     """Pods cannot ask the host's loopback: k3s then gives them 8.8.8.8, which nobody here lets through."""
     if not facts.resolvers:
         return failed("none", "a resolver", "name one in /etc/resolv.conf: nameserver ADDRESS")
-    inside = [one for one in facts.resolvers if ip_address(one.partition("%")[0]).is_loopback]
+    inside = [one for one in facts.resolvers if on_loopback(one)]
     own = ", ".join(facts.own_resolvers or facts.resolvers)
     if inside:
         return failed(

@@ -28,7 +28,7 @@ def for_pods(resolv_conf: str, upstreams: Iterable[str]) -> tuple[str, ...]:
     """
     own = nameservers(resolv_conf)
     for found in (own, *map(nameservers, upstreams)):
-        if reached := tuple(address for address in found if not _on_loopback(address)):
+        if reached := tuple(address for address in found if not on_loopback(address)):
             return reached
     return own
 
@@ -41,5 +41,6 @@ def _readable(address: str) -> bool:
     return True
 
 
-def _on_loopback(address: str) -> bool:
+def on_loopback(address: str) -> bool:
+    """Whether only the host itself can ask there; a zone, as in fe80::1%eth0, may follow."""
     return ip_address(address.partition("%")[0]).is_loopback

@@ -6,21 +6,23 @@ from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Probe, Skip
 from binderbox.launch.names import judge_fetch
 from binderbox.launch.stream import judge_reach
-from binderbox.output.results import LaunchResult
+from binderbox.output.results import LaunchResult, Proof
 
 AGAIN = "binderbox launch HOST"
 
 
-def look_cold(probe: Probe) -> LaunchResult:
+def _proof(probe: Probe) -> Proof:
     if probe.launch is None:
         raise Skip("no launch was proved in this run")
-    return probe.launch.cold
+    return probe.launch
+
+
+def look_cold(probe: Probe) -> LaunchResult:
+    return _proof(probe).cold
 
 
 def look_warm(probe: Probe) -> LaunchResult:
-    if probe.launch is None:
-        raise Skip("no launch was proved in this run")
-    return probe.launch.warm
+    return _proof(probe).warm
 
 
 def judge_cold(launch: LaunchResult) -> Verdict:
@@ -46,15 +48,11 @@ def judge_not_pulled(launch: LaunchResult) -> Verdict:
 
 
 def look_kernel(probe: Probe) -> tuple[str, ...]:
-    if probe.launch is None:
-        raise Skip("no launch was proved in this run")
-    return judge_reach(probe.launch.seen_by_kernel, probe.facts, probe.member.networks)
+    return judge_reach(_proof(probe).seen_by_kernel, probe.facts, probe.member.networks)
 
 
 def look_build(probe: Probe) -> tuple[str, ...]:
-    if probe.launch is None:
-        raise Skip("no launch was proved in this run")
-    return judge_reach(probe.launch.seen_by_build, probe.facts, probe.member.networks)
+    return judge_reach(_proof(probe).seen_by_build, probe.facts, probe.member.networks)
 
 
 def judge_seen(faults: tuple[str, ...]) -> Verdict:
@@ -64,9 +62,8 @@ def judge_seen(faults: tuple[str, ...]) -> Verdict:
 
 
 def look_fetch(probe: Probe) -> tuple[str, str]:
-    if probe.launch is None:
-        raise Skip("no launch was proved in this run")
-    return probe.launch.unseen, probe.launch.said_to_fetch
+    proof = _proof(probe)
+    return proof.unseen, proof.said_to_fetch
 
 
 def _total(launch: LaunchResult) -> str:

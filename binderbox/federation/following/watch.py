@@ -19,7 +19,6 @@ HOUR_S = 3600
 FLAPS = 3  # times that /health turned bad within the hour; a single one happens
 SUSPECT = 3  # launches in a row that failed: enough for one of our own, which decides
 FOR_PEOPLE = ("moved", "stalled", "flapping")  # verdicts that somebody must look at
-VERDICTS = (*FOR_PEOPLE, "unwell", "suspect", "well")
 CURES = ("hub", "binder")  # deployments, in the order in which they are restarted
 REST_S = 6 * 3600  # what a restart did not cure, another one soon after does not cure either
 ASK_AGAIN_S = 600  # between launches of our own while launches fail
@@ -98,7 +97,7 @@ def flaps(record: Record) -> int:
 
 
 def judge(record: Record, fault: str, moved: str = "") -> tuple[str, str]:
-    """(verdict, why), the first that holds of VERDICTS. `moved` is what of the host's surroundings has changed, or ""."""
+    """(verdict, why), the first that holds: one of FOR_PEOPLE, unwell, suspect or well. `moved` is what of the host's surroundings has changed, or ""."""
     if moved:
         return "moved", f"{moved}: run `binderbox install` again, it takes over what has changed"
     if record.stalled:

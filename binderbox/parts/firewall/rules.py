@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from binderbox import layout
 from binderbox.decide.facts import HostFacts
@@ -263,8 +263,7 @@ def _egress_rules(allowed: Iterable[EgressAllow]) -> str:
     rows = ["        # egress_allow of the config."]
     for one in allowed:
         network = ip_network(one.network)
-        family = "ip" if network.version == 4 else "ip6"
-        rows.append(f"        {family} daddr {network} tcp dport {_ports(one.ports)} accept")
+        rows.append(f"        {_family(network)} daddr {network} tcp dport {_ports(one.ports)} accept")
     return "\n".join(rows)
 
 
@@ -273,9 +272,13 @@ def _ingress_rules(allowed: Iterable[IngressAllow]) -> str:
     for one in allowed:
         source = ""
         if one.network:
-            source = f"{'ip' if ip_network(one.network).version == 4 else 'ip6'} saddr {one.network} "
+            source = f"{_family(ip_network(one.network))} saddr {one.network} "
         rows.append(f"        {source}{one.protocol} dport {_ports(one.ports)} accept")
     return "\n".join(rows)
+
+
+def _family(network: IPv4Network | IPv6Network) -> str:
+    return "ip" if network.version == 4 else "ip6"
 
 
 def _ports(ports: Iterable[int]) -> str:
