@@ -81,8 +81,9 @@ def install_builder(inputs: BuilderInputs) -> None:
 
 def fetches(inputs: BuilderInputs) -> dict[str, files.Content]:
     """The backstop loads it by itself; nftables can tell buildkitd from others on cgroup v2 only."""
-    text = builder_units.render_fetches(inputs) if inputs.cgroup_v2 else None
-    return {layout.FETCHES_FILE: files.Content(text, 0o600)} if text else {}
+    if not inputs.cgroup_v2:
+        return {}
+    return {layout.FETCHES_FILE: files.Content(builder_units.render_fetches(inputs), 0o600)}
 
 
 def engine_tree() -> dict[str, str]:

@@ -30,13 +30,8 @@ SCRIPTS = ("gather.sh", "gather-machine.sh", "gather-surroundings.sh", "gather-t
 FSYNC_WRITES = 50  # dd's count in the script
 OWN_INTERFACES = ("lo", layout.POD_INTERFACE, layout.BUILD_INTERFACE, "flannel", "veth", "docker", "br-")
 LIMIT_S = 120.0
-TUNNEL_TYPES = (
-    "65534",
-    "512",
-    "768",
-    "776",
-    "778",
-)  # linux/if_arp.h: NONE (WireGuard, tun), PPP, TUNNEL, SIT, IPGRE
+# linux/if_arp.h: NONE (WireGuard, tun), PPP, TUNNEL, SIT, IPGRE
+TUNNEL_TYPES = ("65534", "512", "768", "776", "778")
 
 Sections = Mapping[str, list[str]]
 

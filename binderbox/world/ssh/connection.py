@@ -147,9 +147,8 @@ class Connection:
     ) -> Output:
         """Run sh text as root in an ssh session of its own, with `stdin` streamed to it."""
         self._count()
-        mark = (
-            f"{secrets.token_hex(16)}\n".encode()
-        )  # before it stands what a start-up file of the account prints
+        # before it stands what a start-up file of the account prints
+        mark = f"{secrets.token_hex(16)}\n".encode()
         talk = self.background(f"echo {mark.decode().strip()}\n{self.lock_descriptors}\n{command}")
         deadline = time.monotonic() + patient(timeout_s) + GRACE_S if timeout_s else None
         try:

@@ -16,9 +16,8 @@ from binderbox.world.ssh.talk import Talk
 
 Way = Literal["root", "nopass", "pass"]
 Password = str | Callable[[], str] | None
-ENCODED_MAX = (
-    90_000  # what is encoded grows by a third, and an argument has at most 131072 bytes (MAX_ARG_STRLEN)
-)
+# What is encoded grows by a third, and an argument has at most 131072 bytes (MAX_ARG_STRLEN).
+ENCODED_MAX = 90_000
 WAYS: tuple[Way, ...] = ("root", "nopass", "pass")
 
 

@@ -53,9 +53,8 @@ def prove(config: AgentConfig) -> None:
         try:
             member.request("GET", f"{launched.url}api/status?token={launched.token}")
         finally:
-            with suppress(
-                NoAnswer
-            ):  # a server that ends may be gone before it has answered; else the culler ends it
+            # a server that ends may be gone before it has answered; else the culler ends it
+            with suppress(NoAnswer):
                 member.request("POST", f"{launched.url}api/shutdown?token={launched.token}", body=b"{}")
     finally:
         shutil.rmtree(Path(directory, ".git"), ignore_errors=True)
