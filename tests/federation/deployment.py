@@ -24,7 +24,7 @@ from binderbox.decide.profile import SETTINGS
 from tests.federation.prime import Prime
 from tests.federation.serving import Handler, Served
 from tests.rig import images
-from tests.rig.bundle import chart_archive
+from tests.rig.bundle import repacked_chart
 from tests.rig.images import DOUBLE
 from tests.rig.ociarchive import MANIFEST, Image, Layer, compress, load_layer, write_archive
 
@@ -187,8 +187,7 @@ class Deployment:
 
     def publish(self, version: str, image: str) -> None:
         """Put the double's chart into the index, under another version and with another image."""
-        name, _, tag = image.rpartition(":")
-        packed = _repacked(version, name, tag)
+        packed = repacked_chart(version, image, image)
         file = f"binderhub-{version}.tgz"
         (self.directory / "store" / "charts" / file).write_bytes(packed)
         digest = hashlib.sha256(packed).hexdigest()
@@ -237,24 +236,6 @@ def _patch(version: str, broken: str) -> Layer:
     into = Path(tempfile.mkdtemp(prefix="double-patch-"))
     compress(out, into)
     return load_layer(into)
-
-
-def _repacked(version: str, image: str, tag: str) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(chart_archive()) as given, tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for info in given.getmembers():
-            file = given.extractfile(info)
-            data = file.read() if file else b""
-            if info.name == "binderhub/Chart.yaml":
-                data = yaml.safe_dump({**yaml.safe_load(data), "version": version}).encode()
-            elif info.name == "binderhub/values.yaml":
-                known = images.binder_double_name().rpartition(":")
-                data = data.replace(known[0].encode(), image.encode()).replace(
-                    f'tag: "{known[2]}"'.encode(), f'tag: "{tag}"'.encode()
-                )
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return out.getvalue()
 
 
 def trust_store(host: Any, store: Store) -> None:

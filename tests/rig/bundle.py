@@ -47,7 +47,7 @@ class Entry:
     features: tuple[str, ...] = ()
 
     def locked(self) -> dict[str, Any]:
-        entry = asdict(self) | {"file": self.path.name, "sha256": _digest(self.path)}
+        entry = asdict(self) | {"file": self.path.name, "sha256": digest(self.path)}
         del entry["path"]
         return {key: value for key, value in entry.items() if value != ()}
 
@@ -117,23 +117,45 @@ def chart_archive() -> Path:
     tag = images.binder_double_name().rpartition(":")[2]
 
     def build(into: Path) -> None:
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w") as tar:
-            for file in sorted(path for path in CHART.rglob("*") if path.is_file()):
-                content = file.read_bytes().replace(b'tag: "1"', f'tag: "{tag}"'.encode())
-                info = tarfile.TarInfo(f"binderhub/{file.relative_to(CHART)}")
-                info.size, info.mode = len(content), 0o644
-                tar.addfile(info, io.BytesIO(content))
-        with (
-            (into / "binderhub-chart.tgz").open("wb") as raw,
-            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
-        ):
-            packed.write(out.getvalue())
+        files = sorted(path for path in CHART.rglob("*") if path.is_file())
+        contents = {
+            f"binderhub/{file.relative_to(CHART)}": file.read_bytes().replace(
+                b'tag: "1"', f'tag: "{tag}"'.encode()
+            )
+            for file in files
+        }
+        (into / "binderhub-chart.tgz").write_bytes(_chart(contents))
 
     return (
         cached("binderhub-chart", recipe_of(CHART, tag, "1"), build, 1, "the double's chart")
         / "binderhub-chart.tgz"
     )
+
+
+def repacked_chart(version: str, binder: str, hub: str) -> bytes:
+    """The same chart under another version, with these images for BinderHub and for the hub."""
+    with tarfile.open(chart_archive()) as given:
+        contents = {info.name: given.extractfile(info).read() for info in given.getmembers()}  # type: ignore[union-attr]
+    about = yaml.safe_load(contents["binderhub/Chart.yaml"])
+    values = yaml.safe_load(contents["binderhub/values.yaml"])
+    for place, image in ((values["image"], binder), (values["jupyterhub"]["hub"]["image"], hub)):
+        place["name"], _, place["tag"] = image.rpartition(":")
+    contents["binderhub/Chart.yaml"] = yaml.safe_dump({**about, "version": version}).encode()
+    contents["binderhub/values.yaml"] = yaml.safe_dump(values).encode()
+    return _chart(contents)
+
+
+def _chart(contents: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with (
+        gzip.GzipFile("", "wb", fileobj=out, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o644
+            tar.addfile(info, io.BytesIO(content))
+    return out.getvalue()
 
 
 def _image(name: str, archive: Path, reference: str, what: str) -> Entry:
@@ -145,7 +167,7 @@ def _buildkit_version() -> str:
     return lines[lines.index("github.com/moby/buildkit") + 1]
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
     """Hashing half a gigabyte takes a second, and the cache's files never change."""
     known = path.with_name(f".{path.name}.sha256")
     if not known.exists():
