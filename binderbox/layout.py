@@ -15,6 +15,8 @@ FETCHES_FILE = f"{ETC}/fetches.nft"  # there where nftables can tell buildkitd f
 DRAIN_FILE = f"{ETC}/drain"  # there while the member is drained; says why, since when and by whom
 BUNDLE_FILE = f"{ETC}/bundle.sha256"
 BUNDLE_LOCK_FILE = f"{ETC}/bundle.lock.json"
+RECORDS_FILE = f"{ETC}/artifacts.lock.json"  # what publishers stated of what is here
+VERSIONS_FILE = f"{ETC}/versions.toml"  # a site's own pins
 
 DATA = "/var/lib/binderbox"
 AUDIT_FILE = f"{DATA}/audit.log"
@@ -30,6 +32,8 @@ BIN = f"{LIB}/bin"
 ENGINE = f"{LIB}/engine"
 DOOR = f"{LIB}/door"
 KEEPER = f"{LIB}/firewall"
+
+FETCH = f"{LIB}/fetch"
 
 AGENT = f"{LIB}/agent"
 AGENT_CONFIG = f"{ETC}/agent.json"
@@ -65,6 +69,8 @@ AGENT_PYTHON = (
     f"PYTHONPYCACHEPREFIX={RUN}/pycache",  # a look each minute costs 0.2 s of a processor so, and 0.7 s without
 )
 FOLLOW_NOW = f"{RUN}/follow.now"
+FETCH_RUN = f"{RUN}/fetch"
+FETCH_AHEAD = f"{FETCH_RUN}/ahead.json"  # what the unit below brings while an install goes on
 BACKSTOP_RUN = "/run/binderbox-backstop"  # which cgroup each of its tables is for
 DOOR_RUN = f"{RUN}/door"
 DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
@@ -77,7 +83,10 @@ K3S_DATA = "/var/lib/rancher/k3s"
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 K3S_IMAGES = f"{K3S_DATA}/agent/images"
-FOLLOWED_IMAGES = f"{K3S_IMAGES}/binderbox-followed.txt"
+OLD_IMAGE_LISTS = (
+    f"{K3S_IMAGES}/binderbox-followed.txt",
+    f"{K3S_IMAGES}/binderbox.txt",
+)  # k3s pulled from these
 KUBELET_CONFIG = f"{K3S_DATA}/agent/etc/kubelet.conf.d/50-binderbox.conf"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
@@ -94,6 +103,7 @@ K3S_UNIT = "k3s.service"
 FIREWALL_UNIT = "binderbox-firewall.service"
 BACKSTOP_UNIT = "binderbox-backstop.service"
 TAKE_BACK_UNIT = "binderbox-take-back"  # a timer, from the firewall's first load until ssh has come in anew
+FETCH_UNIT = "binderbox-fetch.service"  # there only while an install fetches ahead
 SAMPLE_UNIT = "binderbox-sample.service"  # there only while a sample is being launched
 UNITS = (
     WATCH_TIMER,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from binderbox.artifacts import versions
+from binderbox.artifacts.records import Records, render
 from binderbox.artifacts.resolve import Artifact
+from binderbox.artifacts.sources import exact_name
 from binderbox.decide.disk import DiskPlan, DiskTooSmall, make_disk_plan
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import Sizing, make_sizing
@@ -77,6 +80,8 @@ def make(
     bundle: Path | None = None,
     bundle_sha256: str | None = None,
     bundle_lock: str | None = None,
+    records: Records = MappingProxyType({}),
+    versions_text: str | None = None,
 ) -> Plan:
     """Decide everything for one host; raises PreflightError where the machine cannot hold what is asked."""
     sizing = make_sizing(member, facts)
@@ -94,7 +99,18 @@ def make(
         sizing=sizing,
         disk=disk,
         sample_base=artifacts["sample-base"].images[0],
-        host=make_host(member, member_text, facts, disk, who, bundle_sha256, bundle_lock),
+        host=make_host(
+            member,
+            member_text,
+            facts,
+            disk,
+            who,
+            bundle_sha256,
+            bundle_lock,
+            records=render(records.values()) if records else None,
+            versions_text=versions_text,
+            ahead=() if bundle else tuple(artifacts.values()),
+        ),
         k3s=make_k3s(
             sizing,
             disk,
@@ -139,7 +155,7 @@ def overlay(artifacts: Mapping[str, Artifact], pins: Followed | None) -> dict[st
         return dict(artifacts)
     chart, build = artifacts[CHART], artifacts[BUILD_IMAGE]
     digest = pins.images.get(pins.build_image, "").removeprefix("sha256:")
-    rest = {name: one for name, one in artifacts.items() if name != CHART_IMAGES}
+    rest = {name: one for name, one in artifacts.items() if name != CHART_IMAGES and one.of != CHART}
     return rest | {
         CHART: Artifact(
             CHART,
@@ -148,7 +164,7 @@ def overlay(artifacts: Mapping[str, Artifact], pins: Followed | None) -> dict[st
             pins.chart_source,
             pins.chart,
             url=pins.chart_source,
-            followed=True,
+            trust="followed",
         ),
         BUILD_IMAGE: Artifact(
             BUILD_IMAGE,
@@ -157,9 +173,29 @@ def overlay(artifacts: Mapping[str, Artifact], pins: Followed | None) -> dict[st
             pins.build_image,
             pins.build_image.rpartition(":")[2],
             images=(pins.build_image,),
-            followed=True,
+            trust="followed",
+            pull=exact_name(pins.build_image, digest),
         ),
+        **{one.name: one for one in _followed_images(pins)},
     }
+
+
+def _followed_images(pins: Followed) -> Iterator[Artifact]:
+    """Those of the chart, which the follower pulled; an install brings back what an uninstall took away."""
+    for image, digest in pins.images.items():
+        sha256, (name, _, tag) = digest.removeprefix("sha256:"), image.rpartition("/")[2].partition(":")
+        if image != pins.build_image:
+            yield Artifact(
+                name,
+                "image",
+                sha256,
+                image,
+                tag,
+                images=(image,),
+                trust="followed",
+                pull=exact_name(image, sha256),
+                of=CHART,
+            )
 
 
 def _followed(artifacts: Mapping[str, Artifact]) -> tuple[Value[Any], ...]:

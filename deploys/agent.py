@@ -27,6 +27,8 @@ SHARED = (
     "launch.stream",
     "layout",
     "member.window",
+    "parts.fetch.fetching",
+    "parts.fetch.pulling",
     "parts.helm.release",
 )
 

@@ -20,7 +20,9 @@ SLICE_FILE = f"{layout.SYSTEMD}/{layout.BUILDS_SLICE}"
 @deploy("Start the builder")
 def install_builder(inputs: BuilderInputs) -> None:
     """Install BuildKit and the build door; each restarts only when something of its own changed."""
-    artifacts.place(name="fetch BuildKit", artifact=inputs.buildkit, bundle=inputs.bundle)
+    artifacts.place(
+        name="fetch BuildKit", artifact=inputs.buildkit, bundle=inputs.bundle, _timeout=artifacts.PLACE_S
+    )
     programs = artifacts.extract(
         name="install BuildKit",
         archive=artifacts.path_of(inputs.buildkit),

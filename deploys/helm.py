@@ -9,6 +9,7 @@ from pyinfra.api import deploy
 
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, files, helm
+from binderbox.deploys.operations.images import pulled_all
 from binderbox.parts.helm import release
 from binderbox.parts.helm.chart import pack
 from binderbox.parts.helm.inputs import ChartInputs
@@ -26,8 +27,12 @@ def install_chart(inputs: ChartInputs) -> None:
         packed, sha256 = None, inputs.artifact.sha256
         chart = artifacts.path_of(inputs.artifact)
         artifacts.place(
-            name=f"Bring the chart {inputs.chart}", artifact=inputs.artifact, bundle=inputs.bundle
+            name=f"Bring the chart {inputs.chart}",
+            artifact=inputs.artifact,
+            bundle=inputs.bundle,
+            _timeout=artifacts.PLACE_S,
         )
+    pulled_all(inputs.images)
     made_from = release.ReleaseInputs(
         inputs.release,
         inputs.namespace,

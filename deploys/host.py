@@ -7,8 +7,8 @@ from pyinfra.operations import apt, server, systemd
 
 from binderbox import layout
 from binderbox.deploys.ingress import routes
-from binderbox.deploys.operations import certificates, files, host, packages, secrets
-from binderbox.deploys.travelling import module, with_packages
+from binderbox.deploys.operations import certificates, files, host, images, packages, secrets
+from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.firewall.rules import TABLE
 from binderbox.parts.host.inputs import HostInputs
@@ -46,6 +46,14 @@ def prepare_host(inputs: HostInputs) -> None:
         texts[layout.BUNDLE_FILE] = files.Content(f"{inputs.bundle_sha256}\n")
     if inputs.bundle_lock:
         texts[layout.BUNDLE_LOCK_FILE] = files.Content(inputs.bundle_lock)
+    if inputs.records:
+        texts[layout.RECORDS_FILE] = files.Content(inputs.records, 0o600)
+    if inputs.versions_text:
+        texts[layout.VERSIONS_FILE] = files.Content(inputs.versions_text)
+    else:
+        files.absent(name="forget the site's own pins", paths=(layout.VERSIONS_FILE,))
+    if inputs.ahead:
+        texts |= {path: files.Content(text) for path, text in fetch_tree().items()}
     files.absent(name="remove settings of an older release", paths=(layout.OLD_SYSCTL_FILE,))
     written = dict(zip(texts, files.contents(texts), strict=True))
 
@@ -58,6 +66,8 @@ def prepare_host(inputs: HostInputs) -> None:
         server.shell(
             name="trust extra authorities", commands="update-ca-certificates", _if=files.any_changed(trusted)
         )
+    if inputs.ahead:
+        images.ahead(name="fetch ahead", wanted=inputs.ahead)
     if inputs.certificate_names:
         certificates.made(name="make the server certificate", names=inputs.certificate_names)
     systemd.service(
@@ -96,6 +106,12 @@ def prepare_host(inputs: HostInputs) -> None:
     systemd.service(
         name="start the firewall's backstop", service=layout.BACKSTOP_UNIT, running=True, enabled=True
     )
+
+
+def fetch_tree() -> dict[str, str]:
+    """Path on the node to text: a directory for the PYTHONPATH of what fetches artifacts."""
+    modules = modules_of("parts.fetch") | dict([module("layout")])
+    return {f"{layout.FETCH}/{path}": text for path, text in with_packages(modules).items()}
 
 
 def backstop_tree() -> dict[str, str]:

@@ -24,10 +24,13 @@ UNIT = f"{layout.SYSTEMD}/{layout.K3S_UNIT}"
 @deploy("Start k3s")
 def install_k3s(inputs: K3sInputs) -> None:
     """Install k3s with everything it reads at its start; it restarts only when one of these changed."""
-    artifacts.place(name="fetch k3s", artifact=inputs.binary, bundle=inputs.bundle)
+    artifacts.place(
+        name="fetch k3s", artifact=inputs.binary, bundle=inputs.bundle, _timeout=artifacts.PLACE_S
+    )
     binary = artifacts.installed(name="install k3s", source=artifacts.path_of(inputs.binary), dest=layout.K3S)
     files.link(name="link kubectl", dest=layout.KUBECTL, target=layout.K3S)
     archives(inputs.images, inputs.bundle)
+    files.absent(name="remove lists by which k3s pulled images", paths=layout.OLD_IMAGE_LISTS)
 
     new = host.get_fact(FileText, path=layout.RESOLV_CONF) is None
     resolvers = files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
@@ -83,7 +86,7 @@ def install_k3s(inputs: K3sInputs) -> None:
         directories=(layout.KEEPER,),
         wanted=(*keeper_tree(), *backstop_tree()),
     )
-    artifacts.place(name="fetch helm", artifact=inputs.helm, bundle=inputs.bundle)
+    artifacts.place(name="fetch helm", artifact=inputs.helm, bundle=inputs.bundle, _timeout=artifacts.PLACE_S)
     artifacts.extract(
         name="install helm",
         archive=artifacts.path_of(inputs.helm),

@@ -1,12 +1,11 @@
-"""Where each artifact comes from, and what its checksum must be. Decides only; files are read and hashed elsewhere.
-
-Two origins: the *sources* of versions.toml, or a *bundle* (a directory with `bundle.lock.json` and files). Rules:
+"""What each artifact of a *bundle* (a directory with `bundle.lock.json` and files) must be. Decides only; files are read
+and hashed elsewhere; `sources` decides about those from the Internet. Rules:
 
 - A checksum in versions.toml always wins; a lock that states another one for the same source is refused.
 - A lock entry that versions.toml has no checksum for, or with another source, is refused unless the operator named
-  the lock's own digest (`--bundle-sha256`). An image lies in a bundle as an archive, whose checksum is the lock's
-  alone: the digest in versions.toml is of the manifest inside.
-- From sources an artifact without a checksum is refused; the error names the publisher's checksum file.
+  the lock's own digest (`--bundle-sha256`).
+- An image lies in a bundle as an archive. The digest in versions.toml is of the manifest inside, so that is what is
+  compared before the archive is used.
 
 Every refusal is a BundleError that lists all artifacts at once.
 """
@@ -50,9 +49,11 @@ class LockEntry:
 class Artifact:
     """One artifact with a checksum that must hold before it is used.
 
-    From a bundle `file` is its path inside it, and `sha256` is of that file. From sources a file, tar or chart has
-    a `url`, and `sha256` is of what it serves; an image has neither, `images` holds the reference to pull and
-    `sha256` is of its manifest.
+    From a bundle `file` is its path inside it, and `sha256` is of that file; `manifest` is the digest that the one image
+    in an archive must have, where it is pinned. From sources a file, tar or chart has a `url`, and `sha256` is of what
+    it serves; an image has `pull`, the reference by its digest, and `images` holds the name that it is run under.
+    `trust` is why the checksum is believed: pinned, recorded, stated, bundle or followed; empty where nobody vouches.
+    `of` is the chart that runs the image, where that is why it is here.
     """
 
     name: str
@@ -64,7 +65,15 @@ class Artifact:
     url: str | None = None
     images: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
-    followed: bool = False  # its version is the follower's, not that of versions.toml or of a bundle
+    trust: str = ""
+    pull: str | None = None
+    manifest: str | None = None
+    of: str = ""
+
+    @property
+    def followed(self) -> bool:
+        """Whether its version is the follower's, not that of versions.toml or of a bundle."""
+        return self.trust == "followed"
 
 
 def parse_lock(text: str) -> dict[str, LockEntry]:
@@ -120,18 +129,14 @@ def _is_inside(file: str) -> bool:
 
 def resolve(
     pins: Mapping[str, Pin],
-    lock: Mapping[str, LockEntry] | None,
-    lock_sha256: str | None,
+    lock: Mapping[str, LockEntry],
+    lock_sha256: str,
     allowed_lock_sha256: str | None,
 ) -> dict[str, Artifact]:
-    """Say of every pinned artifact where it comes from; `lock` None means from the sources.
+    """Say of every pinned artifact what the bundle has for it.
 
     `lock_sha256` is the digest of the lock's text as read, `allowed_lock_sha256` what the operator named.
     """
-    if lock is None:
-        return _from_sources(pins)
-    if lock_sha256 is None:
-        raise ValueError("a lock comes with its digest")
     allowed = allowed_lock_sha256.lower().removeprefix("sha256:") if allowed_lock_sha256 else None
     if allowed is not None and allowed != lock_sha256:
         raise BundleError(
@@ -161,6 +166,8 @@ def resolve(
             file=entry.file,
             images=entry.images,
             features=entry.features if allowed else (),  # only a trusted lock may say more than versions.toml
+            trust="pinned" if pin.sha256 and entry.source == pin.source else "bundle",
+            manifest=pin.sha256 if pin.kind == "image" and entry.source == pin.source else None,
         )
     if faults:
         remedy = "get the bundle again, or make it anew"
@@ -178,34 +185,17 @@ def _judge_entry(pin: Pin, entry: LockEntry, *, trusted: bool) -> tuple[str, boo
         if trusted:
             return "", False
         return f"{pin.name}: the bundle has it from {entry.source!r}, versions.toml from {pin.source!r}", True
-    if pin.kind == "image" or pin.sha256 is None:
+    if pin.sha256 is None:
         if trusted:
             return "", False
         return f"{pin.name}: versions.toml has no checksum for the bundle's file {entry.file}", True
+    if pin.kind == "image":
+        # the archive itself is what says, when it is used: its manifest's digest and its one name
+        fault = f"{pin.name}: expected one image in {entry.file}, the bundle says {', '.join(entry.images)}"
+        return ("", False) if len(entry.images) == 1 else (fault, False)
     if pin.sha256 != entry.sha256:
         return f"{pin.name}: expected sha256 {pin.sha256}, the bundle's lock says {entry.sha256}", False
     return "", False
-
-
-def _from_sources(pins: Mapping[str, Pin]) -> dict[str, Artifact]:
-    found: dict[str, Artifact] = {}
-    faults: list[str] = []
-    for name, pin in pins.items():
-        if pin.bundle_only:
-            continue
-        if pin.sha256 is None:
-            faults.append(
-                f"{name} {pin.version}: no verified checksum; its publisher states it at {pin.checksum_url}"
-            )
-            continue
-        if pin.kind == "image":
-            image = pin.source if pin.by_tag else f"{pin.source}@sha256:{pin.sha256}"
-            found[name] = Artifact(name, pin.kind, pin.sha256, pin.source, pin.version, images=(image,))
-        else:
-            found[name] = Artifact(name, pin.kind, pin.sha256, pin.source, pin.version, url=pin.source)
-    if faults:
-        raise _refused(faults, "install from a bundle: --bundle DIR --bundle-sha256 DIGEST")
-    return found
 
 
 def _refused(faults: list[str], remedy: str = "get the bundle again, or make it anew") -> BundleError:

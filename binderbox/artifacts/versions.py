@@ -1,7 +1,8 @@
 """Reads versions.toml: every pinned version with its source and, once somebody could verify it, its checksum.
 
-`load()` reads the file of the package, `parse` any text; a broken file raises BundleError with all its faults.
-`with_checksum` is the hosted job's edit: one line in, everything else as it stood.
+`text()` is the file of the package, `parse` reads any such text; a broken one raises BundleError with all its faults.
+A table holds what is true of amd64, a table `NAME.arm64` in it what differs there. `with_checksum` is the hosted job's
+edit: one line in, everything else as it stood.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from binderbox.errors import BundleError
 Kind = Literal["file", "tar", "image", "chart"]
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_TEXTS = ("version", "source", "sha256", "checksum_url")
-_SWITCHES = ("by_tag", "bundle_only")
+ARCHITECTURES = ("amd64", "arm64")
+_TEXTS = ("version", "source", "sha256", "checksum_url", "images_of", "of")
+_SWITCHES = ("by_tag",)
+_BY_ARCHITECTURE = ("source", "sha256", "checksum_url")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,11 @@ class Follow:
 
 @dataclass(frozen=True)
 class Pin:
-    """One artifact as pinned. `sha256` is None until verified: of the file, or of an image's manifest."""
+    """One artifact as pinned. `sha256` is None until verified: of the file, or of an image's manifest.
+
+    `images_of` names the chart whose images it stands for; then `source` is no address. `of` is the chart that runs this
+    image: tables with it take the place of one with `images_of`.
+    """
 
     name: str
     kind: Kind
@@ -49,17 +56,23 @@ class Pin:
     sha256: str | None = None
     checksum_url: str | None = None
     by_tag: bool = False
-    bundle_only: bool = False
+    images_of: str = ""
+    of: str = ""
 
 
-def load() -> dict[str, Pin]:
-    """Read the versions that this binderbox was released with."""
-    return parse(resources.files("binderbox.artifacts").joinpath("versions.toml").read_text("utf-8"))
+def text() -> str:
+    """The versions that this binderbox was released with."""
+    return resources.files("binderbox.artifacts").joinpath("versions.toml").read_text("utf-8")
+
+
+def load(arch: str = "amd64") -> dict[str, Pin]:
+    """Read them."""
+    return parse(text(), arch)
 
 
 def load_follow() -> Follow:
-    """Read `[follow]` of the versions that this binderbox was released with."""
-    return parse_follow(resources.files("binderbox.artifacts").joinpath("versions.toml").read_text("utf-8"))
+    """Read their `[follow]`."""
+    return parse_follow(text())
 
 
 def parse_follow(text: str) -> Follow:
@@ -83,8 +96,8 @@ def parse_follow(text: str) -> Follow:
     return Follow(**found)
 
 
-def parse(text: str) -> dict[str, Pin]:
-    """Read pins from TOML text, in the order of the file."""
+def parse(text: str, arch: str = "amd64") -> dict[str, Pin]:
+    """Read the pins of one architecture from TOML text, in the order of the file."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -97,8 +110,14 @@ def parse(text: str) -> dict[str, Pin]:
     for name, table in tables.items():
         found = _table_faults(name, table)
         if not found:
-            pins[name] = Pin(name=name, **table)
+            others = {one: table.pop(one, {}) for one in ARCHITECTURES}
+            pins[name] = Pin(name=name, **{**table, **others[arch]})
         faults += found
+    charts = {one.name for one in pins.values() if one.kind == "chart"}
+    for one in pins.values():
+        for key, chart in (("images_of", one.images_of), ("of", one.of)):
+            if chart and chart not in charts:
+                faults.append(f"{one.name}.{key}: expected the name of a chart here, found {chart!r}")
     if faults:
         raise _broken(faults)
     return pins
@@ -107,8 +126,10 @@ def parse(text: str) -> dict[str, Pin]:
 def _table_faults(name: str, table: Any) -> list[str]:
     if not isinstance(table, Mapping):
         return [f"{name}: expected a table"]
-    known = ("kind", *_TEXTS, *_SWITCHES)
+    known = ("kind", *_TEXTS, *_SWITCHES, *ARCHITECTURES)
     faults = [f"{name}.{key}: unknown key" for key in table if key not in known]
+    for arch in ARCHITECTURES:
+        faults += _other_faults(f"{name}.{arch}", table.get(arch, {}))
     if not _NAME.fullmatch(name):
         faults.append(f"{name}: a name has small letters, digits and single hyphens")
     if table.get("kind") not in get_args(Kind):
@@ -129,12 +150,27 @@ def _table_faults(name: str, table: Any) -> list[str]:
     sha256 = table.get("sha256")
     if isinstance(sha256, str) and not SHA256.fullmatch(sha256):
         faults.append(f"{name}.sha256: expected 64 small hex digits")
-    if sha256 is None and not table.get("checksum_url") and not table.get("bundle_only"):
+    if sha256 is None and not table.get("checksum_url") and not table.get("images_of"):
         faults.append(f"{name}: neither a sha256 nor the checksum_url of its publisher")
     for key in ("source", "checksum_url"):
         value = table.get(key)
         if isinstance(value, str) and "://" in value and not value.startswith("https://"):
             faults.append(f"{name}.{key}: expected https://")
+    return faults
+
+
+def _other_faults(place: str, table: Any) -> list[str]:
+    if not isinstance(table, Mapping):
+        return [f"{place}: expected a table"]
+    faults = [f"{place}.{key}: unknown key" for key in table if key not in _BY_ARCHITECTURE]
+    faults += [f"{place}.{key}: expected text" for key, value in table.items() if not isinstance(value, str)]
+    faults += [
+        f"{place}.{key}: expected https://"
+        for key in ("source", "checksum_url")
+        if not str(table.get(key, "https://")).startswith("https://")
+    ]
+    if not SHA256.fullmatch(str(table.get("sha256", "0" * 64))):
+        faults.append(f"{place}.sha256: expected 64 small hex digits")
     return faults
 
 
@@ -158,6 +194,6 @@ def with_checksum(text: str, name: str, sha256: str) -> str:
 def _broken(faults: list[str]) -> BundleError:
     return BundleError(
         "versions.toml is broken:\n" + "\n".join(faults),
-        cause="it is part of binderbox and is not edited on a host",
-        remedy="install binderbox again",
+        cause="it is binderbox's own, or the one that --versions names",
+        remedy="mend the file that --versions names, or install binderbox again",
     )

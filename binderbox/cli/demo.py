@@ -65,7 +65,7 @@ def up(
     from binderbox.output.requests import Connection, InstallRequest, LaunchRequest
 
     connection = Connection(state.ALIAS, running.ssh_config)
-    wanted = sources(state.ALIAS, running.member_file, bundle, bundle_sha256)
+    wanted = sources(state.ALIAS, running.member_file, bundle=bundle, bundle_sha256=bundle_sha256)
     installed = install(InstallRequest(connection, wanted), session.progress, session.confirm(yes))
     launched = launch(LaunchRequest(connection), session.progress)
     fields = {

@@ -74,6 +74,7 @@ def check(
     session: Session,
     host: str,
     config: Path | None,
+    versions: Path | None,
     bundle: Path | None,
     bundle_sha256: str | None,
     short: bool,
@@ -91,7 +92,7 @@ def check(
     from binderbox.output.report.checks import render_checks, render_short
     from binderbox.output.requests import CheckRequest
 
-    request = CheckRequest(session.connection(host), sources(host, config, bundle, bundle_sha256))
+    request = CheckRequest(session.connection(host), sources(host, config, versions, bundle, bundle_sha256))
 
     from binderbox.commands.check import check_host
 
@@ -106,16 +107,19 @@ def check(
 @options.sources
 @options.option("--exit-code", is_flag=True, help="Exit with 6 when changes wait.")
 @options.option("--diff", is_flag=True, help="Show the differences of files and charts.")
+@options.require_pins
 @options.common
 @click.pass_obj
 def plan(
     session: Session,
     host: str,
     config: Path | None,
+    versions: Path | None,
     bundle: Path | None,
     bundle_sha256: str | None,
     exit_code: bool,
     diff: bool,
+    require_pins: bool,
 ) -> int:
     """Show what install would do, and why each value is what it is.
 
@@ -128,7 +132,9 @@ def plan(
     from binderbox.output.report.plan import render_plan
     from binderbox.output.requests import PlanRequest
 
-    request = PlanRequest(session.connection(host), sources(host, config, bundle, bundle_sha256), diff)
+    request = PlanRequest(
+        session.connection(host), sources(host, config, versions, bundle, bundle_sha256), diff, require_pins
+    )
 
     from binderbox.commands.plan import plan_host
 
@@ -143,6 +149,13 @@ def plan(
 @click.command()
 @options.host_argument
 @options.sources
+@options.require_pins
+@options.option(
+    "--accept",
+    multiple=True,
+    metavar="NAME=SHA256",
+    help="Decide about an artifact that its publisher states differently than before.",
+)
 @options.lock_wait
 @options.yes
 @options.common
@@ -151,8 +164,11 @@ def install(
     session: Session,
     host: str,
     config: Path | None,
+    versions: Path | None,
     bundle: Path | None,
     bundle_sha256: str | None,
+    require_pins: bool,
+    accept: tuple[str, ...],
     lock_wait: float,
     yes: bool,
 ) -> int:
@@ -166,12 +182,16 @@ def install(
     """
     session.start("install", host)
 
-    from binderbox.cli.target import sources
+    from binderbox.cli.target import accepted, sources
     from binderbox.output.report.install import render_install
     from binderbox.output.requests import InstallRequest
 
     request = InstallRequest(
-        session.connection(host), sources(host, config, bundle, bundle_sha256), lock_wait
+        session.connection(host),
+        sources(host, config, versions, bundle, bundle_sha256),
+        lock_wait,
+        require_pins,
+        accepted(accept),
     )
 
     from binderbox.commands.install import install as install_member

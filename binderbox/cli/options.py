@@ -103,7 +103,7 @@ def host_argument(function: F) -> F:
 
 
 def sources(function: F) -> F:
-    """--config, --bundle and --bundle-sha256."""
+    """--config, --versions, --bundle and --bundle-sha256."""
     directory = click.Path(exists=True, path_type=Path)
     return _all(
         (
@@ -111,6 +111,11 @@ def sources(function: F) -> F:
                 "--config",
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
                 help="The member's config. Default: ./HOST.yaml if there is one, else the one the host holds.",
+            ),
+            option(
+                "--versions",
+                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                help="A site's own pins. Default: those the host holds, else binderbox's own.",
             ),
             option(
                 "--bundle", type=directory, help="Take artifacts from this directory, not from the Internet."
@@ -122,6 +127,9 @@ def sources(function: F) -> F:
     )(function)
 
 
+require_pins = option(
+    "--require-pins", is_flag=True, help="Use only what is pinned; ask no publisher what its artifacts are."
+)
 lock_wait = option(
     "--lock-wait",
     type=click.FloatRange(min=0),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from binderbox.errors import UsageError
 from binderbox.output.requests import Connection, Sources
 
 DEMO = "demo"
+_SUM = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def connection(
@@ -37,18 +40,37 @@ def connection(
     return Connection(host, ssh_config, _sudo_password(host, ask_sudo), address)
 
 
-def sources(host: str, config: Path | None, bundle: Path | None, bundle_sha256: str | None) -> Sources:
+def sources(
+    host: str,
+    config: Path | None,
+    versions: Path | None = None,
+    bundle: Path | None = None,
+    bundle_sha256: str | None = None,
+) -> Sources:
     """Where config and artifacts come from: what was given, else ./HOST.yaml, else what the host holds."""
-    if bundle_sha256 is not None and (
-        len(bundle_sha256) != 64 or set(bundle_sha256.lower()) - set("0123456789abcdef")
-    ):
+    if bundle_sha256 is not None and not _SUM.fullmatch(bundle_sha256):
         raise UsageError(
             f"--bundle-sha256 {bundle_sha256}: needed are the 64 hexadecimal digits of the lock file's checksum",
             remedy="sha256sum BUNDLE/bundle.lock.json",
         )
     if config is None and config_file(host).is_file():
         config = config_file(host)
-    return Sources(config, bundle, bundle_sha256.lower() if bundle_sha256 else None)
+    return Sources(config, bundle, bundle_sha256.lower() if bundle_sha256 else None, versions)
+
+
+def accepted(given: Iterable[str]) -> dict[str, str]:
+    """NAME=SHA256 of each --accept, as a mapping."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, _, sum_ = one.partition("=")
+        digits = sum_.removeprefix("sha256:")
+        if not name or not _SUM.fullmatch(digits):
+            raise UsageError(
+                f"--accept {one}: needed are an artifact's name and the 64 hexadecimal digits of its checksum",
+                remedy="binderbox artifacts HOST lists both",
+            )
+        found[name] = digits.lower()
+    return found
 
 
 def config_file(host: str) -> Path:

@@ -14,8 +14,11 @@ from difflib import unified_diff
 from pathlib import Path
 
 from binderbox import layout, plan
-from binderbox.artifacts import resolve, versions
+from binderbox.artifacts import records, resolve, versions
+from binderbox.artifacts import sources as origins
+from binderbox.artifacts.records import Record, Records
 from binderbox.artifacts.resolve import Artifact
+from binderbox.artifacts.versions import Pin
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import Visit
 from binderbox.decide.facts import HostFacts, make_facts
@@ -34,6 +37,7 @@ from binderbox.world.host.lock import HostLock, audit, client_name, hold
 from binderbox.world.http.web import Web
 
 NOTHING_GIVEN = Sources()
+NOTHING_STATED: Records = {}
 
 
 @contextmanager
@@ -43,6 +47,8 @@ def opened(connection: Connection, sources: Sources = NOTHING_GIVEN) -> Iterator
         member.parse(_read(sources.config), str(sources.config))
     if sources.bundle is not None:
         resolve.parse_lock(read_lock(sources.bundle))
+    if sources.versions is not None:
+        versions.parse(_read(sources.versions))
     with reached(connection) as host:
         yield host
 
@@ -70,17 +76,17 @@ def changing(
                 audit(host, "end", command, exit=exit_code)
 
 
-def look(host: Host, sources: Sources) -> HostProbe:
-    return probe_of(host, make_facts(gather(host)), sources)
+def look(host: Host, sources: Sources, stated: Records = NOTHING_STATED) -> HostProbe:
+    return probe_of(host, make_facts(gather(host)), sources, stated)
 
 
-def probe_of(host: Host, facts: HostFacts, sources: Sources) -> HostProbe:
-    """A host of which these facts are known, with its config and artifacts."""
+def probe_of(host: Host, facts: HostFacts, sources: Sources, stated: Records = NOTHING_STATED) -> HostProbe:
+    """A host of which these facts are known, with its config and artifacts; `stated` is what publishers were asked for."""
     text, source = _config(facts, sources)
-    return HostProbe(host, facts, member.parse(text, source), text, _artifacts(facts, sources))
+    return HostProbe(host, facts, member.parse(text, source), text, _artifacts(facts, sources, stated))
 
 
-def planned(probe: HostProbe, sources: Sources) -> tuple[HostProbe, Plan]:
+def planned(probe: HostProbe, sources: Sources, stated: Records = NOTHING_STATED) -> tuple[HostProbe, Plan]:
     lock, accepted = _lock(probe.facts, sources)
     decided = plan.make(
         probe.member,
@@ -91,6 +97,8 @@ def planned(probe: HostProbe, sources: Sources) -> tuple[HostProbe, Plan]:
         bundle=sources.bundle,
         bundle_sha256=accepted,
         bundle_lock=lock,
+        records=recorded(probe.facts, stated) if lock is None else {},
+        versions_text=versions_text(probe.facts, sources),
     )
     return replace(probe, plan=decided), decided
 
@@ -120,18 +128,39 @@ def _lock(facts: HostFacts, sources: Sources) -> tuple[str | None, str | None]:
     return read_lock(sources.bundle), sources.bundle_sha256 or facts.bundle_sha256
 
 
-def _artifacts(facts: HostFacts, sources: Sources) -> dict[str, Artifact]:
-    pinned = versions.load()
+def pins_of(facts: HostFacts, sources: Sources) -> dict[str, Pin]:
+    """The pins that count for this host: the site's own, else those of this binderbox."""
+    return versions.parse(
+        versions_text(facts, sources) or versions.text(), plan.ARCHITECTURES.get(facts.arch, "amd64")
+    )
+
+
+def versions_text(facts: HostFacts, sources: Sources) -> str | None:
+    """A site's own file of pins: the one given, else the one that the host holds; None where there is none."""
+    if sources.versions is None:
+        return facts.versions
+    text = _read(sources.versions)
+    return None if text == versions.text() else text
+
+
+def recorded(facts: HostFacts, stated: Records) -> dict[str, Record]:
+    """What the host has recorded, with what was stated or decided now."""
+    return {**records.parse(facts.records), **stated}
+
+
+def _artifacts(facts: HostFacts, sources: Sources, stated: Records) -> dict[str, Artifact]:
+    pins = pins_of(facts, sources)
     text, accepted = _lock(facts, sources)
     if text is None:
-        found = resolve.resolve(pinned, None, None, None)
+        known = {name: one for name, one in records.parse(facts.records).items() if name not in stated}
+        found = origins.resolve(pins, known, stated)
     else:
         digest = hashlib.sha256(text.encode()).hexdigest()
-        found = resolve.resolve(pinned, resolve.parse_lock(text), digest, accepted)
-    return plan.overlay(found, _followed(facts))
+        found = resolve.resolve(pins, resolve.parse_lock(text), digest, accepted)
+    return plan.overlay(found, followed_of(facts))
 
 
-def _followed(facts: HostFacts) -> Followed | None:
+def followed_of(facts: HostFacts) -> Followed | None:
     """What the node's own follower proved wins over what this machine knows."""
     try:
         return followed.parse(facts.followed).followed
@@ -151,7 +180,7 @@ def config_diff(facts: HostFacts, text: str) -> str:
 
 
 def _unseen(probe: HostProbe) -> str:
-    outside = not probe.member.offline and not any(one.file for one in probe.artifacts.values())
+    outside = not probe.member.offline and not probe.from_bundle
     return f"{secrets.token_hex(8)}.{zone_to_ask(probe.member.domain, outside=outside)}"
 
 

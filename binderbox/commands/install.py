@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from binderbox.checks.core import AT_ONCE, failures, run_checks
-from binderbox.commands.connect import changing, config_diff, look, opened, planned, visiting
+from binderbox.commands.artifacts.trusting import told_of, vouched
+from binderbox.commands.connect import changing, config_diff, look, opened, planned, probe_of, visiting
 from binderbox.commands.phases import INSTALL, run
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import prove
@@ -53,12 +54,18 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
         progress.phase_done("Check", checked.seconds, 0, len(found))
         if difference := config_diff(probe.facts, probe.member_text):
             progress.note(f"the config differs from the applied one:\n{difference}")
+        stated = vouched(
+            host, probe, request.sources, require_pins=request.require_pins, accepted=request.accepted
+        )
+        probe = probe_of(host, probe.facts, request.sources, stated)
+        for line in told_of(probe.artifacts, stated):
+            progress.note(line)
         if not confirm(f"Set up {host.name} as {probe.member.binder_url}?"):
             raise UsageError(
                 f"{host.name}: not confirmed, nothing was changed", remedy="say --yes to go on without asking"
             )
         with changing(host, "install", progress, wait_s=request.lock_wait_s) as lock:
-            probe, decided = planned(look(host, request.sources), request.sources)
+            probe, decided = planned(look(host, request.sources, stated), request.sources, stated)
             outcome = run(INSTALL, host, decided, probe, progress, lock.step)
             proof, proved = _prove(host, probe, decided, progress, lock.step)
         return InstallResult(

@@ -23,6 +23,11 @@ class HostProbe(HostAnswers):
     plan: Plan | None = None
     launch: Proof | None = None
 
+    @property
+    def from_bundle(self) -> bool:
+        """Whether the artifacts come from a bundle, so that the host need reach nobody."""
+        return any(one.file for one in self.artifacts.values())
+
     def own_headers(self) -> dict[str, str]:
         """What lets binderbox's own launches in where all others are refused: see parts.ingress.drained."""
         drain = self.facts.drain

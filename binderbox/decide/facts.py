@@ -88,6 +88,8 @@ class HostFacts:
     drain: Drain | None = None  # None: in rotation, as far as the node is asked
     bundle_sha256: str | None = None  # the digest of the lock that an operator has accepted
     bundle_lock: str | None = None  # that lock, when the node was installed from a bundle
+    records: str | None = None  # artifacts.lock.json
+    versions: str | None = None  # a site's own pins
     secrets: tuple[str, ...] = ()
     installed_units: tuple[str, ...] = ()
     other_units: Mapping[str, str] = field(

@@ -140,6 +140,7 @@ class Member(_Model):
     extra_ca: tuple[Annotated[str, AfterValidator(rules.certificate)], ...] = Field(
         default=(), description="a list of certificates"
     )
+    require_pins: bool | None = Field(default=None, description="true or false")
     networks: Networks = Field(default=Networks(), description="a mapping of networks, see below")
     offline: bool = Field(default=False, description="true or false")
     data_dir: Annotated[str, AfterValidator(rules.data_dir)] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,12 +24,34 @@ class Connection:
 
 
 @dataclass(frozen=True)
+class Said:
+    """An HTTP answer after its redirects; names of headers in lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+
+Ask = Callable[[str, Mapping[str, str], float], Said]
+"""GET of an address with these headers, at most so many MB; raises NoAnswer."""
+
+
+@dataclass(frozen=True)
 class Sources:
-    """Where the config and the artifacts come from. `config` None: the config that the host holds."""
+    """Where the config and the artifacts come from. `config` None: the config that the host holds.
+
+    `versions` is a site's own file of pins; None: the one that the host holds, else the one of this binderbox.
+    """
 
     config: Path | None = None
     bundle: Path | None = None
     bundle_sha256: str | None = None
+    versions: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -43,13 +65,18 @@ class PlanRequest:
     connection: Connection
     sources: Sources = Sources()
     diff: bool = False
+    require_pins: bool = False
 
 
 @dataclass(frozen=True)
 class InstallRequest:
+    """`accepted`: name to sha256, where an operator decided about a disputed artifact."""
+
     connection: Connection
     sources: Sources = Sources()
     lock_wait_s: float = 0.0
+    require_pins: bool = False
+    accepted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

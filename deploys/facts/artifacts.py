@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from pyinfra.api import FactBase, QuoteString
 
+from binderbox import layout
 from binderbox.deploys.facts.states import checked
+from binderbox.parts.fetch.pulling import CTR, PINNED
 from binderbox.world.pyinfra.connector import Looking
 
 MARKED = 'printf "%s %s" "$(stat -c "%s %y" "$p")" "$s"'  # the text of a mark for file $p with checksum $s
@@ -62,3 +64,37 @@ class Extracted(FactBase[bool]):
     def default() -> bool:
         """Nothing was extracted."""
         return False
+
+
+class PulledImages(FactBase[set[tuple[str, str]]]):
+    """The pairs of (repository@digest, name) that are on the node: whole, unpacked, pinned, and of that digest."""
+
+    def command(self, wanted: Sequence[tuple[str, str]]) -> Looking:
+        """Ask containerd about `wanted`; where there is none yet, nothing is there."""
+        self._wanted = list(wanted)
+        names = [QuoteString(f'name=="{name}"') for name in sorted({one for pair in wanted for one in pair})]
+        ask = ["[", "-S", layout.CONTAINERD_SOCKET, "]", "&&", "{", *CTR, "images", "list", *names, ";"]
+        return Looking(
+            *ask, "echo", "==;", *CTR, "images", "check", *names, ";", "}", "2>/dev/null", "||", "true"
+        )
+
+    def process(self, output: list[str]) -> set[tuple[str, str]]:
+        """containerd's two tables to pairs."""
+        rows = [line.split() for line in output]
+        middle = rows.index(["=="]) if ["=="] in rows else len(rows)
+        whole = {row[0] for row in rows[middle + 1 :] if row and "complete" in row and row[-1] == "true"}
+        digests = {
+            row[0]: next((word for word in row if word.startswith("sha256:")), "")
+            for row in rows[:middle]
+            if row and row[0] in whole and PINNED in row[-1].split(",")
+        }
+        return {
+            (exact, name)
+            for exact, name in self._wanted
+            if digests.get(exact) == digests.get(name) == exact.rpartition("@")[2]
+        }
+
+    @staticmethod
+    def default() -> set[tuple[str, str]]:
+        """None is there."""
+        return set()

@@ -5,8 +5,8 @@
     members = {"bin/buildctl": f"{layout.BIN}/buildctl"}
     artifacts.extract(name="unpack buildkit", archive=artifacts.path_of(buildkit), members=members)
 
-From a bundle the file is checked before it is sent (BundleError); from its URL the node fetches it. Either way the
-node checks the sha256 before the file gets its name, so a wrong one is never used.
+From a bundle the file is checked before it is sent (BundleError); from its URL the node fetches it, or waits for the
+one that already does. Either way the node checks the sha256 before the file gets its name, so a wrong one is never used.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from pyinfra import host
-from pyinfra.api import FileUploadCommand, StringCommand, operation
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from binderbox import layout
 from binderbox.deploys.facts.artifacts import MARKED, ArtifactStates, Extracted
 from binderbox.errors import BundleError
+from binderbox.parts.fetch import program
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
+PLACE_S = 4 * 3600  # longer than the node's own bound, which tells why
 
 
 class Artifact(Protocol):
@@ -42,6 +44,8 @@ class Artifact(Protocol):
     def file(self) -> str | None: ...
     @property
     def url(self) -> str | None: ...
+    @property
+    def manifest(self) -> str | None: ...
 
 
 def path_of(artifact: Artifact) -> str:
@@ -56,37 +60,26 @@ def place(artifact: Artifact, bundle: Path | None, dest: str | None = None) -> C
     path = dest or path_of(artifact)
     if host.get_fact(ArtifactStates, wanted={path: artifact.sha256})[path]:
         return
-    part = f"{path}.part"
-    prepare = (
-        f"mkdir -p {shlex.quote(os.path.dirname(path))} && rm -f {shlex.quote(os.path.dirname(path))}/.bbx-* "
-    )
-    prepare += shlex.quote(part)
     if bundle is not None and artifact.file:
         source = _checked_source(artifact, bundle)
-        yield StringCommand(prepare)
+        part = f"{path}.part"
+        directory = shlex.quote(os.path.dirname(path))
+        yield StringCommand(f"mkdir -p {directory} && rm -f {directory}/.bbx-* {shlex.quote(part)}")
         yield FileUploadCommand(str(source), part)
+        yield StringCommand(_accept(artifact, path, part))
     elif artifact.url:
-        yield StringCommand(prepare)
-        fetch = [
-            "curl",
-            "-fsSL",
-            "--retry",
-            "3",
-            "--connect-timeout",
-            "20",
-            "--proto",
-            "=http,https",
-            "-o",
-            part,
-        ]
-        yield StringCommand(shlex.join([*fetch, "--", artifact.url]))
+        yield StringCommand(*fetching("file", artifact.url, artifact.sha256, path))
     else:
         raise BundleError(
             f"artifact {artifact.name} has no source",
-            cause="it has no URL in versions.toml, and no bundle with it was given",
+            cause="it came from a bundle, and no bundle with it was given",
             remedy="run the same command again with --bundle DIR",
         )
-    yield StringCommand(_accept(artifact, path, part))
+
+
+def fetching(*words: str) -> tuple[QuoteString | str, ...]:
+    """The node's own program that fetches, with its arguments: see binderbox.parts.fetch."""
+    return (*program.WORDS, *map(QuoteString, words))
 
 
 @operation()

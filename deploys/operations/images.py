@@ -1,14 +1,26 @@
-"""Image archives in the folder from which k3s imports and pins them, at its start and whenever one appears."""
+"""Images on the node: as archives in the folder from which k3s imports and pins them, or pulled by their digest.
+
+k3s's own list of images to pull is not used: it looks a `tag@digest` up under another name, pins nothing, pulls again at
+each start, and a failure is a line in its log alone.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, StringCommand, operation
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.deploys.operations import artifacts, files
+from binderbox.deploys.facts.artifacts import ArtifactStates, PulledImages
+from binderbox.deploys.operations import artifacts
+
+PULL_S = 2 * 3600
 
 
 def archive_path(artifact: Artifact) -> str:
@@ -18,30 +30,65 @@ def archive_path(artifact: Artifact) -> str:
 
 
 def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:
-    """One operation for each archive; images without one (from sources) are named in a list that k3s pulls from."""
-    listed: list[str] = []
-    followed: list[str] = []
+    """One operation for each archive that k3s imports at its start."""
     for artifact in wanted:
-        if artifact.followed:
-            followed += artifact.images
-        elif artifact.file or artifact.url:
+        if artifact.file or artifact.url:
             artifacts.place(
                 name=f"bring images {artifact.name}",
                 artifact=artifact,
                 bundle=bundle,
                 dest=archive_path(artifact),
+                _timeout=artifacts.PLACE_S,
             )
-        else:
-            listed += artifact.images
-    if followed:  # the same file, with the same text, as the follower writes
-        files.content(
-            name="list followed images to pull",
-            dest=layout.FOLLOWED_IMAGES,
-            text="".join(f"{one}\n" for one in followed),
-        )
-    if listed:
-        files.content(
-            name="list images to pull",
-            dest=f"{layout.K3S_IMAGES}/binderbox.txt",
-            text="".join(f"{one}\n" for one in listed),
-        )
+
+
+def pulled_all(wanted: Iterable[Artifact]) -> None:
+    """One operation for each image that comes from its registry."""
+    for artifact in wanted:
+        if artifact.pull:
+            pulled(
+                name=f"pull image {artifact.name}",
+                exact=artifact.pull,
+                image=artifact.images[0],
+                _timeout=PULL_S,
+            )
+
+
+@operation()
+def pulled(exact: str, image: str) -> Generator[StringCommand]:
+    """Have an image under a name, whole, with its digest, and pinned against image GC.
+
+    + exact: repository@sha256:..., what is pulled
+    + image: the name that it is run under
+    """
+    if (exact, image) not in host.get_fact(PulledImages, wanted=[(exact, image)]):
+        yield StringCommand(*artifacts.fetching("image", exact, image))
+
+
+@operation()
+def ahead(wanted: Iterable[Artifact]) -> Generator[StringCommand | FileUploadCommand]:
+    """Let the node fetch all of these beside the install, in the order of its phases; nothing where all are there."""
+    wanted = list(wanted)
+    paths = {path_of(one): one for one in wanted if one.url}
+    images = [(one.pull, one.images[0]) for one in wanted if one.pull]
+    there = host.get_fact(ArtifactStates, wanted={path: one.sha256 for path, one in paths.items()})
+    pulled_there = host.get_fact(PulledImages, wanted=images) if images else ()
+    words = [["file", str(one.url), one.sha256, path] for path, one in paths.items() if not there[path]]
+    words += [["image", *pair] for pair in images if pair not in pulled_there]
+    if words:
+        yield StringCommand("mkdir", "-p", layout.FETCH_RUN)
+        yield FileUploadCommand(io.BytesIO(json.dumps(words).encode()), layout.FETCH_AHEAD)
+        yield StringCommand("systemctl", "stop", layout.FETCH_UNIT, "2>/dev/null", "||", "true")
+        unit = [
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            f"--unit={layout.FETCH_UNIT}",
+            f"--property=RuntimeMaxSec={PULL_S}",
+        ]
+        yield StringCommand(*unit, *artifacts.fetching("ahead", layout.FETCH_AHEAD))
+
+
+def path_of(artifact: Artifact) -> str:
+    """Where an artifact lies on the node: image archives in k3s's folder."""
+    return archive_path(artifact) if artifact.name == "k3s-images" else artifacts.path_of(artifact)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binderbox.artifacts.resolve import Artifact, parse_lock, resolve
-from binderbox.artifacts.versions import Pin, load
+from binderbox.artifacts.versions import Pin
 from binderbox.errors import BundleError
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -21,7 +22,6 @@ HELM = Pin(
 )
 TRAEFIK = Pin("traefik", "image", "v3", "docker.io/library/traefik:v3", sha256=C)
 R2D = Pin("repo2docker", "image", "x", "quay.io/jupyterhub/repo2docker:x", sha256=C, by_tag=True)
-IMAGES = Pin("binderhub-images", "image", "x", "the images of the chart", bundle_only=True)
 
 
 def entry(pin: Pin, **more: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def refusal(pins: list[Pin], *entries: dict[str, Any], allow: str | None = None)
 
 def test_a_file_with_a_pinned_checksum_needs_no_trust_in_the_bundle() -> None:
     found = from_bundle([K3S], entry(K3S))
-    assert found == {"k3s": Artifact("k3s", "file", A, K3S.source, "v1", file="k3s")}
+    assert found == {"k3s": Artifact("k3s", "file", A, K3S.source, "v1", file="k3s", trust="pinned")}
 
 
 def test_a_pinned_checksum_wins_over_the_lock_even_if_the_lock_is_trusted() -> None:
@@ -70,7 +70,7 @@ def test_a_pinned_checksum_wins_over_the_lock_even_if_the_lock_is_trusted() -> N
     [
         (HELM, {}),
         (K3S, {"source": "rig: Kubernetes in place of k3s", "sha256": B}),
-        (TRAEFIK, {}),  # the archive's checksum is the lock's alone
+        (replace(TRAEFIK, sha256=None, checksum_url="https://example.org"), {}),
     ],
 )
 def test_what_versions_toml_cannot_vouch_for_needs_the_locks_digest(
@@ -108,31 +108,12 @@ def test_an_image_keeps_the_names_inside_its_archive() -> None:
     assert found["repo2docker"].images == ("rig.example/repo2docker:1",)
 
 
-def test_from_sources() -> None:
-    found = resolve({pin.name: pin for pin in (K3S, TRAEFIK, R2D, IMAGES)}, None, None, None)
-    assert list(found) == ["k3s", "traefik", "repo2docker"]  # the chart's pods pull the rest themselves
-    assert (found["k3s"].url, found["k3s"].file, found["k3s"].sha256) == (K3S.source, None, A)
-    assert found["traefik"].images == (f"docker.io/library/traefik:v3@sha256:{C}",)
-    assert found["repo2docker"].images == ("quay.io/jupyterhub/repo2docker:x",)
-
-
-def test_from_sources_without_a_checksum_the_publishers_file_is_named() -> None:
-    with pytest.raises(BundleError) as caught:
-        resolve({"k3s": K3S, "helm": HELM}, None, None, None)
-    assert caught.value.message == (
-        "helm v3: no verified checksum; its publisher states it at https://example.org/helm.sha256"
-    )
-
-
-def test_the_real_pins_are_either_complete_or_refused_by_name() -> None:
-    pins = load()
-    unknown = [pin.name for pin in pins.values() if pin.sha256 is None and not pin.bundle_only]
-    if not unknown:
-        assert resolve(pins, None, None, None)
-        return
-    with pytest.raises(BundleError) as caught:
-        resolve(pins, None, None, None)
-    assert [line.split()[0] for line in caught.value.message.splitlines()] == unknown
+def test_a_pinned_image_is_known_by_the_manifest_in_its_archive() -> None:
+    """So a bundle of pinned images needs no trust in its lock, whose checksum is of the archive alone."""
+    found = from_bundle([TRAEFIK], entry(TRAEFIK, sha256=B))["traefik"]
+    assert (found.sha256, found.manifest, found.trust) == (B, C, "pinned")
+    error = refusal([TRAEFIK], entry(TRAEFIK, images=[TRAEFIK.source, "docker.io/rancher/pause:1"]))
+    assert error.message.startswith("traefik: expected one image in traefik, the bundle says ")
 
 
 @pytest.mark.parametrize(

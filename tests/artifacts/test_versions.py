@@ -43,7 +43,7 @@ def test_every_artifact_that_an_install_needs_is_pinned() -> None:
 
 def test_a_version_stands_in_its_source_so_that_a_bump_cannot_be_half() -> None:
     for pin in load().values():
-        if not pin.bundle_only:
+        if not pin.images_of:
             assert pin.version.replace("+", "%2B") in pin.source, pin.name
             assert pin.version.replace("+", "%2B") in str(pin.checksum_url) or pin.kind == "chart", pin.name
 
@@ -100,7 +100,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         assert error.exit_code == 4  # noqa: PT017
 
 
-@pytest.mark.parametrize("name", [pin.name for pin in load().values() if not pin.bundle_only])
+@pytest.mark.parametrize("name", [pin.name for pin in load().values() if not pin.images_of])
 def test_a_checksum_goes_in_as_one_line(name: str) -> None:
     filled = with_checksum(TEXT, name, SOME)
     before, after = TEXT.splitlines(), filled.splitlines()
@@ -114,7 +114,7 @@ def test_a_checksum_goes_in_as_one_line(name: str) -> None:
 
 def test_what_has_no_checksum_is_what_nobody_states_in_public_yet() -> None:
     """Each other one was read in two places that do not know of each other; none is ever invented."""
-    assert {pin.name for pin in load().values() if not (pin.sha256 or pin.bundle_only)} == {
+    assert {pin.name for pin in load().values() if not (pin.sha256 or pin.images_of)} == {
         "repo2docker", "sample-base", "binderhub-chart",
     }  # fmt: skip
 

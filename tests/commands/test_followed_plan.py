@@ -9,7 +9,7 @@ import pytest
 from binderbox import layout, plan
 from binderbox.artifacts import versions
 from binderbox.artifacts.resolve import Artifact
-from binderbox.commands.connect import _followed
+from binderbox.commands.connect import followed_of
 from binderbox.errors import ConfigError
 from binderbox.federation.following.followed import (
     BUILD_IMAGE,
@@ -40,11 +40,11 @@ def made(artifacts: dict[str, Artifact]) -> plan.Plan:
     return plan.make(member.parse(TEXT, "member.yaml"), TEXT, GOOD, artifacts, who="somebody@somewhere")
 
 
-def test_nothing_followed_changes_nothing() -> None:
+def test_nothingfollowed_of_changes_nothing() -> None:
     assert overlay(every_artifact(), None) == every_artifact()
 
 
-def test_the_followed_pins_are_those_of_the_release() -> None:
+def test_thefollowed_of_pins_are_those_of_the_release() -> None:
     decided = made(overlay(every_artifact(), PINS))
     release = decided.binderhub
     assert release.artifact is not None
@@ -89,15 +89,15 @@ def test_following_restarts_nothing_of_the_builder() -> None:
 
 def test_a_record_without_proved_pins_overlays_nothing() -> None:
     failed = render(Record(failed=(Failed("c", "1", "i", "t", "w"),)))
-    assert _followed(replace(GOOD, followed=failed)) is None
-    assert _followed(replace(GOOD, followed=render(Record(PINS)))) == PINS
+    assert followed_of(replace(GOOD, followed=failed)) is None
+    assert followed_of(replace(GOOD, followed=render(Record(PINS)))) == PINS
 
 
 def test_a_spoiled_record_is_named() -> None:
     with pytest.raises(ConfigError, match=r"followed\.toml") as caught:
-        _followed(replace(GOOD, followed="<html>"))
+        followed_of(replace(GOOD, followed="<html>"))
     assert layout.FOLLOWED_FILE in caught.value.cause
 
 
-def test_every_followed_name_is_an_artifact() -> None:
+def test_everyfollowed_of_name_is_an_artifact() -> None:
     assert {CHART, BUILD_IMAGE, CHART_IMAGES} <= set(versions.load())

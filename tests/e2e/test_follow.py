@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1500)]
 URL = f"https://{DOMAIN}"
-OURS = (layout.FOLLOWED_FILE, layout.FOLLOWED_IMAGES, layout.AGENT_DATA, layout.FOLLOW_HOLD)
+OURS = (layout.FOLLOWED_FILE, layout.AGENT_DATA, layout.FOLLOW_HOLD)
 
 
 def gateway(host: RigHost) -> str:

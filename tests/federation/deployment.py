@@ -187,7 +187,7 @@ class Deployment:
 
     def publish(self, version: str, image: str) -> None:
         """Put the double's chart into the index, under another version and with another image."""
-        packed = repacked_chart(version, image, image)
+        packed = repacked_chart(version, image, image, image)
         file = f"binderhub-{version}.tgz"
         (self.directory / "store" / "charts" / file).write_bytes(packed)
         digest = hashlib.sha256(packed).hexdigest()

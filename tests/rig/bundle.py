@@ -132,13 +132,15 @@ def chart_archive() -> Path:
     )
 
 
-def repacked_chart(version: str, binder: str, hub: str) -> bytes:
-    """The same chart under another version, with these images for BinderHub and for the hub."""
+def repacked_chart(version: str, binder: str, hub: str, proxy: str) -> bytes:
+    """The same chart under another version, with these images for BinderHub, the hub and its proxy."""
     with tarfile.open(chart_archive()) as given:
         contents = {info.name: given.extractfile(info).read() for info in given.getmembers()}  # type: ignore[union-attr]
     about = yaml.safe_load(contents["binderhub/Chart.yaml"])
     values = yaml.safe_load(contents["binderhub/values.yaml"])
-    for place, image in ((values["image"], binder), (values["jupyterhub"]["hub"]["image"], hub)):
+    below = values["jupyterhub"]
+    places = (values["image"], below["hub"]["image"], below["proxy"]["chp"]["image"])
+    for place, image in zip(places, (binder, hub, proxy), strict=True):
         place["name"], _, place["tag"] = image.rpartition(":")
     contents["binderhub/Chart.yaml"] = yaml.safe_dump({**about, "version": version}).encode()
     contents["binderhub/values.yaml"] = yaml.safe_dump(values).encode()

@@ -18,6 +18,8 @@ from binderbox.parts.binderhub.streams import STREAMS_END_S, drain_streams
 from binderbox.parts.builder.build_class import SNIPPET, build_class
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
 
+CHART = "binderhub-chart"
+BUILD_IMAGES = ("repo2docker", "sample-base")
 POD_ENGINE = "/opt/binderbox-engine"  # where build pods see the engine
 POD_CA = "/opt/binderbox-ca/ca-certificates.crt"
 NODE_CA = "/etc/ssl/certs/ca-certificates.crt"
@@ -123,8 +125,9 @@ def make_inputs(
             **{path: name for path, name in given.items() if name in secrets},
         },
         timeout_s=600,
-        images=(artifacts["repo2docker"],),
-        artifact=artifacts["binderhub-chart"],
+        # and what the first builds need, so that nothing is pulled while somebody waits for it
+        images=tuple(one for one in artifacts.values() if one.name in BUILD_IMAGES or one.of == CHART),
+        artifact=artifacts[CHART],
         bundle=bundle,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from binderbox import layout
+from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.facts import HostFacts
 from binderbox.member.model import Member
@@ -46,6 +47,9 @@ class HostInputs:
     certificate_names: tuple[str, ...]  # none when certificates come by ACME
     extra_ca: tuple[str, ...]
     drain: DrainInputs
+    records: str | None  # artifacts.lock.json, where artifacts come from the Internet
+    versions_text: str | None  # a site's own pins
+    ahead: tuple[Artifact, ...]  # what the host fetches while the install goes on
 
 
 def make_inputs(
@@ -56,6 +60,10 @@ def make_inputs(
     who: str,
     bundle_sha256: str | None,
     bundle_lock: str | None,
+    *,
+    records: str | None,
+    versions_text: str | None,
+    ahead: tuple[Artifact, ...],
 ) -> HostInputs:
     firewall = make_firewall(member, facts)
     return HostInputs(
@@ -86,4 +94,7 @@ def make_inputs(
         certificate_names=(member.domain, f"*.{member.domain}") if member.tls == "own-ca" else (),
         extra_ca=member.extra_ca,
         drain=drain_inputs(member.domain, facts.drain),
+        records=records,
+        versions_text=versions_text,
+        ahead=ahead,
     )

@@ -9,6 +9,8 @@ section applied; cat "$ETC/applied.json" 2>/dev/null
 section drain; [ -e "$ETC/drain" ] && { echo there; base64 "$ETC/drain"; }
 section bundle; cat "$ETC/bundle.sha256" 2>/dev/null
 section lock; [ -f "$ETC/bundle.lock.json" ] && base64 "$ETC/bundle.lock.json"
+section records; [ -f "$ETC/artifacts.lock.json" ] && base64 "$ETC/artifacts.lock.json"
+section versions; [ -f "$ETC/versions.toml" ] && base64 "$ETC/versions.toml"
 section member; [ -f "$ETC/member.yaml" ] && base64 "$ETC/member.yaml"
 section followed; [ -f "$ETC/followed.toml" ] && base64 "$ETC/followed.toml"
 section end; date +%s.%N

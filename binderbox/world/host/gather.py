@@ -141,6 +141,8 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "drain": (_decoded(found["drain"][1:]) or "") if found["drain"] else None,
         "bundle_sha256": _first(found["bundle"]) or None,
         "bundle_lock": _decoded(found["lock"]),
+        "records": _decoded(found["records"]),
+        "versions": _decoded(found["versions"]),
     }
 
 

@@ -20,7 +20,10 @@ from tests.rig import bundle, images
 from tests.rig.cache import cached, recipe_of
 from tests.rig.internet.stores import manifest_sha256
 
-BINDER, HUB = "quay.io/jupyterhub/k8s-binderhub", "quay.io/jupyterhub/k8s-hub"
+# BinderHub's image, the hub's and the proxy's, as the real chart has them
+CHART_IMAGES = tuple(
+    f"quay.io/jupyterhub/{name}" for name in ("k8s-binderhub", "k8s-hub", "configurable-http-proxy")
+)
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,10 @@ def goods() -> list[Good]:
     return [_good(entry, shipped[entry.name]) for entry in bundle.entries()]
 
 
-def chart_images() -> tuple[str, str]:
-    """BinderHub's image and the hub's, as the chart at the chart index names them."""
+def chart_images() -> tuple[str, ...]:
+    """What the chart at the chart index runs."""
     tag = images.binder_double_name().rpartition(":")[2]
-    return f"{BINDER}:{tag}", f"{HUB}:{tag}"
+    return tuple(f"{name}:{tag}" for name in CHART_IMAGES)
 
 
 def images_by_name(found: list[Good]) -> dict[str, Path]:
@@ -50,7 +53,7 @@ def images_by_name(found: list[Good]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for good in found:
         if good.pin.kind == "image":
-            names = chart_images() if good.pin.bundle_only else (good.pin.source,)
+            names = chart_images() if good.pin.images_of else (good.pin.source,)
             named |= dict.fromkeys(names, good.path)
     return named
 
@@ -61,10 +64,21 @@ def versions_text(found: list[Good], *, pinned: bool) -> str:
     tables = {"schema": 1, "follow": tomllib.loads(text)["follow"]}
     for good in found:
         left_out = ("name",) if pinned else ("name", "sha256")
-        tables[good.pin.name] = {
-            key: value for key, value in asdict(good.pin).items() if value and key not in left_out
-        }
+        for pin in _of_chart(good) if pinned and good.pin.images_of else [good.pin]:
+            tables[pin.name] = {
+                key: value for key, value in asdict(pin).items() if value and key not in left_out
+            }
     return tomli_w.dumps(tables)
+
+
+def _of_chart(good: Good) -> list[Pin]:
+    """Each image of a chart with its own sum, as a site pins them that lets nobody state anything."""
+    sha256 = manifest_sha256(good.path)
+    names = {name: name.rpartition("/")[2].partition(":")[0] for name in chart_images()}
+    version = chart_images()[0].rpartition(":")[2]
+    return [
+        Pin(short, "image", version, name, sha256, of=good.pin.images_of) for name, short in names.items()
+    ]
 
 
 def _good(entry: bundle.Entry, pin: Pin) -> Good:
@@ -77,7 +91,7 @@ def _good(entry: bundle.Entry, pin: Pin) -> Good:
         checksum_url=pin.checksum_url.replace(old, new) if pin.checksum_url else None,
         sha256=None,
     )
-    if not pin.bundle_only:
+    if not pin.images_of:
         sha256 = manifest_sha256(path) if pin.kind == "image" else bundle.digest(path)
         found = replace(found, sha256=sha256)
     return Good(found, path)

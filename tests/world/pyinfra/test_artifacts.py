@@ -1,10 +1,10 @@
 """Artifacts reach the node once, by their checksum, from a bundle or from their URL."""
 
 import hashlib
-import http.server
 import os
+import ssl
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +15,12 @@ from pyinfra.api import deploy
 from binderbox import layout
 from binderbox.deploys.operations import artifacts
 from binderbox.errors import BundleError, StepFailed
+from binderbox.parts.fetch import program
+from binderbox.parts.secrets.ca import make_ca, make_leaf
 from binderbox.world.host.hosts import Host
 from binderbox.world.pyinfra import deploying
+from tests.federation.serving import Handler, Served
+from tests.places import ROOT
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Artifact:
     sha256: str
     file: str | None = None
     url: str | None = None
+    manifest: str | None = None
 
 
 @pytest.fixture
@@ -118,18 +123,29 @@ def test_a_file_missing_in_the_bundle_is_named(host: Host, arguments: Arguments)
 
 
 @pytest.fixture
-def web(bundle: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
+def web(bundle: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The bundle's files over TLS; the node's program is the one of this checkout, and trusts that."""
 
-        def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(bundle))  # type: ignore[arg-type]
+    class Files(Handler):
+        def answer(self) -> None:
+            file = bundle / self.path.partition("?")[0].lstrip("/")
+            self.send(200, file.read_bytes()) if file.is_file() else self.send(404)
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    class Web(Served):
+        handler = Files
+
+    authority = make_ca("the bundle's")
+    leaf = make_leaf(authority, ["localhost"])
+    (directory / "ca.pem").write_text(authority.certificate_pem)
+    (directory / "web.pem").write_text(leaf.certificate_pem + leaf.key_pem)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(directory / "web.pem")
+    program_here = ("env", f"CURL_CA_BUNDLE={directory}/ca.pem", f"PYTHONPATH={ROOT}", sys.executable)
+    monkeypatch.setattr(program, "WORDS", (*program_here, "-m", "binderbox.parts.fetch"))
+    server = Web(tls=tls)
+    server.start()
+    yield f"https://localhost:{server.port}"
+    server.close()
 
 
 def test_from_a_url_and_never_with_a_wrong_checksum(host: Host, arguments: Arguments, web: str) -> None:
@@ -139,8 +155,9 @@ def test_from_a_url_and_never_with_a_wrong_checksum(host: Host, arguments: Argum
         replace(tools, file=None, url=f"{web}/tools.tgz?x=1"),
     )
     assert len(deploying.run(host, install, one, tools, None, directory).changed) == 4
+    assert deploying.run(host, install, one, tools, None, directory).changed == ()
     wrong = replace(one, sha256="0" * 64)
     with pytest.raises(StepFailed, match="place one") as refused:
         deploying.run(host, install, wrong, tools, None, directory)
-    assert f"artifact one: expected sha256 {'0' * 64}, found {one.sha256}" in refused.value.cause
-    assert list((directory / "artifacts" / ("0" * 64)).iterdir()) == []
+    assert f"{web}/bin/one: expected sha256 {'0' * 64}, found {one.sha256}" in refused.value.cause
+    assert [one.name for one in (directory / "artifacts" / ("0" * 64)).iterdir()] == ["one.lock"]

@@ -8,9 +8,8 @@ import time
 
 from binderbox import layout
 from binderbox.parts.agent.jobs.running import CommandFailed, kubectl, run
+from binderbox.parts.fetch.pulling import CTR, HOSTS, PINNED
 
-CTR = (layout.K3S, "ctr", f"--address={layout.CONTAINERD_SOCKET}", "--namespace=k8s.io")
-HOSTS = f"{layout.K3S_DATA}/agent/etc/containerd/certs.d"  # what k3s makes of registries.yaml
 PULL_S = 1800
 ASK_S = 120
 ASK = ["python3", "-c", "import binderhub; print(binderhub.__version__)"]
@@ -28,7 +27,10 @@ def digest_of(image: str) -> str:
 def pull(image: str) -> str:
     """Have the image here, as containerd's registries say, and return its digest. One that is here is not replaced."""
     if not (found := digest_of(image)):
-        run([*CTR, "images", "pull", "--local", "--hosts-dir", HOSTS, image], timeout_s=PULL_S)
+        run(
+            [*CTR, "images", "pull", "--local", "--hosts-dir", HOSTS, "--label", PINNED, image],
+            timeout_s=PULL_S,
+        )
         found = digest_of(image)
     if not found:
         raise CommandFailed(f"{image} was pulled and is not there")

@@ -9,7 +9,7 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.federation.following import followed
-from binderbox.federation.following.followed import Followed, Record
+from binderbox.federation.following.followed import Record
 from binderbox.parts.agent.jobs import files
 
 WHO = {"follow": "the follower on this node", "watch": "the watch on this node"}
@@ -45,11 +45,4 @@ def record() -> Record:
 
 
 def keep(found: Record) -> None:
-    """Write followed.toml, and the list by which k3s fetches the build image again after an uninstall."""
     files.write(layout.FOLLOWED_FILE, followed.render(found), 0o600)
-    if found.followed:
-        files.write(layout.FOLLOWED_IMAGES, images_list(found.followed))
-
-
-def images_list(pins: Followed) -> str:
-    return f"{pins.build_image}\n"

@@ -1,0 +1,1 @@
+"""What is asked about artifacts, and the commands that tell of them."""

@@ -1,0 +1,135 @@
+"""Asks publishers what their artifacts are: from this machine, else from the node. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from binderbox.artifacts import chart_images, statements
+from binderbox.artifacts.records import Record
+from binderbox.artifacts.statements import Unstated
+from binderbox.artifacts.versions import Pin
+from binderbox.commands.artifacts.registries import digest_of, manifest_url
+from binderbox.errors import BundleError, NoAnswer
+from binderbox.output.requests import Ask
+
+AT_ONCE = 8
+Askers = Sequence[tuple[str, Ask]]
+"""Who can ask, in the order in which they are tried: "client" or "node", and how."""
+
+
+def ask(
+    pins: Mapping[str, Pin], wanted: Iterable[Pin], known: Mapping[str, str], askers: Askers
+) -> dict[str, Record]:
+    """Have the publishers of the wanted artifacts state their sums; raises BundleError with all that did not.
+
+    `known` are the sums of those that need no asking, by name: a chart's own is needed to read its images.
+    """
+    wanted = list(wanted)
+    plain = [pin for pin in wanted if not pin.images_of]
+    found, faults = _all(plain, askers)
+    sums = {**known, **{name: record.sha256 for name, record in found.items()}}
+    for pin in wanted:
+        if pin.images_of and sums.get(pin.images_of):
+            chart = pins[pin.images_of]
+            try:
+                images, more = _images(chart, sums[chart.name], askers)
+            except Unstated as error:
+                faults.append(f"{pin.name} {pin.version}: {error}")
+                continue
+            found |= images
+            faults += more
+    if faults:
+        raise BundleError(
+            "\n".join(faults),
+            cause="an artifact without a pin is used only when its publisher states its checksum, under its exact name",
+            remedy="look at what the publisher says; pin what you trust in a file for --versions FILE, or try again later",
+        )
+    return found
+
+
+def _all(pins: Sequence[Pin], askers: Askers) -> tuple[dict[str, Record], list[str]]:
+    found: dict[str, Record] = {}
+    faults: list[str] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for pin, told in zip(pins, pool.map(lambda pin: _told(pin, askers), pins), strict=True):
+            if isinstance(told, Record):
+                found[pin.name] = told
+            else:
+                faults.append(told)
+    return found, faults
+
+
+def _told(pin: Pin, askers: Askers) -> Record | str:
+    """What its publisher states, or the fault: publisher, file, what was expected and what was found."""
+    reasons: list[str] = []
+    for whence, how in askers:
+        try:
+            stated, by = _stated(pin, how)
+        except NoAnswer as error:
+            reasons.append(str(error))
+        except Unstated as error:
+            return f"{pin.name} {pin.version}: {pin.checksum_url}: {error}"
+        else:
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return Record(pin.name, pin.version, pin.source, stated, by, whence, now)
+    return f"{pin.name} {pin.version}: its publisher could not be asked: {'; '.join(reasons)}"
+
+
+def _stated(pin: Pin, how: Ask) -> tuple[str, str]:
+    """(sum, who stated it). Raises NoAnswer or Unstated."""
+    url = pin.checksum_url or ""
+    by = urlsplit(url).hostname or ""
+    if pin.kind == "image":
+        return digest_of(how, url), by
+    said = how(url, {}, statements.INDEX_MB if pin.kind == "chart" else statements.LIST_MB)
+    if said.status != 200:
+        raise Unstated(f"expected {statements.file_of(url)}, found HTTP {said.status}")
+    stated = statements.read(pin, said.text)
+    release = statements.release_of(pin.source)
+    if release and (digest := _github_says(release, how)):
+        if digest != stated:
+            raise Unstated(
+                f"states {stated} for {release[1]}, GitHub's own record of the release says {digest}"
+            )
+        by = f"{by}, api.github.com"
+    return stated, by
+
+
+def _github_says(release: tuple[str, str], how: Ask) -> str | None:
+    """GitHub's digest of an asset, made when it was uploaded; None where it cannot be had, such as past the rate limit."""
+    try:
+        said = how(release[0], {"Accept": "application/vnd.github+json"}, statements.LIST_MB)
+    except NoAnswer:
+        return None
+    return statements.in_release(said.text, release[1]) if said.status == 200 else None
+
+
+def _images(chart: Pin, chart_sha256: str, askers: Askers) -> tuple[dict[str, Record], list[str]]:
+    """The images that a chart runs, each as its registry states it; raises Unstated for a wrong chart."""
+    packed = _body(chart, askers)
+    if (digest := sha256(packed).hexdigest()) != chart_sha256:
+        raise Unstated(f"{chart.source}: expected sha256 {chart_sha256}, found {digest}")
+    pins = [
+        Pin(name, "image", image.rpartition(":")[2], image, checksum_url=manifest_url(image))
+        for name, image in chart_images.read(packed).items()
+    ]
+    found, faults = _all(pins, askers)
+    of_chart = {name: Record(**{**vars(record), "images_of": chart_sha256}) for name, record in found.items()}
+    return of_chart, faults
+
+
+def _body(pin: Pin, askers: Askers) -> bytes:
+    reasons = []
+    for _, how in askers:
+        try:
+            said = how(pin.source, {}, chart_images.CHART_MB)
+            if said.status == 200:
+                return said.body
+            reasons.append(f"{pin.source}: HTTP {said.status}")
+        except NoAnswer as error:
+            reasons.append(str(error))
+    raise Unstated("; ".join(reasons))

@@ -1,0 +1,91 @@
+"""Before an install changes anything: has everything a sum that counts, and what does the operator need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+
+from binderbox.artifacts import records
+from binderbox.artifacts import sources as origins
+from binderbox.artifacts.records import Record, Records
+from binderbox.artifacts.resolve import Artifact
+from binderbox.artifacts.versions import Pin
+from binderbox.commands.artifacts.asking import ask
+from binderbox.commands.connect import followed_of, pins_of
+from binderbox.commands.probe import HostProbe
+from binderbox.federation.following.followed import BUILD_IMAGE, CHART, CHART_IMAGES
+from binderbox.member.model import Member
+from binderbox.output.requests import Sources
+from binderbox.world.host.asking import NodeAsks
+from binderbox.world.host.hosts import Host
+from binderbox.world.http.publishers import Publishers
+
+
+def pinned_only(member: Member, asked_for: bool) -> bool:
+    """Whether what is not pinned is refused: an authority of the site's own could state anything."""
+    if asked_for:
+        return True
+    return bool(member.extra_ca) if member.require_pins is None else member.require_pins
+
+
+def vouched(
+    host: Host,
+    probe: HostProbe,
+    sources: Sources,
+    *,
+    require_pins: bool = False,
+    accepted: Mapping[str, str] | None = None,
+) -> dict[str, Record]:
+    """What was stated or decided now, to be recorded with the install; raises BundleError where a sum is missing.
+
+    A publisher is asked only for what is neither pinned nor recorded.
+    """
+    if probe.from_bundle:
+        return {}
+    pins = wanted_pins(probe, sources)
+    known = records.parse(probe.facts.records)
+    decided: Records = {}
+    if accepted:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        after = origins.accept(pins, known, accepted, now)
+        decided = {name: one for name, one in after.items() if known.get(name) != one}
+    rest = {name: one for name, one in known.items() if name not in decided}
+    origins.refuse_disputed(pins, rest)
+    found = origins.resolve(pins, rest, decided)
+    only = pinned_only(probe.member, require_pins)
+    if only or not (missing := origins.unknown(pins, found)):
+        origins.refuse_unknown(pins, found, pinned_only=only)
+        return dict(decided)
+    sums = {name: one.sha256 for name, one in found.items() if one.trust}
+    with closing(Publishers(probe.member.extra_ca)) as publishers:
+        stated = ask(pins, missing, sums, (("client", publishers), ("node", NodeAsks(host))))
+    new = {**decided, **stated}
+    origins.refuse_unknown(pins, origins.resolve(pins, rest, new), pinned_only=False)
+    return new
+
+
+def wanted_pins(probe: HostProbe, sources: Sources) -> dict[str, Pin]:
+    """The pins without those in whose place the follower's count."""
+    pins = pins_of(probe.facts, sources)
+    if followed_of(probe.facts) is None:
+        return pins
+    return {
+        name: pin
+        for name, pin in pins.items()
+        if name not in (CHART, CHART_IMAGES, BUILD_IMAGE) and pin.of != CHART
+    }
+
+
+def told_of(artifacts: Mapping[str, Artifact], stated: Records) -> list[str]:
+    """What an operator is told before the question: which artifacts are not pinned, and who vouches for each."""
+    if not stated:
+        return []
+    names = ", ".join(sorted(stated))
+    lines = [f"{len(stated)} of {len(artifacts)} artifacts are not pinned: {names}"]
+    for name in sorted(stated):
+        one = stated[name]
+        lines.append(
+            f"{name} {one.version}: sha256 {one.sha256}, stated by {one.stated_by}, asked from the {one.asked_from}"
+        )
+    return lines

@@ -1,0 +1,73 @@
+"""What an install runs on the node.
+
+    file URL SHA256 PATH     have this file
+    image EXACT NAME         have this image under this name
+    ahead FILE               have everything that FILE lists, so that an install finds it there
+
+`ahead` is a list of such argument lists in JSON. It ends well whatever it could not bring: the install asks for each
+by itself, and tells why it cannot be had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from binderbox import layout
+from binderbox.parts.fetch import fetching, pulling
+from binderbox.parts.fetch.fetching import FetchFailed
+
+AT_ONCE = 3
+CONTAINERD_S = 3600
+
+
+def run(words: list[str]) -> None:
+    what, *rest = words
+    if what == "file":
+        url, sha256, path = rest
+        fetching.fetch(url, sha256, path)
+    elif what == "image":
+        exact, name = rest
+        pulling.pull(exact, name)
+    else:
+        raise SystemExit(__doc__)
+
+
+def ahead(path: str) -> None:
+    """Files in the order in which an install wants them; images beside them, once containerd is there."""
+    with open(path) as file:
+        wanted: list[list[str]] = json.load(file)
+    files = [one for one in wanted if one[0] == "file"]
+    images = [one for one in wanted if one[0] == "image"]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        done = [pool.submit(_quietly, one) for one in files]
+        deadline = time.monotonic() + CONTAINERD_S
+        while images and not os.path.exists(layout.CONTAINERD_SOCKET) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        done += [pool.submit(_quietly, one) for one in images]
+        for one in done:
+            one.result()
+
+
+def _quietly(words: list[str]) -> None:
+    try:
+        run(words)
+    except (FetchFailed, OSError) as error:
+        print(error, file=sys.stderr, flush=True)
+
+
+def main(words: list[str]) -> None:
+    if words[:1] == ["ahead"]:
+        ahead(words[1])
+        return
+    try:
+        run(words)
+    except FetchFailed as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
