@@ -133,7 +133,16 @@ def _artifact(pin: Pin, recorded: Records, stated: Records) -> Artifact:
     if pin.kind == "image":
         image = _image(pin.name, pin.source, sha256, pin.version, trust, by_tag=pin.by_tag or bool(pin.of))
         return replace(image, of=pin.of)
-    return Artifact(pin.name, pin.kind, sha256, pin.source, pin.version, url=pin.source, trust=trust)
+    return Artifact(
+        pin.name,
+        pin.kind,
+        sha256,
+        pin.source,
+        pin.version,
+        url=pin.source,
+        features=pin.features,
+        trust=trust,
+    )
 
 
 def _image(name: str, source: str, sha256: str, version: str, trust: str, *, by_tag: bool) -> Artifact:

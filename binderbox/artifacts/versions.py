@@ -46,7 +46,7 @@ class Pin:
     """One artifact as pinned. `sha256` is None until verified: of the file, or of an image's manifest.
 
     `images_of` names the chart whose images it stands for; then `source` is no address. `of` is the chart that runs this
-    image: tables with it take the place of one with `images_of`.
+    image: tables with it take the place of one with `images_of`. `features` are what it can beyond its version.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Pin:
     by_tag: bool = False
     images_of: str = ""
     of: str = ""
+    features: tuple[str, ...] = ()
 
 
 def text() -> str:
@@ -111,7 +112,8 @@ def parse(text: str, arch: str = "amd64") -> dict[str, Pin]:
         found = _table_faults(name, table)
         if not found:
             others = {one: table.pop(one, {}) for one in ARCHITECTURES}
-            pins[name] = Pin(name=name, **{**table, **others[arch]})
+            features = tuple(table.pop("features", ()))
+            pins[name] = Pin(name=name, **{**table, **others[arch]}, features=features)
         faults += found
     charts = {one.name for one in pins.values() if one.kind == "chart"}
     for one in pins.values():
@@ -126,7 +128,7 @@ def parse(text: str, arch: str = "amd64") -> dict[str, Pin]:
 def _table_faults(name: str, table: Any) -> list[str]:
     if not isinstance(table, Mapping):
         return [f"{name}: expected a table"]
-    known = ("kind", *_TEXTS, *_SWITCHES, *ARCHITECTURES)
+    known = ("kind", "features", *_TEXTS, *_SWITCHES, *ARCHITECTURES)
     faults = [f"{name}.{key}: unknown key" for key in table if key not in known]
     for arch in ARCHITECTURES:
         faults += _other_faults(f"{name}.{arch}", table.get(arch, {}))
@@ -147,6 +149,9 @@ def _table_faults(name: str, table: Any) -> list[str]:
         for key in _SWITCHES
         if not isinstance(table.get(key, False), bool)
     ]
+    features = table.get("features", [])
+    if not isinstance(features, list) or not all(isinstance(one, str) for one in features):
+        faults.append(f"{name}.features: expected a list of words")
     sha256 = table.get("sha256")
     if isinstance(sha256, str) and not SHA256.fullmatch(sha256):
         faults.append(f"{name}.sha256: expected 64 small hex digits")

@@ -46,6 +46,7 @@ class Client:
     """One home directory; two clients share nothing but the host."""
 
     home: Path
+    resolver: str = ""  # whom this machine asks for names in the program's eyes; "" for its own
 
     def binderbox(
         self, host: RigHost, command: str, *args: str, timeout_s: float = COMMAND_TIMEOUT_S
@@ -63,7 +64,7 @@ class Client:
     def start(self, host: RigHost, command: str, *args: str) -> subprocess.Popen[str]:
         """Start `binderbox COMMAND HOST ARGS` and return at once; it has a process group of its own."""
         return subprocess.Popen(
-            [PROGRAM, *command.split(), host.alias, *args],
+            [*self._elsewhere(), PROGRAM, *command.split(), host.alias, *args],
             cwd=self.home, env=self.environment(host), text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -73,6 +74,15 @@ class Client:
         config = self.home / f"{host.alias}.yaml"
         config.write_text(render_member(member), encoding="utf-8")
         return self.binderbox(host, "install", *install_arguments(config), *args)
+
+    def _elsewhere(self) -> list[str]:
+        """What the program is started by, so that it finds names by that resolver: a mount namespace of its own."""
+        if not self.resolver:
+            return []
+        names = self.home / "resolv.conf"
+        names.write_text(f"nameserver {self.resolver}\n")
+        script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, "sh", str(names)]
 
     def environment(self, host: RigHost) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BINDERBOX_")}

@@ -65,9 +65,8 @@ def versions_text(found: list[Good], *, pinned: bool) -> str:
     for good in found:
         left_out = ("name",) if pinned else ("name", "sha256")
         for pin in _of_chart(good) if pinned and good.pin.images_of else [good.pin]:
-            tables[pin.name] = {
-                key: value for key, value in asdict(pin).items() if value and key not in left_out
-            }
+            table = asdict(pin) | {"features": list(pin.features)}
+            tables[pin.name] = {key: value for key, value in table.items() if value and key not in left_out}
     return tomli_w.dumps(tables)
 
 
@@ -90,6 +89,7 @@ def _good(entry: bundle.Entry, pin: Pin) -> Good:
         source=pin.source.replace(old, new),
         checksum_url=pin.checksum_url.replace(old, new) if pin.checksum_url else None,
         sha256=None,
+        features=entry.features,
     )
     if not pin.images_of:
         sha256 = manifest_sha256(path) if pin.kind == "image" else bundle.digest(path)
