@@ -89,6 +89,7 @@ OLD_IMAGE_LISTS = (
 )  # k3s pulled from these
 KUBELET_CONFIG = f"{K3S_DATA}/agent/etc/kubelet.conf.d/50-binderbox.conf"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
+IMAGE_PIN = "io.cri-containerd.pinned"  # containerd's own label: the kubelet's image GC leaves such an image
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
 RUNC = f"{K3S_DATA}/data/current/bin/runc"
 

@@ -8,9 +8,9 @@ from pyinfra.operations import server, systemd
 
 from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
-from binderbox.deploys.facts.states import FileText
 from binderbox.deploys.host import backstop_tree
 from binderbox.deploys.operations import artifacts, files
+from binderbox.deploys.operations.host import unit_begun
 from binderbox.deploys.operations.images import archives
 from binderbox.deploys.travelling import module, with_packages
 from binderbox.parts.firewall import units as firewall_units
@@ -32,8 +32,7 @@ def install_k3s(inputs: K3sInputs) -> None:
     archives(inputs.images, inputs.bundle)
     files.absent(name="remove lists by which k3s pulled images", paths=layout.OLD_IMAGE_LISTS)
 
-    new = host.get_fact(FileText, path=layout.RESOLV_CONF) is None
-    resolvers = files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
+    files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
     password = host.get_fact(Secrets).get("registry-password", "")
     registries = k3s.render_registries(layout.REGISTRY_USER, password, inputs.networks.registry_ip)
     settings = files.contents(
@@ -49,19 +48,12 @@ def install_k3s(inputs: K3sInputs) -> None:
     # k3s applies it by itself
     files.content(name="write our manifest", dest=k3s.MANIFEST, text=inputs.manifest, mode=0o600)
     systemd.daemon_reload(name="read k3s's unit", _if=files.any_changed(settings[-1:]))
-    systemd.service(
+    server.shell(
         name="restart k3s with its new settings",
-        service=layout.K3S_UNIT,
-        restarted=True,
+        commands=f"systemctl restart --no-block {layout.K3S_UNIT}",
         _if=files.any_changed([binary, *settings]),
     )
-    systemd.service(name="start k3s", service=layout.K3S_UNIT, running=True, enabled=True)
-    if not new:
-        server.shell(
-            name="restart the cluster's resolver with its new servers",  # a pod has the file as it was when it started
-            commands=f"{layout.K3S} kubectl --namespace kube-system delete pod --selector k8s-app=kube-dns --wait=false",
-            _if=files.any_changed(resolvers),
-        )
+    unit_begun(name="start k3s", unit=layout.K3S_UNIT)
     keeper = files.contents(
         {
             f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(

@@ -115,6 +115,11 @@ class Probe(Protocol):
     @property
     def plan(self) -> Planned | None: ...
     @property
+    def upstream(self) -> Mapping[str, tuple[str, str]] | None:
+        """Name to what is recorded of an artifact and what its publisher states now; None when nobody was asked."""
+        ...
+
+    @property
     def launch(self) -> Proof | None:
         """What the proof at the end of an install saw; None when none was run."""
         ...
@@ -156,5 +161,5 @@ class Probe(Protocol):
     def builder_workers(self) -> tuple[Mapping[str, str], ...]:
         """The labels of each worker of buildkitd, e.g. `org.mobyproject.buildkit.worker.containerd.namespace`."""
 
-    def containerd_images(self) -> tuple[str, ...]:
-        """Names of the images in containerd's namespace k8s.io."""
+    def pinned_images(self) -> tuple[str, ...]:
+        """Names of the images in containerd's namespace k8s.io that no image GC takes away."""

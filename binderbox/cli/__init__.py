@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": ("binderbox.cli.install", "Show what install would do, and why each value is what it is."),
     "install": ("binderbox.cli.install", "Make the host a working member, and prove it with a launch."),
     "status": ("binderbox.cli.status", "Show how the member is doing, on one screen."),
+    "artifacts": ("binderbox.cli.artifacts", "List what a host is made from, and why it is believed."),
     "launch": ("binderbox.cli.launch", "Launch a repository on the member, as a visitor would."),
     "secrets": ("binderbox.cli.secrets", "List the member's secrets, or give it one."),
     "uninstall": ("binderbox.cli.install", "Take binderbox off the host; data stays unless --purge."),

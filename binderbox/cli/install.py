@@ -68,6 +68,9 @@ def init(session: Session, /, host: str, output: str | None, force: bool, **flag
 @options.host_argument
 @options.sources
 @options.option("--short", is_flag=True, help="Only what does not hold, to paste into a chat.")
+@options.option(
+    "--upstream", is_flag=True, help="Ask publishers whether they still state what the host has recorded."
+)
 @options.common
 @click.pass_obj
 def check(
@@ -78,6 +81,7 @@ def check(
     bundle: Path | None,
     bundle_sha256: str | None,
     short: bool,
+    upstream: bool,
 ) -> int:
     """Check a host; nothing is changed.
 
@@ -92,7 +96,9 @@ def check(
     from binderbox.output.report.checks import render_checks, render_short
     from binderbox.output.requests import CheckRequest
 
-    request = CheckRequest(session.connection(host), sources(host, config, versions, bundle, bundle_sha256))
+    request = CheckRequest(
+        session.connection(host), sources(host, config, versions, bundle, bundle_sha256), upstream
+    )
 
     from binderbox.commands.check import check_host
 

@@ -14,7 +14,9 @@ from typing import Any
 from binderbox.checks.core import failures, prove
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.reached import still_reached
-from binderbox.commands.watching import builds_under_way, files_left, packages_of_others, watched
+from binderbox.commands.resolving import resolver_is_current
+from binderbox.commands.settling import k3s_runs
+from binderbox.commands.watching import builds_or_fetches, fetches, files_left, packages_of_others, watched
 from binderbox.deploys.agent import install_agent
 from binderbox.deploys.builder import install_builder
 from binderbox.deploys.helm import install_chart
@@ -40,7 +42,8 @@ After = Callable[[Host, Plan, bool], tuple[str, ...]]
 class Phase:
     """One phase; `proof` is the category of checks that must hold `within_s` seconds after it.
 
-    `watch` says, while a deploy takes long, what it waits for or how much is left; "" for nothing.
+    `watch` says, while a deploy takes long, what it waits for or how much is left; "" for nothing. `settle` waits for
+    what the deploy has only begun.
     """
 
     title: str
@@ -50,6 +53,7 @@ class Phase:
     after: After | None = None
     within_s: float = 180
     watch: Callable[[Host], str] | None = None
+    settle: Callable[[Host, Progress], None] | None = None
 
 
 INSTALL = (
@@ -61,31 +65,54 @@ INSTALL = (
         after=still_reached,
         watch=packages_of_others,
     ),
-    Phase("Start k3s", install_k3s, inputs=lambda plan: plan.k3s, proof="k3s", within_s=300),
+    Phase(
+        "Start k3s",
+        install_k3s,
+        inputs=lambda plan: plan.k3s,
+        proof="k3s",
+        after=resolver_is_current,
+        within_s=300,
+        watch=fetches,
+        settle=k3s_runs,
+    ),
     Phase(
         "Install the object store",
         install_chart,
         inputs=lambda plan: plan.objectstore,
         proof="objectstore",
+        watch=fetches,
         after=lambda host, plan, dry: ensure_bucket(
             host, plan.member.domain, plan.disk.objectstore_max_gb.value, dry=dry
         ),
     ),
-    Phase("Install the registry", install_chart, inputs=lambda plan: plan.registry, proof="registry"),
+    Phase(
+        "Install the registry",
+        install_chart,
+        inputs=lambda plan: plan.registry,
+        proof="registry",
+        watch=fetches,
+    ),
     Phase(
         "Start the builder",
         install_builder,
         inputs=lambda plan: plan.builder,
         proof="builder",
-        watch=builds_under_way,
+        watch=builds_or_fetches,
     ),
-    Phase("Install the ingress", install_chart, inputs=lambda plan: plan.ingress, proof="ingress"),
+    Phase(
+        "Install the ingress",
+        install_chart,
+        inputs=lambda plan: plan.ingress,
+        proof="ingress",
+        watch=fetches,
+    ),
     Phase(
         "Install BinderHub",
         install_chart,
         inputs=lambda plan: plan.binderhub,
         proof="binderhub",
         within_s=300,
+        watch=fetches,
     ),
     Phase("Install the agent", install_agent, inputs=lambda plan: plan.agent, proof="agent"),
 )
@@ -125,6 +152,8 @@ def run(
         try:
             with watched(phase.title, phase.watch, host, progress):
                 done = deploying.run(host, phase.deploy, phase.inputs(plan))
+            if phase.settle:
+                phase.settle(host, progress)
             after = phase.after(host, plan, False) if phase.after else ()
             proven = _proven(phase, host, probe, progress) if probe else ()
         except BinderboxError:

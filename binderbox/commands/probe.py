@@ -16,12 +16,13 @@ from binderbox.world.answers import HostAnswers
 
 @dataclass(frozen=True)
 class HostProbe(HostAnswers):
-    """Fulfils `checks.probe.Probe`. `plan` and `launch` are None until there is one."""
+    """Fulfils `checks.probe.Probe`. `plan`, `launch` and `upstream` are None until there is one."""
 
     member_text: str
     artifacts: Mapping[str, Artifact]
     plan: Plan | None = None
     launch: Proof | None = None
+    upstream: Mapping[str, tuple[str, str]] | None = None
 
     @property
     def from_bundle(self) -> bool:

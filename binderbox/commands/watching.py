@@ -13,6 +13,7 @@ from binderbox.deploys.operations.packages import words
 from binderbox.errors import BinderboxError
 from binderbox.output.progress import Progress
 from binderbox.parts.builder.settings import DOOR_STATUS
+from binderbox.parts.fetch import program
 from binderbox.world.host.hosts import Host
 
 EVERY_S = 10.0
@@ -57,6 +58,15 @@ def builds_under_way(host: Host) -> str:
     said = host.read(DOOR_STATUS)
     names = sorted({str(one["repository"]) for one in json.loads(said)["builds"]}) if said else []
     return f"builds of {', '.join(names)} to end" if names else ""
+
+
+def fetches(host: Host) -> str:
+    """What the host fetches, how much of it is here, how fast it comes and how long it will take."""
+    return host.run([*program.WORDS, "progress", layout.FETCH_AHEAD], timeout_s=LOOK_S).text.strip()
+
+
+def builds_or_fetches(host: Host) -> str:
+    return builds_under_way(host) or fetches(host)
 
 
 def files_left(host: Host) -> str:

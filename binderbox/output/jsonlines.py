@@ -13,6 +13,7 @@ from typing import Any
 
 from binderbox.errors import BinderboxError
 from binderbox.output.results import (
+    ArtifactsResult,
     CheckReport,
     DrainResult,
     InstallResult,
@@ -35,6 +36,7 @@ Result = (
     | LaunchResult
     | UninstallResult
     | SecretsResult
+    | ArtifactsResult
     | Mapping[str, Any]
 )
 

@@ -56,6 +56,15 @@ class Sources:
 
 @dataclass(frozen=True)
 class CheckRequest:
+    """`upstream`: ask publishers whether they still state what the node has recorded."""
+
+    connection: Connection
+    sources: Sources = Sources()
+    upstream: bool = False
+
+
+@dataclass(frozen=True)
+class ArtifactsRequest:
     connection: Connection
     sources: Sources = Sources()
 

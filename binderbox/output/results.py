@@ -45,6 +45,26 @@ class CheckReport:
 
 
 @dataclass(frozen=True)
+class ArtifactRow:
+    """One artifact: why its checksum is believed (`trust`, and by whom it was stated), and whether the node has it."""
+
+    name: str
+    version: str
+    trust: str
+    sha256: str
+    source: str
+    here: bool
+    size_mb: float | None = None
+    stated_by: str = ""
+
+
+@dataclass(frozen=True)
+class ArtifactsResult:
+    host: str
+    artifacts: tuple[ArtifactRow, ...]
+
+
+@dataclass(frozen=True)
 class PlanResult:
     """`changed` names operations that would change, `diffs` are unified diffs, `config_diff` local against applied."""
 

@@ -29,8 +29,15 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         ("binderbox.parts.ingress.checks",),
         "What visitors meet first: ports, redirect, certificates.",
     ),
-    "binderhub": (("binderbox.parts.binderhub.checks",), "BinderHub, and that builds go through the door."),
+    "binderhub": (
+        ("binderbox.parts.binderhub.checks", "binderbox.parts.fetch.checks"),
+        "BinderHub, that builds go through the door, and that all images are here to stay.",
+    ),
     "agent": (("binderbox.parts.agent.checks",), "What the node does by itself."),
+    "artifacts": (
+        ("binderbox.parts.fetch.checks",),
+        "Whether publishers still state what the node has recorded: `check --upstream`.",
+    ),
     "launch": (("binderbox.launch.checks",), "What the proof of an install must have seen."),
     "federation": (
         ("binderbox.federation.members.checks",),

@@ -142,8 +142,9 @@ class HostAnswers:
         workers = json.loads(self._run(*argv))
         return tuple(worker.get("labels") or worker.get("Labels") or {} for worker in workers)
 
-    def containerd_images(self) -> tuple[str, ...]:
-        return tuple(self._run(layout.K3S, "ctr", "-n", "k8s.io", "images", "ls", "-q").split())
+    def pinned_images(self) -> tuple[str, ...]:
+        filtered = f'labels."{layout.IMAGE_PIN}"==pinned'
+        return tuple(self._run(layout.K3S, "ctr", "-n", "k8s.io", "images", "list", "-q", filtered).split())
 
     def ca_pem(self) -> str | None:
         """The member's own authority, if its certificates are its own."""

@@ -65,6 +65,8 @@ class FakeProbe:
     log: tuple[str, ...] = ()
     calls: Calls | None = None
     said: Mapping[str, str] | None = None
+    pinned: tuple[str, ...] = ()
+    upstream: Mapping[str, tuple[str, str]] | None = None
     asked: list[str] = field(default_factory=list)
 
     def watched(self) -> Mapping[str, str] | None:
@@ -120,5 +122,5 @@ class FakeProbe:
     def builder_workers(self) -> tuple[Mapping[str, str], ...]:
         return ()
 
-    def containerd_images(self) -> tuple[str, ...]:
-        return ()
+    def pinned_images(self) -> tuple[str, ...]:
+        return self.pinned

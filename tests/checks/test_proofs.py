@@ -267,7 +267,7 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
             f"get pods -n binderbox -l {objectstore.LABEL}": {
                 "items": [{"spec": {"containers": [{"env": [{"name": objectstore.EXPIRY, "value": "24h"}]}]}}]
             },
-            **{f"get pods -n {namespace}": {"items": []} for namespace in namespaces},
+            **{f"get pods -n {namespace}": {"items": []} for namespace in (*namespaces, "kube-system")},
             **{
                 f"get deployments -n {namespace}": {"items": [deployment(name) for name in names]}
                 for namespace, names in namespaces.items()

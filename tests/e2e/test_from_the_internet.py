@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from tests.e2e.test_follow import gateway
 from tests.rig.client import Client, Finished, render_member
 from tests.rig.egress import site_settings
 from tests.rig.host import RigHost
+from tests.rig.internet import bodies
+from tests.rig.internet.faults import Fault
 from tests.rig.internet.world import World
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 
@@ -93,3 +97,81 @@ def test_again_nothing_is_changed_asked_or_fetched(scene: Scene) -> None:
     before = len(scene.internet.requests)
     assert scene.binderbox("install", "--yes").must().result["changed"] == []
     assert scene.internet.requests[before:] == []
+
+
+def test_its_artifacts_are_listed_with_whose_word_each_has(scene: Scene) -> None:
+    rows = {one["name"]: one for one in scene.binderbox("artifacts").must().result["artifacts"]}
+    assert all(one["here"] and one["trust"] == "recorded" and one["size_mb"] > 0 for one in rows.values())
+    assert rows["k3s"]["stated_by"] == "github.com, api.github.com"
+    assert rows["traefik"]["stated_by"] == "registry-1.docker.io"
+    assert rows["k8s-hub"]["stated_by"] == "quay.io"
+
+
+def test_no_restart_pulls_an_image_again(scene: Scene) -> None:
+    asked = len(scene.internet.requests)
+    host = scene.host
+    host.exec(["systemctl", "restart", layout.K3S_UNIT], timeout_s=300)
+    host.reboot()
+    use_resolver(host, gateway(host))
+    wait_until(lambda: scene.binderbox("check").code == 0, 600, "the member after a reboot")
+    assert scene.internet.requests[asked:] == []
+
+
+def images(host: RigHost, *filters: str) -> set[str]:
+    return set(
+        host.exec([layout.K3S, "ctr", "--namespace", "k8s.io", "images", "list", "-q", *filters]).split()
+    )
+
+
+@pytest.mark.long
+def test_a_pass_of_the_kubelets_image_gc_takes_none_of_ours(scene: Scene) -> None:
+    """Every five minutes, and with a highest age it takes each image that nobody runs, unless it is pinned."""
+    host, dropin = scene.host, posixpath.join(posixpath.dirname(layout.KUBELET_CONFIG), "99-gc.conf")
+    pinned = images(host, f'labels."{layout.IMAGE_PIN}"==pinned')
+    samples = {name for name in images(host) if name.startswith(layout.IMAGE_PREFIX)}
+    assert samples
+    ages = "imageMinimumGCAge: 10s\nimageMaximumGCAge: 30s\n"
+    text = f"apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n{ages}"
+    host.exec(["sh", "-c", 'cat >"$1"', "sh", dropin], stdin=text.encode())
+    host.exec(["systemctl", "restart", layout.K3S_UNIT], timeout_s=300)
+    try:
+        wait_until(lambda: not samples & images(host), 900, "the kubelet's image GC")
+        assert images(host) >= pinned
+    finally:
+        host.exec(["rm", "-f", dropin])
+        host.exec(["systemctl", "restart", layout.K3S_UNIT], timeout_s=300)
+
+
+def test_a_tag_that_moved_is_told_and_nothing_is_taken_until_somebody_decides(scene: Scene) -> None:
+    """An install asks nobody again; `check --upstream` does, and the host then knows of the dispute."""
+    assert scene.binderbox("check", "--upstream").must().result
+    before = json.loads(scene.host.exec(["cat", layout.RECORDS_FILE]))
+    (helm,) = (one["sha256"] for one in before["artifacts"] if one["name"] == "helm")
+    moved = helm[::-1]
+    scene.internet.faults.add("get.helm.sh", r"\.sha256sum$", Fault(body=bodies.other_sum(helm)), times=None)
+    try:
+        told = scene.binderbox("check", "--upstream").must(5).result
+        assert any(one["id"] == "BBX-T01" and moved in one["measured"] for one in told["checks"])
+        refused = scene.binderbox("install", "--yes").must(4)
+        assert f"--accept helm={helm}" in refused.result["error"]["remedy"]
+        assert "disputed" in scene.host.exec(["cat", layout.AUDIT_FILE])
+        scene.binderbox("install", "--yes", "--accept", f"helm={helm}").must()
+        assert scene.binderbox("install", "--yes").must().result["changed"] == []
+    finally:
+        scene.internet.faults.clear()
+
+
+def test_where_only_pins_count_what_is_stated_is_refused(scene: Scene) -> None:
+    """`extra_ca` implies it, because whoever ends TLS there can state anything."""
+    scene.configure(require_pins=None)
+    asked = len(scene.internet.requests)
+    try:
+        refused = scene.binderbox("install", "--yes").must(4).result["error"]
+        assert "only what is pinned may be used" in refused["message"]
+        assert scene.internet.requests[asked:] == []
+        scene.pin(pinned=True)
+        scene.binderbox("install", "--yes").must()
+        assert {one["trust"] for one in scene.binderbox("artifacts").must().result["artifacts"]} == {"pinned"}
+    finally:
+        scene.configure()
+        scene.pin(pinned=False)

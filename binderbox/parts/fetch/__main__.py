@@ -3,6 +3,7 @@
     file URL SHA256 PATH     have this file
     image EXACT NAME         have this image under this name
     ahead FILE               have everything that FILE lists, so that an install finds it there
+    progress FILE            say what of it is being fetched, how fast, and how long it will take
 
 `ahead` is a list of such argument lists in JSON. It ends well whatever it could not bring: the install asks for each
 by itself, and tells why it cannot be had.
@@ -17,7 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from binderbox import layout
-from binderbox.parts.fetch import fetching, pulling
+from binderbox.parts.fetch import fetching, pulling, telling
 from binderbox.parts.fetch.fetching import FetchFailed
 
 AT_ONCE = 3
@@ -62,6 +63,9 @@ def _quietly(words: list[str]) -> None:
 def main(words: list[str]) -> None:
     if words[:1] == ["ahead"]:
         ahead(words[1])
+        return
+    if words[:1] == ["progress"]:
+        print(telling.progress(words[1]))
         return
     try:
         run(words)

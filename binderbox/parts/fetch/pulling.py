@@ -13,9 +13,7 @@ from binderbox.parts.fetch.fetching import FetchFailed, alone
 
 CTR = (layout.K3S, "ctr", f"--address={layout.CONTAINERD_SOCKET}", "--namespace=k8s.io")
 HOSTS = f"{layout.K3S_DATA}/agent/etc/containerd/certs.d"  # what k3s makes of registries.yaml
-PINNED = (
-    "io.cri-containerd.pinned=pinned"  # containerd's own label: the kubelet's image GC leaves such an image
-)
+PINNED = f"{layout.IMAGE_PIN}=pinned"
 PULL_S, LOOK_S = 3600, 60
 TRIES, PAUSE_S = 5, 2.0
 
@@ -27,20 +25,18 @@ def pull(exact: str, name: str) -> None:
             _pull(exact)
         digest = exact.rpartition("@")[2]
         if name != exact and digest_of(name) != digest:
-            _ctr("images", "tag", "--force", exact, name)
+            ctr("images", "tag", "--force", exact, name)
         for one in dict.fromkeys((exact, name)):
             if (found := digest_of(one)) != digest:
                 raise FetchFailed(f"{one}: expected {digest}, found {found or 'nothing'}")
             if not is_pinned(one):
-                _ctr("images", "label", one, PINNED)
+                ctr("images", "label", one, PINNED)
 
 
 def _pull(exact: str) -> None:
     for attempt in range(1, TRIES + 1):
         try:
-            _ctr(
-                "images", "pull", "--local", "--hosts-dir", HOSTS, "--label", PINNED, exact, timeout_s=PULL_S
-            )
+            ctr("images", "pull", "--local", "--hosts-dir", HOSTS, "--label", PINNED, exact, timeout_s=PULL_S)
             return
         except FetchFailed:
             if attempt == TRIES:
@@ -50,7 +46,7 @@ def _pull(exact: str) -> None:
 
 def is_whole(exact: str) -> bool:
     """Whether containerd has all of it, unpacked: a power cut may leave a name without its content."""
-    for line in _ctr("images", "check", f'name=="{exact}"').splitlines()[1:]:
+    for line in ctr("images", "check", f'name=="{exact}"').splitlines()[1:]:
         words = line.split()
         if words[0] == exact and "complete" in words and words[-1] == "true":
             return True
@@ -67,11 +63,11 @@ def is_pinned(name: str) -> bool:
 
 
 def _row(name: str) -> list[str]:
-    rows = [line.split() for line in _ctr("images", "list", f'name=="{name}"').splitlines()[1:]]
+    rows = [line.split() for line in ctr("images", "list", f'name=="{name}"').splitlines()[1:]]
     return next((words for words in rows if words and words[0] == name), [])
 
 
-def _ctr(*words: str, timeout_s: float = LOOK_S) -> str:
+def ctr(*words: str, timeout_s: float = LOOK_S) -> str:
     try:
         done = subprocess.run([*CTR, *words], capture_output=True, text=True, check=False, timeout=timeout_s)
     except subprocess.TimeoutExpired as error:

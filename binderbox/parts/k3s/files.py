@@ -14,8 +14,6 @@ from binderbox.parts.k3s.starting import AFTER_FILE, BEFORE_FILE
 EVICTION_RECLAIM = "500M"
 MANIFEST = f"{layout.K3S_DATA}/server/manifests/binderbox.yaml"
 
-START_S = 1800  # the first start on 2 slow CPUs took 7 minutes; k3s's own unit has no limit at all
-
 UNIT = f"""\
 [Unit]
 Description=k3s, set up by binderbox
@@ -38,7 +36,8 @@ LimitNPROC=infinity
 LimitCORE=infinity
 TasksMax=infinity
 OOMScoreAdjust=-500
-TimeoutStartSec={START_S}
+# A limit would end a slow first start in the middle, again and again; who starts it waits, with a bound.
+TimeoutStartSec=infinity
 Restart=always
 RestartSec=5s
 
