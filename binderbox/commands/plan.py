@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from binderbox.commands.artifacts.trusting import told_of, vouched
+from binderbox.commands.artifacts.trusting import lifted, told_of, vouched
 from binderbox.commands.connect import config_diff, look, opened, planned, probe_of
 from binderbox.commands.phases import INSTALL, preview
 from binderbox.output.progress import Progress
@@ -20,7 +20,7 @@ def plan_host(request: PlanRequest, progress: Progress) -> PlanResult:
         probe = look(host, request.sources)
         stated = vouched(host, probe, request.sources, require_pins=request.require_pins)
         probe = probe_of(host, probe.facts, request.sources, stated)
-        for line in told_of(probe.artifacts, stated):
+        for line in (*lifted(probe.member), *told_of(probe.artifacts, stated)):
             progress.note(line)
         probe, decided = planned(probe, request.sources, stated)
         outcome = preview(INSTALL, host, decided, progress)

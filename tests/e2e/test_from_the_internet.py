@@ -107,6 +107,7 @@ def test_its_artifacts_are_listed_with_whose_word_each_has(scene: Scene) -> None
     assert rows["k8s-hub"]["stated_by"] == "quay.io"
 
 
+@pytest.mark.long
 def test_no_restart_pulls_an_image_again(scene: Scene) -> None:
     asked = len(scene.internet.requests)
     host = scene.host
@@ -142,6 +143,7 @@ def test_a_pass_of_the_kubelets_image_gc_takes_none_of_ours(scene: Scene) -> Non
         host.exec(["systemctl", "restart", layout.K3S_UNIT], timeout_s=300)
 
 
+@pytest.mark.long
 def test_a_tag_that_moved_is_told_and_nothing_is_taken_until_somebody_decides(scene: Scene) -> None:
     """An install asks nobody again; `check --upstream` does, and the host then knows of the dispute."""
     assert scene.binderbox("check", "--upstream").must().result
@@ -161,6 +163,7 @@ def test_a_tag_that_moved_is_told_and_nothing_is_taken_until_somebody_decides(sc
         scene.internet.faults.clear()
 
 
+@pytest.mark.long
 def test_where_only_pins_count_what_is_stated_is_refused(scene: Scene) -> None:
     """`extra_ca` implies it, because whoever ends TLS there can state anything."""
     scene.configure(require_pins=None)

@@ -29,6 +29,13 @@ def pinned_only(member: Member, asked_for: bool) -> bool:
     return bool(member.extra_ca) if member.require_pins is None else member.require_pins
 
 
+def lifted(member: Member) -> list[str]:
+    """What an operator is told who believes statements over a TLS that the site itself may end."""
+    if not (member.extra_ca and member.require_pins is False):
+        return []
+    return ["require_pins: false: publishers are believed over TLS that the authorities of extra_ca may end"]
+
+
 def vouched(
     host: Host,
     probe: HostProbe,
