@@ -81,13 +81,14 @@ def prepare_host(inputs: HostInputs) -> None:
     )
     host.taken_back(
         name="take the firewall back if nobody gets in",
-        table=f"inet {TABLE}",
         unit=layout.FIREWALL_UNIT,
         also=layout.BACKSTOP_UNIT,
+        later=layout.K3S_UNIT,
         timer=layout.TAKE_BACK_UNIT,
         after_s=round(patient(TAKE_BACK_S)),
     )
-    systemd.service(name="start the firewall", service=layout.FIREWALL_UNIT, running=True, enabled=True)
+    # at boot they start once somebody has come in past them: binderbox/commands/reached.py
+    systemd.service(name="start the firewall", service=layout.FIREWALL_UNIT, running=True)
     host.table_loaded(
         name="load the firewall where it was flushed", table=f"inet {TABLE}", unit=layout.FIREWALL_UNIT
     )
@@ -103,9 +104,7 @@ def prepare_host(inputs: HostInputs) -> None:
         restarted=True,
         _if=files.any_changed([written[path] for path in (backstop_unit, *backstop_tree())]),
     )
-    systemd.service(
-        name="start the firewall's backstop", service=layout.BACKSTOP_UNIT, running=True, enabled=True
-    )
+    systemd.service(name="start the firewall's backstop", service=layout.BACKSTOP_UNIT, running=True)
 
 
 def fetch_tree() -> dict[str, str]:

@@ -72,3 +72,18 @@ class NftTables(FactBase[list[str]]):
 
     def process(self, output: Iterable[str]) -> list[str]:
         return [line.removeprefix("table ").strip() for line in output]
+
+
+class AtBoot(FactBase[list[str]]):
+    """Which of `units` systemd starts at boot."""
+
+    def command(self, units: Sequence[str]) -> StringCommand:
+        look = 'for u in "$@"; do systemctl -q is-enabled "$u" 2>/dev/null && echo "$u"; done; true'
+        return Looking("sh", "-c", QuoteString(look), "sh", *(QuoteString(unit) for unit in units))
+
+    @staticmethod
+    def default() -> list[str]:
+        return []
+
+    def process(self, output: Iterable[str]) -> list[str]:
+        return list(output)

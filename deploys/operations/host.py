@@ -13,7 +13,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.facts.systemd import SystemdEnabled, SystemdStatus
 
 from binderbox import layout
-from binderbox.deploys.facts.host import Loadable, NftTables, Owners, Sysctls
+from binderbox.deploys.facts.host import AtBoot, Loadable, NftTables, Owners, Sysctls
 from binderbox.deploys.facts.states import FileText
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
@@ -66,9 +66,15 @@ def unit_begun(*, unit: str) -> Commands:
 
 
 @operation()
-def taken_back(*, table: str, unit: str, also: str, timer: str, after_s: int) -> Commands:
-    """Before the firewall's first load: see that it is taken away again unless somebody comes in meanwhile and says no."""
-    if table in host.get_fact(NftTables):
+def taken_back(*, unit: str, also: str, later: str, timer: str, after_s: int) -> Commands:
+    """Until somebody has come in past the firewall once: see that it is taken away again unless somebody does meanwhile.
+
+    + later: what an install starts only after somebody has come in
+    """
+    # A unit starts at boot from the first new login on. Whether its table is there says nothing: a flush takes that away,
+    # and an install that ended before the login leaves it.
+    if host.get_fact(AtBoot, units=(unit, later)):
+        host.noop("somebody has come in past it before")
         return
     words = ("systemd-run", "-q", "--collect", f"--on-active={after_s}", f"--unit={timer}")
     yield StringCommand("systemctl", "stop", f"{timer}.timer", "2>/dev/null", "||", "true")

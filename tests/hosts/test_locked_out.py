@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from binderbox import layout
 from tests.hosts.test_preflight import checked
 from tests.rig.client import Client
 from tests.rig.host import RigHost
@@ -56,6 +57,11 @@ def tables(host: RigHost) -> str:
     return host.exec(["nft", "list", "tables"])
 
 
+def at_boot(host: RigHost) -> list[str]:
+    units = f"{layout.FIREWALL_UNIT} {layout.BACKSTOP_UNIT}"
+    return host.exec(["sh", "-c", f"systemctl is-enabled {units}; true"]).split()
+
+
 def test_a_way_in_that_the_firewall_closes_is_named_and_open_again_soon(
     host: RigHost, client: Client
 ) -> None:
@@ -68,8 +74,10 @@ def test_a_way_in_that_the_firewall_closes_is_named_and_open_again_soon(
     assert "ingress_allow" in failed.result["error"]["remedy"]
     wait_until(lambda: comes_in(host), 180, "the way in, once the firewall is taken back")
     assert "binderbox" not in tables(host)
+    assert at_boot(host) == ["disabled", "disabled"]
 
     client.install(host, "--json", ingress_allow=[{"ports": [WAY]}]).must()
     assert "table inet binderbox-backstop" in tables(host)
+    assert at_boot(host) == ["enabled", "enabled"]
     assert comes_in(host)
     assert client.install(host, "--json", ingress_allow=[{"ports": [WAY]}]).must().result["changed"] == []

@@ -81,6 +81,8 @@ def test_an_install_loads_it_where_nobody_keeps_it(installed_host: Installed) ->
     finally:
         host.exec(["systemctl", "start", layout.KEEPER_UNIT], timeout_s=300)
     assert "load the firewall where it was flushed" in " ".join(changed)
+    # an installed member's firewall is never taken away, whatever becomes of this client
+    assert "take the firewall back" not in " ".join(changed)
     assert loaded(host)
     assert client.install(host, "--json").must().result["changed"] == []
 
