@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
@@ -64,7 +64,7 @@ class BuilderInputs:
     cache_reserved_gb: float
     cache_max_gb: float
     cache_min_free_gb: float
-    networks: Networks = field(default_factory=Networks)
+    networks: Networks
     resolvers: tuple[str, ...] = ()
     cgroup_v2: bool = False
     egress_networks: tuple[str, ...] = ()

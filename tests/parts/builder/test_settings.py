@@ -13,6 +13,7 @@ import pytest
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.deploys.builder import door_tree, engine_tree
+from binderbox.member.model import Networks
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
 from binderbox.parts.builder.door.config import parse_config
@@ -29,6 +30,7 @@ INPUTS = BuilderInputs(
     cache_reserved_gb=2.5,
     cache_max_gb=10,
     cache_min_free_gb=4.2,
+    networks=Networks(),
     resolvers=("192.0.2.53",),
     egress_networks=("198.51.100.0/24",),
     node_addresses=("203.0.113.9",),
