@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -82,8 +82,12 @@ def make(
     bundle_lock: str | None = None,
     records: Records = MappingProxyType({}),
     versions_text: str | None = None,
+    switch_off: Collection[str] = (),
 ) -> Plan:
-    """Decide everything for one host; raises PreflightError where the machine cannot hold what is asked."""
+    """Decide everything for one host; raises PreflightError where the machine cannot hold what is asked.
+
+    + switch_off: lines against other firewalls that somebody has agreed to
+    """
     sizing = make_sizing(member, facts)
     disk = make_disk_plan(member, facts.disk_gb, facts.disk_free_gb, facts.ours_gb, facts.recorded_other_gb)
     if isinstance(disk, DiskTooSmall):
@@ -110,6 +114,7 @@ def make(
             records=render(records.values()) if records else None,
             versions_text=versions_text,
             ahead=() if bundle else tuple(artifacts.values()),
+            switch_off=switch_off,
         ),
         k3s=make_k3s(
             sizing,

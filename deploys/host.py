@@ -20,6 +20,8 @@ TAKE_BACK_S = 120  # a new login is tried meanwhile, and waited for 45 s at most
 @deploy("Prepare the host")
 def prepare_host(inputs: HostInputs) -> None:
     """Bring the host to where k3s can be started on it."""
+    if inputs.switch_off:
+        host.switched_off(name="switch other firewalls off", lines=inputs.switch_off)
     if inputs.packages:
         packages.nobody_else(name="wait until nobody else installs packages")
         apt.packages(name="install packages", packages=list(inputs.packages), update=True, no_recommends=True)

@@ -33,9 +33,9 @@ def every_artifact() -> dict[str, Artifact]:
     }
 
 
-def made(facts: HostFacts = GOOD, **keys: Any) -> plan.Plan:
+def made(facts: HostFacts = GOOD, *, switch_off: tuple[str, ...] = (), **keys: Any) -> plan.Plan:
     config: Member = member.parse(TEXT + yaml.safe_dump(keys) if keys else TEXT, "member.yaml")
-    return plan.make(config, TEXT, facts, every_artifact(), who="somebody@somewhere")
+    return plan.make(config, TEXT, facts, every_artifact(), who="somebody@somewhere", switch_off=switch_off)
 
 
 def test_the_same_facts_give_the_same_plan() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.decide.facts import HostFacts
@@ -23,10 +24,17 @@ WHY_FILTER = (
 )
 
 
+def switch_off_lines(filters: Sequence[str]) -> tuple[str, ...]:
+    """What is typed to switch these firewalls off for good; none for what is made by hand."""
+    return tuple(SWITCH_OFF[one] for one in filters if one in SWITCH_OFF)
+
+
 def judge_filters(facts: HostFacts) -> Verdict:
     if not facts.filters:
         return passed("none")
-    fixes = [SWITCH_OFF[one] for one in facts.filters if one in SWITCH_OFF]
+    fixes = list(switch_off_lines(facts.filters))
+    if fixes:
+        fixes[-1] += "  # or: binderbox install HOST --yes-firewall"
     tables = sorted({one.split()[2] for one in facts.filters if one.startswith("chain ")})
     if tables and not fixes:
         fixes = [

@@ -164,6 +164,11 @@ def plan(
 )
 @options.lock_wait
 @options.yes
+@options.option(
+    "--yes-firewall",
+    is_flag=True,
+    help="Switch another firewall off (ufw, firewalld ...) by the lines that check BBX-H21 names.",
+)
 @options.common
 @click.pass_obj
 def install(
@@ -177,6 +182,7 @@ def install(
     accept: tuple[str, ...],
     lock_wait: float,
     yes: bool,
+    yes_firewall: bool,
 ) -> int:
     """Make the host a working member, and prove it with a launch.
 
@@ -198,6 +204,7 @@ def install(
         lock_wait,
         require_pins,
         accepted(accept),
+        yes_firewall,
     )
 
     from binderbox.commands.install import install as install_member

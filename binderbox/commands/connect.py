@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import unified_diff
@@ -86,7 +86,13 @@ def probe_of(host: Host, facts: HostFacts, sources: Sources, stated: Records = N
     return HostProbe(host, facts, member.parse(text, source), text, _artifacts(facts, sources, stated))
 
 
-def planned(probe: HostProbe, sources: Sources, stated: Records = NOTHING_STATED) -> tuple[HostProbe, Plan]:
+def planned(
+    probe: HostProbe,
+    sources: Sources,
+    stated: Records = NOTHING_STATED,
+    *,
+    switch_off: Collection[str] = (),
+) -> tuple[HostProbe, Plan]:
     lock, accepted = _lock(probe.facts, sources)
     decided = plan.make(
         probe.member,
@@ -99,6 +105,7 @@ def planned(probe: HostProbe, sources: Sources, stated: Records = NOTHING_STATED
         bundle_lock=lock,
         records=recorded(probe.facts, stated) if lock is None else {},
         versions_text=versions_text(probe.facts, sources),
+        switch_off=switch_off,
     )
     return replace(probe, plan=decided), decided
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from binderbox.checks.core import AT_ONCE, failures, run_checks
+from binderbox.checks.traps import switch_off_lines
 from binderbox.commands.artifacts.trusting import told_of, vouched
 from binderbox.commands.connect import changing, config_diff, look, opened, planned, probe_of, visiting
+from binderbox.commands.other_firewalls import mended, tolerated
 from binderbox.commands.phases import INSTALL, run
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import prove
@@ -30,6 +32,7 @@ from binderbox.output.results import (
 from binderbox.parts import checks
 from binderbox.plan import Plan
 from binderbox.world.host.hosts import Host
+from binderbox.world.host.lock import audit
 
 PROOF = "Prove it"
 
@@ -40,7 +43,8 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
         progress.phase_started("Check")
         started = time.monotonic()
         probe = look(host, request.sources)
-        found = run_checks(checks.of("host", "dns"), probe, at_once=AT_ONCE)
+        lines = switch_off_lines(probe.facts.filters) if request.yes_firewall else ()
+        found = tolerated(run_checks(checks.of("host", "dns"), probe, at_once=AT_ONCE), lines)
         if failing := failures(found):
             progress.phase_failed("Check", time.monotonic() - started)
             raise PreflightError(
@@ -60,12 +64,16 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
         probe = probe_of(host, probe.facts, request.sources, stated)
         for line in told_of(probe.artifacts, stated):
             progress.note(line)
-        if not confirm(f"Set up {host.name} as {probe.member.binder_url}?"):
+        and_off = f", and switch its other firewall off ({'; '.join(lines)})" if lines else ""
+        if not confirm(f"Set up {host.name} as {probe.member.binder_url}{and_off}?"):
             raise UsageError(
                 f"{host.name}: not confirmed, nothing was changed", remedy="say --yes to go on without asking"
             )
         with changing(host, "install", progress, wait_s=request.lock_wait_s) as lock:
-            probe, decided = planned(look(host, request.sources, stated), request.sources, stated)
+            seen = look(host, request.sources, stated)
+            probe, decided = planned(seen, request.sources, stated, switch_off=lines)
+            if decided.host.switch_off:
+                audit(host, "switch-off", "install", lines="; ".join(decided.host.switch_off))
             outcome = run(INSTALL, host, decided, probe, progress, lock.step)
             proof, proved = _prove(host, probe, decided, progress, lock.step)
         return InstallResult(
@@ -74,7 +82,7 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
             phases=(checked, *outcome.phases, proved),
             changed=outcome.changed,
             launches=(proof.cold, proof.warm),
-            checks=(*found, *outcome.checks),
+            checks=(*mended(found, lines), *outcome.checks),
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from binderbox.checks.core import failures, prove
+from binderbox.commands.other_firewalls import gone
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.reached import still_reached
 from binderbox.commands.resolving import resolver_is_current
@@ -62,7 +63,7 @@ INSTALL = (
         prepare_host,
         inputs=lambda plan: plan.host,
         proof="prepared",
-        after=still_reached,
+        after=lambda host, plan, dry: gone(host, plan, dry) + still_reached(host, plan, dry),
         watch=packages_of_others,
     ),
     Phase(

@@ -79,13 +79,16 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class InstallRequest:
-    """`accepted`: name to sha256, where an operator decided about a disputed artifact."""
+    """`accepted`: name to sha256, where an operator decided about a disputed artifact. `yes_firewall`: switch another
+    firewall off, by the lines that its check names.
+    """
 
     connection: Connection
     sources: Sources = Sources()
     lock_wait_s: float = 0.0
     require_pins: bool = False
     accepted: Mapping[str, str] = field(default_factory=dict)
+    yes_firewall: bool = False
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,16 @@ def sysctls(*, values: Mapping[str, int]) -> Commands:
 
 
 @operation()
+def switched_off(*, lines: Sequence[str]) -> Commands:
+    """Switch other firewalls off.
+
+    + lines: what is typed against those that are on now
+    """
+    for line in lines:
+        yield StringCommand(*line.split())
+
+
+@operation()
 def table_loaded(*, table: str, unit: str) -> Commands:
     """Load the firewall where its unit says it is and its table is gone: another program's flush takes every table away."""
     if table not in host.get_fact(NftTables):

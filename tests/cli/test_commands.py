@@ -187,6 +187,7 @@ def test_flags_reach_the_request(commands: Commands, capsys: Any, tmp_path: Path
         "--lock-wait",
         "9",
         "-y",
+        "--yes-firewall",
     )
     run(capsys, "launch", "h", "https://github.com/a/b", "--ref", "main", "--stop")
     run(capsys, "uninstall", "h", "--purge", "--yes")
@@ -202,6 +203,8 @@ def test_flags_reach_the_request(commands: Commands, capsys: Any, tmp_path: Path
         digest.lower(),
         9.0,
     )
+    assert install.yes_firewall
+    assert not InstallRequest(install.connection).yes_firewall
     assert "hunter2" not in repr(install)
     assert (launch.url, launch.ref, launch.stop) == ("https://github.com/a/b", "main", True)
     assert isinstance(launch, LaunchRequest)

@@ -13,6 +13,8 @@ from binderbox.checks.probe import Probe
 from binderbox.checks.workloads import AGAIN, planned
 from binderbox.decide.facts import HostFacts
 
+OTHER_FIREWALLS = "BBX-H21"  # install takes it away itself when it is told to
+
 
 def look_facts(probe: Probe) -> HostFacts:
     return probe.facts
@@ -80,7 +82,7 @@ CHECKS = (
           "Sizes that the config does not give are computed and always fit."),
     Check("BBX-H20", "host", "GitHub knows us", surroundings.look_github, surroundings.judge_github,
           "Each launch resolves a branch to a commit by GitHub's API.", fatal=False),
-    Check("BBX-H21", "host", "there is no other firewall", look_facts, traps.judge_filters,
+    Check(OTHER_FIREWALLS, "host", "there is no other firewall", look_facts, traps.judge_filters,
           "Two firewalls that do not know of each other cut off pods, services and the resolver."),
     Check("BBX-H22", "host", "the host's name can be a node's", look_facts, traps.judge_node_name,
           "It is fixed at the first start: a host that is renamed later stays the same node."),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
+from binderbox.checks.traps import switch_off_lines
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.facts import HostFacts
 from binderbox.member.model import Member
@@ -29,7 +30,10 @@ SYSCTLS: Mapping[str, int] = {
 
 @dataclass(frozen=True)
 class HostInputs:
-    """What the host itself must hold. Texts are whole files; `directories` are (path, mode, owner id)."""
+    """What the host itself must hold. Texts are whole files; `directories` are (path, mode, owner id).
+
+    + switch_off: lines that end other firewalls
+    """
 
     packages: tuple[str, ...]
     modules: tuple[str, ...]
@@ -50,6 +54,7 @@ class HostInputs:
     records: str | None  # artifacts.lock.json, where artifacts come from the Internet
     versions_text: str | None  # a site's own pins
     ahead: tuple[Artifact, ...]  # what the host fetches while the install goes on
+    switch_off: tuple[str, ...]
 
 
 def make_inputs(
@@ -64,6 +69,7 @@ def make_inputs(
     records: str | None,
     versions_text: str | None,
     ahead: tuple[Artifact, ...],
+    switch_off: Collection[str],
 ) -> HostInputs:
     firewall = make_firewall(member, facts)
     return HostInputs(
@@ -97,4 +103,5 @@ def make_inputs(
         records=records,
         versions_text=versions_text,
         ahead=ahead,
+        switch_off=tuple(line for line in switch_off_lines(facts.filters) if line in switch_off),
     )

@@ -9,7 +9,7 @@ section networks
 ip -o -4 addr show 2>/dev/null | awk '{ print $2, $4 }'
 ip -4 route show table all type unicast 2>/dev/null | awk '$1 != "default" { dev = "-"; for (i = 2; i < NF; i++) if ($i == "dev") dev = $(i + 1); print dev, $1 }'
 section filters
-[ "$(sed -n 's/^ENABLED=//p' /etc/ufw/ufw.conf 2>/dev/null)" = yes ] && echo "ufw"
+command -v ufw >/dev/null && [ "$(sed -n 's/^ENABLED=//p' /etc/ufw/ufw.conf 2>/dev/null)" = yes ] && echo "ufw"
 for unit in firewalld shorewall csf lfd; do systemctl -q is-active $unit 2>/dev/null && echo $unit; done
 nft list chains 2>/dev/null | awk '
   $1 == "table" { table = $2 " " $3 } $1 == "chain" { chain = $2 }
