@@ -13,8 +13,9 @@ import pytest
 from binderbox import layout
 from tests.conftest import Installed
 from tests.e2e.test_follow import gateway
+from tests.hosts.test_preflight import STATES
 from tests.parts.builder.test_on_host import Node
-from tests.rig.client import DOMAIN
+from tests.rig.client import DOMAIN, Client
 from tests.rig.host import RigHost
 from tests.waiting import wait_until
 
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 OURS = "table inet binderbox"
 SEED = 12
 FLUSHES = 20
+UFW = STATES["another firewall"][0]
 PORT = 8099  # forbidden listeners: one on the host, one beyond its uplink
 # Asks for a new connection to each target, again and again, and says how often it has.
 ASK = """
@@ -42,6 +44,24 @@ while True:
         print("asked", asked, flush=True)
         said = time.monotonic()
 """
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_ufw_is_switched_off_where_an_install_is_told_to(fresh_host: RigHost, client: Client) -> None:
+    fresh_host.exec(["sh", "-ec", UFW], timeout_s=300)
+    refused = client.install(fresh_host, "--json").must(3)
+    assert "--yes-firewall" in refused.stdout
+    assert "Status: active" in fresh_host.exec(["ufw", "status"])
+
+    done = client.install(fresh_host, "--json", "--yes-firewall").must().result
+    assert done["launches"]
+    assert "switch other firewalls off" in " ".join(done["changed"])
+    assert {one["id"]: one["verdict"] for one in done["checks"]}["BBX-H21"] == "pass"
+    assert "Status: inactive" in fresh_host.exec(["ufw", "status"])
+    assert '"lines": "ufw disable"' in fresh_host.exec(["cat", layout.AUDIT_FILE])
+    client.binderbox(fresh_host, "check", "--json").must()
+    assert client.install(fresh_host, "--json", "--yes-firewall").must().result["changed"] == []
 
 
 def loaded(host: RigHost) -> bool:

@@ -35,6 +35,12 @@ assert there("{REGISTRY}") == sys.argv[1], there("{REGISTRY}")
 """
 
 
+# The rig's own file is mounted there, to be read alone.
+TAKE_ITS_PLACE = (
+    "grep -q '/etc/resolv.conf.*tmpfs' /proc/mounts || mount --bind /run/resolv.conf /etc/resolv.conf"
+)
+
+
 @dataclass
 class Scene:
     host: RigHost
@@ -48,9 +54,7 @@ class Scene:
 
     def resolv_conf(self, *lines: str) -> None:
         text = "".join(f"{line}\n" for line in lines)
-        # the rig's own file is mounted there, to be read alone
-        script = "cat >/run/resolv.conf; grep -q '/etc/resolv.conf.*tmpfs' /proc/mounts || mount --bind /run/resolv.conf /etc/resolv.conf"
-        self.host.exec(["sh", "-c", script], stdin=text.encode())
+        self.host.exec(["sh", "-c", f"cat >/run/resolv.conf; {TAKE_ITS_PLACE}"], stdin=text.encode())
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
             # the domain that DHCP gives, and its wildcard: whatever is searched there is found
             internet.names.addresses[f"*.dhcp.{ZONE}"] = WILDCARD
             scene = Scene(host, client, internet)
-            scene.resolv_conf(f"nameserver {gateway(host)}", f"search dhcp.{ZONE}", "options ndots:5")
+            scene.resolv_conf(f"nameserver {gateway(host)}", f"search dhcp.{ZONE}")
             scene.install()
             yield scene
     finally:

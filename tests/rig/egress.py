@@ -58,6 +58,12 @@ def site_options() -> list[str]:
     return options
 
 
+def registry_names() -> dict[str, str]:
+    """Name to address of every such registry, for a resolver of the rig's own that knows no others."""
+    names = {urlsplit(url).hostname or "" for url in registries()}
+    return {name: min(found) for name in names if (found := list(filter(_is_v4, _addresses(name))))}
+
+
 def registries() -> list[str]:
     """Every address that a package manager of this machine would ask, as URLs."""
     mirrors = find_mirrors()
@@ -82,6 +88,10 @@ def _ask(*command: str) -> list[str]:
         return []
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     return done.stdout.split() if done.returncode == 0 else []
+
+
+def _is_v4(address: str) -> bool:
+    return "." in address
 
 
 def _addresses(name: str) -> Iterable[str]:

@@ -46,12 +46,19 @@ class Names:
         question = asked.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
         self.asked.append(name)
-        address = self.addresses.get(name) or self.addresses.get(f"*.{name.partition('.')[2]}")
+        address = held(self.addresses, name)
         if address is None:
             reply.set_rcode(dns.rcode.NXDOMAIN)
         elif question.rdtype == dns.rdatatype.A:
             reply.answer = [dns.rrset.from_text(question.name, TTL_S, dns.rdataclass.IN, "A", address)]
         return reply.to_wire()
+
+
+def held(addresses: Mapping[str, str], name: str) -> str | None:
+    """The address of a name: its own, else that of the nearest wildcard above it."""
+    labels = name.split(".")
+    wildcards = (f"*.{'.'.join(labels[at:])}" for at in range(1, len(labels)))
+    return next((addresses[key] for key in (name, *wildcards) if key in addresses), None)
 
 
 class _Datagram(socketserver.BaseRequestHandler):
