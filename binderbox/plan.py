@@ -10,8 +10,7 @@ from typing import Any
 
 from binderbox.artifacts import versions
 from binderbox.artifacts.records import Records, render
-from binderbox.artifacts.resolve import Artifact
-from binderbox.artifacts.sources import exact_name
+from binderbox.artifacts.resolve import Artifact, exact_name
 from binderbox.decide.disk import DiskPlan, DiskTooSmall, make_disk_plan
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import Sizing, make_sizing

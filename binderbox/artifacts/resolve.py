@@ -5,7 +5,7 @@ and hashed elsewhere; `sources` decides about those from the Internet. Rules:
 - A lock entry that versions.toml has no checksum for, or with another source, is refused unless the operator named
   the lock's own digest (`--bundle-sha256`).
 - An image lies in a bundle as an archive. The digest in versions.toml is of the manifest inside, so that is what is
-  compared before the archive is used.
+  compared before the archive is used; its name is one that the pin itself gives, unless the lock is trusted.
 
 Every refusal is a BundleError that lists all artifacts at once.
 """
@@ -23,6 +23,7 @@ from binderbox.artifacts.versions import SHA256, Kind, Pin
 from binderbox.errors import BundleError
 
 LOCK_NAME = "bundle.lock.json"
+ANEW = "get the bundle again, or make it anew: binderbox bundle create DIR"
 _FILE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=~-]*")
 _LISTS = ("images", "features")
 _ENTRY_KEYS = {"name", "kind", "file", "sha256", "source", "version", *_LISTS}
@@ -117,12 +118,13 @@ def _entry_faults(raw: Any, place: str) -> list[str]:
     if isinstance(raw.get("sha256"), str) and not SHA256.fullmatch(raw["sha256"]):
         faults.append(f"{where}: sha256: expected 64 small hex digits, found {raw['sha256']!r}")
     file = raw.get("file")
-    if isinstance(file, str) and file and not _is_inside(file):
+    if isinstance(file, str) and file and not is_inside(file):
         faults.append(f"{where}: file: {file!r} is no plain path inside the bundle")
     return faults
 
 
-def _is_inside(file: str) -> bool:
+def is_inside(file: str) -> bool:
+    """Whether it is a plain path inside a bundle."""
     path = PurePosixPath(file)
     return str(path) == file and all(_FILE_PART.fullmatch(part) for part in path.parts)
 
@@ -142,12 +144,14 @@ def resolve(
         raise BundleError(
             f"{LOCK_NAME}: expected sha256 {allowed}, found {lock_sha256}",
             cause="--bundle-sha256 names another bundle, or this one was changed",
-            remedy=f"get the bundle again; if the change is yours: --bundle-sha256 {lock_sha256}",
+            remedy=f"{ANEW}; if the change is yours: --bundle-sha256 {lock_sha256}",
         )
     found: dict[str, Artifact] = {}
     faults: list[str] = []
     needs_trust = False
     for name, pin in pins.items():
+        if has_tables(pin, pins):
+            continue
         entry = lock.get(name)
         if entry is None:
             faults.append(f"{name}: is not in the bundle")
@@ -165,12 +169,14 @@ def resolve(
             entry.version,
             file=entry.file,
             images=entry.images,
-            features=entry.features if allowed else (),  # only a trusted lock may say more than versions.toml
+            # only a trusted lock may say more than versions.toml
+            features=entry.features if allowed else pin.features,
             trust="pinned" if pin.sha256 and entry.source == pin.source else "bundle",
             manifest=pin.sha256 if pin.kind == "image" and entry.source == pin.source else None,
+            of=pin.of,
         )
     if faults:
-        remedy = "get the bundle again, or make it anew"
+        remedy = ANEW
         if needs_trust:
             remedy = f"if you made or trust this very bundle: --bundle-sha256 {lock_sha256}"
         raise _refused(faults, remedy)
@@ -191,14 +197,32 @@ def _judge_entry(pin: Pin, entry: LockEntry, *, trusted: bool) -> tuple[str, boo
         return f"{pin.name}: versions.toml has no checksum for the bundle's file {entry.file}", True
     if pin.kind == "image":
         # the archive itself is what says, when it is used: its manifest's digest and its one name
-        fault = f"{pin.name}: expected one image in {entry.file}, the bundle says {', '.join(entry.images)}"
-        return ("", False) if len(entry.images) == 1 else (fault, False)
+        if len(entry.images) != 1:
+            fault = (
+                f"{pin.name}: expected one image in {entry.file}, the bundle says {', '.join(entry.images)}"
+            )
+            return fault, False
+        names = (pin.source, exact_name(pin.source, pin.sha256))
+        if trusted or entry.images[0] in names:
+            return "", False
+        return f"{pin.name}: expected the name {' or '.join(names)}, the bundle says {entry.images[0]}", True
     if pin.sha256 != entry.sha256:
         return f"{pin.name}: expected sha256 {pin.sha256}, the bundle's lock says {entry.sha256}", False
     return "", False
 
 
-def _refused(faults: list[str], remedy: str = "get the bundle again, or make it anew") -> BundleError:
+def has_tables(pin: Pin, pins: Mapping[str, Pin]) -> bool:
+    """Whether it stands for the images of a chart each of which has a table of its own here."""
+    return bool(pin.images_of) and any(one.of == pin.images_of for one in pins.values())
+
+
+def exact_name(source: str, sha256: str) -> str:
+    """`docker.io/library/registry:3` with its digest in place of its tag."""
+    path, _, name = source.rpartition("/")
+    return f"{path}/{name.partition(':')[0]}@sha256:{sha256}"
+
+
+def _refused(faults: list[str], remedy: str = ANEW) -> BundleError:
     return BundleError(
         "\n".join(faults), cause="an artifact is used only with a verified checksum", remedy=remedy
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from binderbox.artifacts.records import ACCEPTED, Record, Records
-from binderbox.artifacts.resolve import Artifact
+from binderbox.artifacts.resolve import Artifact, exact_name, has_tables
 from binderbox.artifacts.versions import Pin
 from binderbox.errors import BundleError
 
@@ -23,7 +23,7 @@ def resolve(pins: Mapping[str, Pin], recorded: Records, stated: Records) -> dict
     """Say of every artifact what it must be and why; those that nobody vouches for yet have an empty `trust`."""
     found = {name: _artifact(pin, recorded, stated) for name, pin in pins.items() if not pin.images_of}
     for pin in pins.values():
-        if pin.images_of and not any(one.of == pin.images_of for one in pins.values()):
+        if pin.images_of and not has_tables(pin, pins):
             for record in images_of(found[pin.images_of], recorded, stated):
                 trust = "recorded" if recorded.get(record.name) == record else "stated"
                 image = _image(record.name, record.source, record.sha256, record.version, trust, by_tag=True)
@@ -161,9 +161,3 @@ def _image(name: str, source: str, sha256: str, version: str, trust: str, *, by_
         trust=trust,
         pull=exact if sha256 else None,
     )
-
-
-def exact_name(source: str, sha256: str) -> str:
-    """`docker.io/library/registry:3` with its digest in place of its tag."""
-    path, _, name = source.rpartition("/")
-    return f"{path}/{name.partition(':')[0]}@sha256:{sha256}"

@@ -140,7 +140,10 @@ def judge_outbound(found: Outbound) -> Verdict:
     if not lost:
         return passed(", ".join(one.target for one in found.reached) or "nothing to reach")
     told = "; ".join(f"{one.target}: {one.error or 'no answer'}" for one in lost)
-    fix = "open outgoing TCP 80 and 443 at the provider's firewall; or install with --bundle and set offline: true"
+    fix = (
+        "open outgoing TCP 80 and 443 at the provider's firewall; or make a bundle elsewhere by "
+        "binderbox bundle create DIR, set offline: true, and install with --bundle DIR"
+    )
     verdict = warned if found.from_bundle else failed
     return verdict(told, "an answer from each", fix)
 

@@ -16,5 +16,5 @@ def read_lock(bundle: Path) -> str:
         raise BundleError(
             f"{bundle} is no bundle",
             cause=f"{LOCK_NAME} cannot be read: {error}",
-            remedy="give a directory that holds one with --bundle DIR",
+            remedy=f"give a directory that holds one; binderbox bundle create {bundle} makes one of an empty one",
         ) from error

@@ -5,8 +5,8 @@
     members = {"bin/buildctl": f"{layout.BIN}/buildctl"}
     artifacts.extract(name="unpack buildkit", archive=artifacts.path_of(buildkit), members=members)
 
-From a bundle the file is checked before it is sent (BundleError); from its URL the node fetches it, or waits for the
-one that already does. Either way the node checks the sha256 before the file gets its name, so a wrong one is never used.
+From a bundle the file is checked before it is sent (BundleError), of an image that is pinned also what lies inside; from
+its URL the node fetches it, or waits for the one that already does. Either way the node checks the sha256 before the file gets its name, so a wrong one is never used.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from binderbox import layout
+from binderbox.artifacts import archives
 from binderbox.deploys.facts.artifacts import MARKED, ArtifactStates, Extracted
 from binderbox.errors import BundleError
 from binderbox.parts.fetch import program
@@ -46,6 +47,8 @@ class Artifact(Protocol):
     def url(self) -> str | None: ...
     @property
     def manifest(self) -> str | None: ...
+    @property
+    def images(self) -> tuple[str, ...]: ...
 
 
 def path_of(artifact: Artifact) -> str:
@@ -73,7 +76,7 @@ def place(artifact: Artifact, bundle: Path | None, dest: str | None = None) -> C
         raise BundleError(
             f"artifact {artifact.name} has no source",
             cause="it came from a bundle, and no bundle with it was given",
-            remedy="run the same command again with --bundle DIR",
+            remedy="run the same command again with --bundle DIR; binderbox bundle create DIR makes one",
         )
 
 
@@ -141,15 +144,19 @@ def _checked_source(artifact: Artifact, bundle: Path) -> Path:
         raise BundleError(
             f"artifact {artifact.name} is not in the bundle",
             cause=f"{source} does not exist; its sha256 is to be {artifact.sha256}",
-            remedy="give a complete bundle with --bundle DIR",
+            remedy=f"binderbox bundle verify {bundle} lists all that is missing; binderbox bundle create makes one anew",
         )
     stat = source.stat()
-    found = _file_sha256(source, stat.st_size, stat.st_mtime_ns)
-    if found != artifact.sha256:
+    looks = (source, stat.st_size, stat.st_mtime_ns)
+    found = _file_sha256(*looks)
+    faults = [] if found == artifact.sha256 else [f"expected sha256 {artifact.sha256}, found {found}"]
+    if not faults and artifact.manifest:
+        faults = _archive_faults(*looks, artifact.images, artifact.manifest)
+    if faults:
         raise BundleError(
             f"artifact {artifact.name} in the bundle is not what it shall be; it was not used",
-            cause=f"{source}: expected sha256 {artifact.sha256}, found {found}",
-            remedy="fetch the bundle again, and give it with --bundle DIR",
+            cause="\n".join(f"{source}: {fault}" for fault in faults),
+            remedy=f"binderbox bundle verify {bundle} lists all that is wrong; binderbox bundle create makes one anew",
         )
     return source
 
@@ -158,3 +165,11 @@ def _checked_source(artifact: Artifact, bundle: Path) -> Path:
 def _file_sha256(path: Path, _size: int, _mtime_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _archive_faults(
+    path: Path, _size: int, _mtime_ns: int, images: tuple[str, ...], manifest: str
+) -> list[str]:
+    with path.open("rb") as file:
+        return archives.faults(file, dict.fromkeys(images, manifest))

@@ -116,6 +116,29 @@ def test_a_pinned_image_is_known_by_the_manifest_in_its_archive() -> None:
     assert error.message.startswith("traefik: expected one image in traefik, the bundle says ")
 
 
+def test_a_pinned_image_has_a_name_that_its_pin_gives() -> None:
+    """Else it would be imported in the place of another."""
+    exact = f"docker.io/library/traefik@sha256:{C}"
+    assert from_bundle([TRAEFIK], entry(TRAEFIK, images=[exact]))["traefik"].images == (exact,)
+    error = refusal([TRAEFIK], entry(TRAEFIK, images=["docker.io/rancher/pause:1"]))
+    assert "the bundle says docker.io/rancher/pause:1" in error.message
+    assert error.remedy.endswith(f"--bundle-sha256 {LOCK_DIGEST}")
+
+
+def test_images_with_tables_of_their_own_take_the_place_of_all_of_the_charts() -> None:
+    chart = replace(HELM, name="chart", kind="chart", sha256=A)
+    hub = replace(TRAEFIK, name="k8s-hub", of="chart")
+    all_of_it = replace(TRAEFIK, name="chart-images", sha256=None, images_of="chart")
+    found = from_bundle([chart, all_of_it, hub], entry(chart), entry(hub))
+    assert (list(found), found["k8s-hub"].of) == (["chart", "k8s-hub"], "chart")
+
+
+def test_what_a_pin_says_it_can_needs_no_trust_in_the_lock() -> None:
+    site = replace(K3S, features=("cgroup-v1",))
+    assert from_bundle([site], entry(site, features=["etcd"]))["k3s"].features == ("cgroup-v1",)
+    assert from_bundle([site], entry(site, features=["etcd"]), allow=LOCK_DIGEST)["k3s"].features == ("etcd",)
+
+
 @pytest.mark.parametrize(
     "file",
     [

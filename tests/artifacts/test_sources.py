@@ -8,7 +8,7 @@ import pytest
 
 from binderbox.artifacts import records, sources
 from binderbox.artifacts.records import Record
-from binderbox.artifacts.resolve import Artifact
+from binderbox.artifacts.resolve import Artifact, exact_name
 from binderbox.artifacts.versions import Pin
 from binderbox.errors import BundleError
 
@@ -56,7 +56,7 @@ def test_an_image_is_run_by_its_digest_or_by_the_tag_that_is_compared() -> None:
 
 
 def test_a_registry_with_a_port_keeps_it() -> None:
-    assert sources.exact_name("registry.example:5000/a/b:1", A) == f"registry.example:5000/a/b@sha256:{A}"
+    assert exact_name("registry.example:5000/a/b:1", A) == f"registry.example:5000/a/b@sha256:{A}"
 
 
 def test_a_charts_images_are_known_by_the_chart_that_runs_them() -> None:

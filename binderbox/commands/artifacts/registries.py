@@ -15,22 +15,40 @@ TOKEN_MB = 0.1
 _WORD = re.compile(r'(\w+)="([^"]*)"')
 
 
-def manifest_url(source: str) -> str:
-    """`docker.io/library/registry:3` -> the address of its manifest."""
+def manifest_url(source: str, sha256: str = "") -> str:
+    """`docker.io/library/registry:3` -> the address of its manifest, of the one with this sum where one is given."""
+    return f"{_repository(source)}/manifests/{f'sha256:{sha256}' if sha256 else source.rpartition(':')[2]}"
+
+
+def blob_url(source: str, sha256: str) -> str:
+    """The address of one blob; what answers there may send on to another host, which has no business with a token."""
+    return f"{_repository(source)}/blobs/sha256:{sha256}"
+
+
+def _repository(source: str) -> str:
     host, _, rest = source.partition("/")
-    name, _, tag = rest.rpartition(":")
-    return f"https://{DOCKER_HUB if host == 'docker.io' else host}/v2/{name}/manifests/{tag}"
+    return f"https://{DOCKER_HUB if host == 'docker.io' else host}/v2/{rest.rpartition(':')[0]}"
 
 
 def digest_of(ask: Ask, url: str) -> str:
     """The sha256 of the manifest at an address; raises NoAnswer, and Unstated where the answer is no manifest."""
-    accept = {"Accept": ", ".join(MANIFEST_TYPES)}
+    said, _ = manifest_at(ask, url)
+    return of_manifest(said.body, said.headers.get("docker-content-digest"))
+
+
+def manifest_at(ask: Ask, url: str) -> tuple[Said, str]:
+    """(the answer with the manifest, the token with which it was had, which also opens the repository's blobs).
+
+    The token is empty where none was wanted. Raises NoAnswer and Unstated.
+    """
+    token, accept = "", {"Accept": ", ".join(MANIFEST_TYPES)}
     said = ask(url, accept, MANIFEST_MB)
     if said.status == 401:
-        said = ask(url, {**accept, "Authorization": f"Bearer {_token(ask, said)}"}, MANIFEST_MB)
+        token = _token(ask, said)
+        said = ask(url, {**accept, "Authorization": f"Bearer {token}"}, MANIFEST_MB)
     if said.status != 200:
         raise Unstated(f"expected a manifest, found HTTP {said.status}")
-    return of_manifest(said.body, said.headers.get("docker-content-digest"))
+    return said, token
 
 
 def _token(ask: Ask, refused: Said) -> str:

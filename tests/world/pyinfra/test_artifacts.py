@@ -1,6 +1,7 @@
 """Artifacts reach the node once, by their checksum, from a bundle or from their URL."""
 
 import hashlib
+import json
 import os
 import ssl
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from pyinfra.api import deploy
 
 from binderbox import layout
+from binderbox.artifacts.bundling import BundledImage
+from binderbox.commands.bundle.writing import write_archive
 from binderbox.deploys.operations import artifacts
 from binderbox.errors import BundleError, StepFailed
 from binderbox.parts.fetch import program
@@ -30,6 +33,7 @@ class Artifact:
     file: str | None = None
     url: str | None = None
     manifest: str | None = None
+    images: tuple[str, ...] = ()
 
 
 @pytest.fixture
@@ -120,6 +124,34 @@ def test_a_file_missing_in_the_bundle_is_named(host: Host, arguments: Arguments)
     (arguments[2] / "tools.tgz").unlink()
     with pytest.raises(BundleError, match=r"artifact tools\.tgz is not in the bundle"):
         deploying.run(host, install, *arguments)
+
+
+NAMES = ("docker.io/library/registry:3", "docker.io/rancher/mirrored-pause:3.6")
+
+
+@pytest.mark.parametrize("names", [NAMES[:1], NAMES, NAMES[1:]])
+def test_a_pinned_image_is_looked_into_before_its_archive_is_sent(
+    host: Host, arguments: Arguments, names: tuple[str, ...]
+) -> None:
+    """An archive that carries another name, too, would be imported under that as well."""
+    _, tools, bundle, directory = arguments
+    (bundle / "layer").write_bytes(b"layer")
+    layer = hashlib.sha256(b"layer").hexdigest()
+    described = {"digest": f"sha256:{layer}", "size": 5}
+    manifest = json.dumps({"schemaVersion": 2, "config": described, "layers": [described]}).encode()
+    sha256 = hashlib.sha256(manifest).hexdigest()
+    images = [BundledImage(name, sha256) for name in names]
+    write_archive(bundle / "image.tar", images, {sha256: manifest}, {layer: bundle / "layer"})
+    image = replace(in_bundle(bundle, "image.tar"), images=NAMES[:1], manifest=sha256)
+    if names == NAMES[:1]:
+        assert "place one" in deploying.run(host, install, image, tools, bundle, directory).changed
+        image = replace(image, manifest="0" * 64)
+        (directory / f"artifacts/{image.sha256}/image.tar").unlink()
+    with pytest.raises(BundleError, match=r"artifact image\.tar in the bundle is not what") as refused:
+        deploying.run(host, install, image, tools, bundle, directory)
+    named = f"index.json names {NAMES[1]}, which is not to be in it"
+    assert (named if len(names) > 1 else f"{NAMES[0]}") in refused.value.cause
+    assert not (directory / f"artifacts/{image.sha256}/image.tar").exists()
 
 
 @pytest.fixture
