@@ -24,6 +24,7 @@ COMMANDS = {
     "launch": ("binderbox.cli.launch", "Launch a repository on the member, as a visitor would."),
     "secrets": ("binderbox.cli.secrets", "List the member's secrets, or give it one."),
     "uninstall": ("binderbox.cli.install", "Take binderbox off the host; data stays unless --purge."),
+    "bundle": ("binderbox.cli.bundle", "Make a bundle for hosts without the Internet, or verify one."),
     "drain": ("binderbox.cli.drain", "Take the member out of rotation; sessions and builds go on."),
     "resume": ("binderbox.cli.drain", "Bring a drained member back into rotation."),
     "federation": ("binderbox.cli.federation", "Look at the federation, join it, and steer its traffic."),

@@ -25,7 +25,7 @@ class Option(click.Option):
 
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
     """`click.option` with its environment variable, which `--help` shows."""
-    long = next(name for name in names if name.startswith("--"))
+    long = next(name for name in names if name.startswith("--")).partition("/")[0]
     variable = "BINDERBOX_" + long.lstrip("-").upper().replace("-", "_")
     return click.option(*names, cls=Option, envvar=variable, show_envvar=True, **settings)
 

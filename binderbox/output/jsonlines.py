@@ -14,6 +14,7 @@ from typing import Any
 from binderbox.errors import BinderboxError
 from binderbox.output.results import (
     ArtifactsResult,
+    BundleResult,
     CheckReport,
     DrainResult,
     InstallResult,
@@ -37,6 +38,7 @@ Result = (
     | UninstallResult
     | SecretsResult
     | ArtifactsResult
+    | BundleResult
     | Mapping[str, Any]
 )
 

@@ -118,3 +118,14 @@ class SecretRequest:
     connection: Connection
     name: str
     value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class BundleRequest:
+    """`versions` None: the pins of this binderbox. `require_pins` None: only where there are authorities of a site's own."""
+
+    directory: Path
+    arch: str = "amd64"
+    versions: Path | None = None
+    extra_ca: tuple[Path, ...] = ()
+    require_pins: bool | None = None

@@ -215,3 +215,29 @@ class SecretsResult:
     host: str
     secrets: tuple[Secret, ...]
     changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BundledFile:
+    """One artifact of a bundle. `trust`: pinned, stated by its publisher, or lock, where that alone was asked."""
+
+    name: str
+    version: str
+    kind: str
+    file: str
+    size_bytes: int
+    sha256: str
+    trust: Literal["pinned", "stated", "lock"]
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BundleResult:
+    """`lock_sha256` is what `--bundle-sha256` names; with `needs_lock` an install wants it, else pins are enough."""
+
+    directory: str
+    changed: bool
+    lock_sha256: str
+    needs_lock: bool
+    size_bytes: int
+    files: tuple[BundledFile, ...]

@@ -64,7 +64,7 @@ class Client:
     def start(self, host: RigHost, command: str, *args: str) -> subprocess.Popen[str]:
         """Start `binderbox COMMAND HOST ARGS` and return at once; it has a process group of its own."""
         return subprocess.Popen(
-            [*self._elsewhere(), PROGRAM, *command.split(), host.alias, *args],
+            [*self.elsewhere(), PROGRAM, *command.split(), host.alias, *args],
             cwd=self.home, env=self.environment(host), text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -75,7 +75,7 @@ class Client:
         config.write_text(render_member(member), encoding="utf-8")
         return self.binderbox(host, "install", *install_arguments(config), *args)
 
-    def _elsewhere(self) -> list[str]:
+    def elsewhere(self) -> list[str]:
         """What the program is started by, so that it finds names by that resolver: a mount namespace of its own."""
         if not self.resolver:
             return []

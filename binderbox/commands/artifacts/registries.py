@@ -51,6 +51,15 @@ def manifest_at(ask: Ask, url: str) -> tuple[Said, str]:
     return said, token
 
 
+def token_for(ask: Ask, url: str) -> str:
+    """A token that opens an address, such as a blob's; empty where none is wanted. Raises NoAnswer and Unstated.
+
+    Nothing is read for it: an address without a token is refused, and that tells where one is to be had.
+    """
+    said = ask(url, {}, MANIFEST_MB)
+    return _token(ask, said) if said.status == 401 else ""
+
+
 def _token(ask: Ask, refused: Said) -> str:
     scheme, _, rest = refused.headers.get("www-authenticate", "").partition(" ")
     words = dict(_WORD.findall(rest))
