@@ -7,6 +7,7 @@ nothing is recorded: the lock is the record.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from binderbox.commands.bundle.bringing import bring
 from binderbox.commands.bundle.packing import Packing
 from binderbox.commands.bundle.registry import Registry
 from binderbox.commands.bundle.telling import Trust, phase, result_of
-from binderbox.errors import BundleError, ConfigError
+from binderbox.errors import BundleError, ConfigError, UsageError
 from binderbox.member.rules import certificate
 from binderbox.output.progress import Progress
 from binderbox.output.requests import BundleRequest
@@ -42,6 +43,10 @@ def create(request: BundleRequest, progress: Progress) -> BundleResult:
     only = bool(authorities) if request.require_pins is None else request.require_pins
     if only:
         _refuse_unpinned(pins)
+    if shutil.which("curl") is None:
+        raise UsageError(
+            "this machine has no curl, which fetches", remedy="install curl, then run this again"
+        )
     with places.alone(request.directory), closing(Publishers(authorities)) as publishers:
         ours = (request.directory / LOCK_NAME).exists()
         if ours and (lock := _whole(request.directory, pins, progress)):

@@ -67,7 +67,7 @@ class Registry:
                 return
             except FetchFailed as error:
                 # the token ended while a cut transfer was tried again
-                if attempt == TRIES or " 401" not in str(error):
+                if attempt == TRIES or "error: 401" not in str(error):
                     raise
                 self._asked_at_s.pop(image.name, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from tests.commands.bundle.scene import Scene
 from tests.rig.internet.world import World
 
-ADDRESS = "127.0.113.5"
+# each worker of pytest has one of its own
+ADDRESS = f"127.0.117.{1 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))}"
 
 
 @pytest.fixture(scope="package")
