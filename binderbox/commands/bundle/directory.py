@@ -78,10 +78,10 @@ def begin(directory: Path, arch: str, pins: Mapping[str, Pin], files: Iterable[s
     """
     filling = directory / FILLING
     marker = filling / MARKER
-    if filling.exists():
+    if marker.exists():
         refuse_another(directory, _changed(_read(marker), _purpose(arch, pins)))
         ours = True
-    known = {FILLING, LOCK_NAME, *files} if ours else set()
+    known = {FILLING, LOCK_NAME, *files} if ours else {FILLING}
     foreign = sorted(path.name for path in directory.iterdir() if path.name not in known)
     if foreign:
         shown = ", ".join(foreign[:5]) + (" ..." if len(foreign) > 5 else "")
