@@ -199,3 +199,16 @@ def test_an_internet_that_ends_lets_go_of_whom_it_kept_waiting(tmp_path):
         wait_until(lambda: any(one.status for one in internet.requests), 10, "the request")
     kept.join(10)
     assert not kept.is_alive()
+
+
+def test_a_host_says_nothing_at_all(internet: World, look: Looker, pins: dict[str, Pin]):
+    internet.faults.add("get.helm.sh", "", Fault(silent=True))
+    silent = look.curl(pins["helm"].source, "--max-time", "1")
+    assert (silent.returncode, silent.stdout) == (28, b"")
+    assert look.curl(pins["helm"].source, "-I").returncode == 0
+
+
+def test_a_host_knows_no_ranges(internet: World, look: Looker, pins: dict[str, Pin]):
+    internet.faults.add("get.helm.sh", "", Fault(no_ranges=True))
+    first, second = (look.once(pins["helm"].source, Range="bytes=0-9") for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 206)

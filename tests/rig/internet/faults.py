@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 from tests.rig.internet.replies import Asked, Held, Reply, moved, whole
 
@@ -20,6 +21,8 @@ class Fault:
     + status: the answer, with `headers`, instead of what is there
     + headers: over those that belong to the answer
     + body: instead of the right one, or what makes a wrong one of it; the status is 200 unless `status` says another
+    + silent: no answer at all, and the connection stays
+    + no_ranges: all of it, whichever part was asked for
     + redirect: where to, `{host}` and `{target}` being what was asked: "http://{host}{target}"
     """
 
@@ -30,6 +33,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Callable[[bytes], bytes] | None = None
     redirect: str | None = None
+    silent: bool = False
+    no_ranges: bool = False
 
     @property
     def of_body(self) -> bool:
@@ -87,6 +92,15 @@ def instead(fault: Fault, asked: Asked) -> Reply | None:
     else:
         return None
     return Reply(reply.status, {**reply.headers, **fault.headers}, reply.body)
+
+
+def understood(fault: Fault, asked: Asked) -> Asked:
+    """The question, as far as the fault lets the server understand it."""
+    if not fault.no_ranges:
+        return asked
+    headers = copy(asked.headers)
+    del headers["Range"]
+    return replace(asked, headers=headers)
 
 
 def spoiled(fault: Fault, right: Reply) -> Reply:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from tests.federation.serving import Handler, Served
-from tests.rig.internet.faults import WELL, Fault, Faults, instead, spoiled
+from tests.rig.internet.faults import WELL, Fault, Faults, instead, spoiled, understood
 from tests.rig.internet.pace import Pace
 from tests.rig.internet.replies import BLOCK, Asked, Reply, Role, text
 
@@ -64,7 +64,7 @@ class Front:
         if role is None:
             return text(421, f"nobody here is called {asked.host}\n")
         try:
-            return spoiled(fault, role(asked))
+            return spoiled(fault, role(understood(fault, asked)))
         except Exception as error:  # the test should see it, not a connection that ends
             return text(502, f"the rig's own: {type(error).__name__} {error}\n")
 
@@ -94,6 +94,10 @@ class _Talk(Handler):
             self._send(request, text(403, "nothing is served in plain\n"), WELL, front)
             return
         fault = front.faults.take(asked)
+        if fault.silent:
+            self.close_connection = True
+            self._stall(front)
+            return
         self._send(request, front.reply(asked, fault), fault, front)
 
     def _asked(self) -> Asked:
