@@ -45,9 +45,9 @@ BUILDKIT_CNI_PLUGINS = ("bridge", "loopback", "host-local", "firewall")
 def k3s() -> Path:
     """The stand-in for k3s: one file that carries, as k3s does, everything a node runs."""
     kubernetes = _kubernetes()
-    containerd, plugins = _containerd(), _cni_plugins()
+    runtime, plugins = containerd(), _cni_plugins()
     carried = {
-        **{name: containerd / name for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
+        **{name: runtime / name for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
         **{name: plugins / name for name in CNI_PLUGINS},
         "runc.real": _runc(),
         "runc.wrap": runcwrap(),
@@ -200,7 +200,7 @@ def _kubernetes() -> Path:
     return cached("kubernetes", recipe_of(_sources(source), ldflags), build, 300, title) / "k3s"
 
 
-def _containerd() -> Path:
+def containerd() -> Path:
     ldflags = _ldflags("github.com/containerd/containerd/v2/version.", {"Version": f"v{CONTAINERD_VERSION}"})
     programs = ("containerd", "containerd-shim-runc-v2", "ctr")
     packages = [f"github.com/containerd/containerd/v2/cmd/{name}@v{CONTAINERD_VERSION}" for name in programs]

@@ -6,7 +6,6 @@ machine.run("curl", "https://github.com/...")
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,8 @@ from tests.rig.internet.world import World
 
 # Whatever this machine asks first for names, a program in there asks the Internet alone.
 ENTER = 'mount --bind "$1/resolv.conf" /etc/resolv.conf && mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf'
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 class Machine:
@@ -27,27 +28,28 @@ class Machine:
         (directory / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:2 attempts:2\n")
         (directory / "nsswitch.conf").write_text("hosts: dns\npasswd: files\ngroup: files\n")
 
+    def words(self, *words: str) -> list[str]:
+        """The command that runs such a one there, for those who start it themselves."""
+        script = f'{ENTER} && {self._before} && shift && exec "$@"'
+        trusted = [f"CURL_CA_BUNDLE={self.ca}", f"SSL_CERT_FILE={self.ca}"]
+        inside = ["unshare", "--mount", "sh", "-c", script, "sh", str(self._directory)]
+        return [*inside, "env", *(f"--unset={name}" for name in PROXIES), *trusted, *words]
+
     def run(
         self, *words: str, stdin: bytes = b"", env: Mapping[str, str] = {}, within_s: float = 120
     ) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            self._words(words), input=stdin, capture_output=True, env=self._env(env), timeout=within_s
-        )
+        command = self.words(*_with(env), *words)
+        return subprocess.run(command, input=stdin, capture_output=True, timeout=within_s)
 
     def start(self, *words: str, env: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
         """Its process is that of the program itself, which a signal reaches; it leads a group with all that it starts."""
         return subprocess.Popen(
-            self._words(words),
-            env=self._env(env),
+            self.words(*_with(env), *words),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
 
-    def _words(self, words: tuple[str, ...]) -> list[str]:
-        script = f'{ENTER} && {self._before} && shift && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh", str(self._directory), *words]
 
-    def _env(self, more: Mapping[str, str]) -> dict[str, str]:
-        ours = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        return {**ours, "CURL_CA_BUNDLE": str(self.ca), "SSL_CERT_FILE": str(self.ca), **more}
+def _with(env: Mapping[str, str]) -> list[str]:
+    return ["env", *(f"{name}={value}" for name, value in env.items())]
