@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
+from pyinfra.api import FileUploadCommand
 from pyinfra.context import ctx_host
 
 
@@ -25,4 +27,10 @@ class Node:
 def commands_of(operation: Any, facts: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """The commands that the operation yields, as text."""
     with ctx_host.use(Node(facts)):
-        return [str(command) for command in operation._inner(**arguments)]
+        return [_shown(command) for command in operation._inner(**arguments)]
+
+
+def _shown(command: Any) -> str:
+    if isinstance(command, FileUploadCommand) and isinstance(command.src, BytesIO):
+        return f"write {command.dest}: {command.src.getvalue().decode()}"
+    return str(command)

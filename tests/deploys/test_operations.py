@@ -7,19 +7,24 @@ import pytest
 import yaml
 
 from binderbox import layout
-from binderbox.deploys.operations import certificates, files, host, removal, secrets
+from binderbox.artifacts.resolve import Artifact
+from binderbox.deploys.operations import artifacts, certificates, files, host, images, removal, secrets
 from binderbox.parts.secrets import ca
 from tests.deploys.running import commands_of
 
 MODULES = {"files": files, "host": host, "secrets": secrets, "removal": removal}
+MODULES |= {"artifacts": artifacts, "images": images}
 CASES = yaml.safe_load((Path(__file__).parent / "operation_cases.yaml").read_text())
 OWNERS = "Owners"
 
 
 def frozen(value: Any) -> Any:
-    """Pairs as the facts give them: YAML knows no tuples."""
+    """Pairs as the facts give them, and artifacts as a plan has them: YAML knows no tuples."""
     if isinstance(value, list):
-        return [tuple(one) if isinstance(one, list) else one for one in value]
+        return [tuple(one) if isinstance(one, list) else frozen(one) for one in value]
+    if isinstance(value, dict) and "sha256" in value:
+        given = {"source": "https://example.org", "version": "1", **value}
+        return Artifact(**given | {"images": tuple(given.get("images", ()))})
     return value
 
 

@@ -69,7 +69,7 @@ def main(words: list[str]) -> None:
         return
     try:
         run(words)
-    except FetchFailed as error:
+    except (FetchFailed, OSError) as error:
         raise SystemExit(str(error)) from error
 
 
