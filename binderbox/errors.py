@@ -210,6 +210,14 @@ class NoAnswer(Exception):
     """There was no usable answer to a request, or not in time; the text says why. Whoever asked makes an error of it."""
 
 
+class BrokenOff(NoAnswer):
+    """An answer began, and the connection ended before it was whole: the same question may bring all of it."""
+
+
+class TooLong(NoAnswer):
+    """There is an answer, and it is longer than what was asked for can be."""
+
+
 def without_query(url: str) -> str:
     """An address as errors tell it: in its query a server's token may stand."""
     return url.partition("?")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zlib
 from typing import Any
 
 import yaml
@@ -11,6 +12,8 @@ import yaml
 from binderbox.artifacts.statements import Unstated
 
 CHART_MB = 16
+_UNPACKING = (tarfile.TarError, zlib.error, OSError, EOFError)
+_READING = (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError)
 # Of binderhub's values and of those of the chart below it, jupyterhub: the pods that our values leave on.
 OWN = (("image",),)
 BELOW = (("hub", "image"), ("proxy", "chp", "image"))
@@ -22,7 +25,7 @@ def read(packed: bytes) -> dict[str, str]:
         own, below = _values(packed)
         over = own.get("jupyterhub", {})
         images = [_image(own, {}, path) for path in OWN] + [_image(over, below, path) for path in BELOW]
-    except (tarfile.TarError, OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (*_UNPACKING, *_READING) as error:
         raise Unstated(
             f"expected a packed chart of BinderHub with the names of its images, found none: {error}"
         ) from error

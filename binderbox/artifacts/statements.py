@@ -27,7 +27,9 @@ MANIFEST_TYPES = (
 )
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 _RELEASE = re.compile(r"/([^/]+)/([^/]+)/releases/download/([^/]+)/([^/]+)")
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 20 times as fast, where it is there
+# Texts alone: an index is full of times and versions, and one that YAML takes for a broken time would stop everything.
+# The one in C is 20 times as fast, where it is there.
+_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 class Unstated(ValueError):
@@ -43,14 +45,14 @@ def in_list(text: str, file: str) -> str:
     """Of a `sha256sum` list: the sum on the line of exactly this file."""
     lines = [found for line in text.splitlines() if (found := _LINE.fullmatch(line.strip()))]
     sums = {line[1].lower() for line in lines if line[2].removeprefix("./") == file}
-    return _the_one(sums, file, f"a list of {len(lines)} files" if lines else _shown(text))
+    return _the_one(sums, file, f"a list of {len(lines)} files without one" if lines else _shown(text))
 
 
 def in_provenance(text: str, file: str) -> str:
     """Of an in-toto statement: the digest of the subject with exactly this name."""
     subjects = _list_in(_json(text, "a provenance"), "subject", "a provenance")
     sums = {_text(one.get("digest"), "sha256") for one in subjects if one.get("name") == file}
-    return _the_one(sums, file, f"a provenance of {len(subjects)} subjects")
+    return _the_one(sums, file, f"a provenance of {len(subjects)} subjects without one")
 
 
 def in_release(text: str, asset: str) -> str | None:
@@ -60,7 +62,7 @@ def in_release(text: str, asset: str) -> str | None:
     if mine and not any(one.get("digest") for one in mine):
         return None
     sums = {str(one.get("digest")).removeprefix("sha256:") for one in mine}
-    return _the_one(sums, asset, f"a release of {len(assets)} assets")
+    return _the_one(sums, asset, f"a release of {len(assets)} assets without one")
 
 
 def in_chart_index(text: str, name: str, version: str) -> str:
@@ -69,10 +71,10 @@ def in_chart_index(text: str, name: str, version: str) -> str:
         index = yaml.load(text, _Loader)
         entries = index["entries"][name]
         mine = [one for one in entries if one.get("version") == version]
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise Unstated(f"expected a chart index with {name}, found {_shown(text)}") from error
     sums = {str(one.get("digest", "")).removeprefix("sha256:") for one in mine}
-    return _the_one(sums, f"{name} {version}", f"an index with {len(entries)} of {name}")
+    return _the_one(sums, f"{name} {version}", f"an index with {len(entries)} of {name} without it")
 
 
 def of_manifest(body: bytes, header: str | None) -> str:
@@ -108,7 +110,7 @@ def read(pin: Pin, text: str) -> str:
 def _the_one(sums: Iterable[str], what: str, found: str) -> str:
     stated = sorted(sums)
     if not stated:
-        raise Unstated(f"expected a line for {what}, found {found} without one")
+        raise Unstated(f"expected a line for {what}, found {found}")
     if len(stated) > 1:
         raise Unstated(f"expected one sum for {what}, found {', '.join(stated)}")
     if not SHA256.fullmatch(stated[0]):

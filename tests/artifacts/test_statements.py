@@ -82,6 +82,14 @@ def test_a_chart_is_known_by_name_and_version() -> None:
         statements.in_chart_index(yaml.safe_dump(index), "binderhub", "2")
 
 
+def test_a_time_that_never_was_does_not_stop_the_reading_of_an_index() -> None:
+    """YAML would make times and numbers of what are texts, and break on those that are none."""
+    text = f"entries: {{binderhub: [{{version: 1.10, digest: {A}, created: 2026-99-99}}]}}\n"
+    assert statements.in_chart_index(text, "binderhub", "1.10") == A
+    digits = "1" * 64
+    assert statements.in_chart_index(text.replace(A, digits), "binderhub", "1.10") == digits
+
+
 def test_a_manifest_is_its_own_sum_and_the_registry_agrees() -> None:
     body = b'{"schemaVersion": 2}'
     digest = hashlib.sha256(body).hexdigest()
@@ -167,7 +175,16 @@ def test_a_charts_images_are_its_own_and_those_of_the_chart_below_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"<html>", packed(), packed(**{"binderhub/values.yaml": {"image": 1}})]
+    "data",
+    [
+        b"",
+        b"<html>",
+        packed(),
+        packed(**{"binderhub/values.yaml": {"image": 1}}),
+        packed(**{"binderhub/values.yaml": OWN})[:-20],
+        packed(**{"binderhub/values.yaml": b"image: 2026-99-99"}),
+        packed(**{"binderhub/values.yaml": b"[]"}),
+    ],
 )
 def test_what_is_no_chart_is_told(data: bytes) -> None:
     with pytest.raises(Unstated, match="expected a packed chart"):

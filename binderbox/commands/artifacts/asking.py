@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from binderbox.artifacts import chart_images, statements
 from binderbox.artifacts.records import Record
 from binderbox.artifacts.statements import Unstated
 from binderbox.artifacts.versions import Pin
+from binderbox.commands.artifacts.patience import patiently
 from binderbox.commands.artifacts.registries import digest_of, manifest_url
-from binderbox.errors import BundleError, NoAnswer
+from binderbox.errors import BundleError, NoAnswer, TooLong
 from binderbox.output.requests import Ask
 
+T = TypeVar("T")
 AT_ONCE = 8
 Askers = Sequence[tuple[str, Ask]]
 """Who can ask, in the order in which they are tried: "client" or "node", and how."""
@@ -65,18 +68,27 @@ def _all(pins: Sequence[Pin], askers: Askers) -> tuple[dict[str, Record], list[s
 
 def _told(pin: Pin, askers: Askers) -> Record | str:
     """What its publisher states, or the fault: publisher, file, what was expected and what was found."""
+    try:
+        (stated, by), whence = _first(askers, lambda how: _stated(pin, how))
+    except NoAnswer as error:
+        return f"{pin.name} {pin.version}: {pin.checksum_url}: its publisher could not be asked: {error}"
+    except Unstated as error:
+        return f"{pin.name} {pin.version}: {pin.checksum_url}: {error}"
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Record(pin.name, pin.version, pin.source, stated, by, whence, now)
+
+
+def _first(askers: Askers, look: Callable[[Ask], T]) -> tuple[T, str]:
+    """What the first who reaches a publisher finds there, and who that is; raises NoAnswer with everybody's reason."""
     reasons: list[str] = []
     for whence, how in askers:
         try:
-            stated, by = _stated(pin, how)
+            return look(patiently(how)), whence
+        except TooLong as error:
+            raise Unstated(str(error)) from error
         except NoAnswer as error:
             reasons.append(str(error))
-        except Unstated as error:
-            return f"{pin.name} {pin.version}: {pin.checksum_url}: {error}"
-        else:
-            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            return Record(pin.name, pin.version, pin.source, stated, by, whence, now)
-    return f"{pin.name} {pin.version}: its publisher could not be asked: {'; '.join(reasons)}"
+    raise NoAnswer("; ".join(reasons))
 
 
 def _stated(pin: Pin, how: Ask) -> tuple[str, str]:
@@ -101,16 +113,20 @@ def _stated(pin: Pin, how: Ask) -> tuple[str, str]:
 
 def _github_says(release: tuple[str, str], how: Ask) -> str | None:
     """GitHub's digest of an asset, made when it was uploaded; None where it cannot be had, such as past the rate limit."""
+    url, asset = release
     try:
-        said = how(release[0], {"Accept": "application/vnd.github+json"}, statements.LIST_MB)
+        said = how(url, {"Accept": "application/vnd.github+json"}, statements.LIST_MB)
     except NoAnswer:
         return None
-    return statements.in_release(said.text, release[1]) if said.status == 200 else None
+    try:
+        return statements.in_release(said.text, asset) if said.status == 200 else None
+    except Unstated as error:
+        raise Unstated(f"GitHub's own record of the release, {url}: {error}") from error
 
 
 def _images(chart: Pin, chart_sha256: str, askers: Askers) -> tuple[dict[str, Record], list[str]]:
     """The images that a chart runs, each as its registry states it; raises Unstated for a wrong chart."""
-    packed = _body(chart, askers)
+    packed = _packed(chart, askers)
     if (digest := sha256(packed).hexdigest()) != chart_sha256:
         raise Unstated(f"{chart.source}: expected sha256 {chart_sha256}, found {digest}")
     pins = [
@@ -122,14 +138,11 @@ def _images(chart: Pin, chart_sha256: str, askers: Askers) -> tuple[dict[str, Re
     return of_chart, faults
 
 
-def _body(pin: Pin, askers: Askers) -> bytes:
-    reasons = []
-    for _, how in askers:
-        try:
-            said = how(pin.source, {}, chart_images.CHART_MB)
-            if said.status == 200:
-                return said.body
-            reasons.append(f"{pin.source}: HTTP {said.status}")
-        except NoAnswer as error:
-            reasons.append(str(error))
-    raise Unstated("; ".join(reasons))
+def _packed(chart: Pin, askers: Askers) -> bytes:
+    try:
+        said, _ = _first(askers, lambda how: how(chart.source, {}, chart_images.CHART_MB))
+    except (NoAnswer, Unstated) as error:
+        raise Unstated(f"{chart.source}: could not be fetched: {error}") from error
+    if said.status != 200:
+        raise Unstated(f"{chart.source}: expected a chart, found HTTP {said.status}")
+    return said.body

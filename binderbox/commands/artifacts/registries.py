@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from binderbox.artifacts.statements import MANIFEST_MB, MANIFEST_TYPES, Unstated, of_manifest
-from binderbox.errors import NoAnswer, without_query
+from binderbox.errors import without_query
 from binderbox.output.requests import Ask, Said
 
 DOCKER_HUB = "registry-1.docker.io"  # where images named docker.io are
 TOKEN_MB = 0.1
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750; it is sent on in a header
 _WORD = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -64,14 +65,14 @@ def _token(ask: Ask, refused: Said) -> str:
     scheme, _, rest = refused.headers.get("www-authenticate", "").partition(" ")
     words = dict(_WORD.findall(rest))
     realm = words.pop("realm", "")
-    if scheme.lower() != "bearer" or urlsplit(realm).scheme != "https":
+    if scheme.lower() != "bearer" or not realm.startswith("https://"):
         raise Unstated(f"expected a token to be offered over https, found {scheme} {without_query(realm)!r}")
-    said = ask(f"{realm}?{urlencode(words)}", {}, TOKEN_MB)
+    said = ask(f"{realm}{'&' if '?' in realm else '?'}{urlencode(words)}", {}, TOKEN_MB)
     try:
         answer = json.loads(said.body)
         token = answer.get("token") or answer.get("access_token")
-    except (ValueError, AttributeError) as error:
-        raise NoAnswer(f"{without_query(realm)}: HTTP {said.status}, and no token") from error
-    if said.status != 200 or not isinstance(token, str):
-        raise NoAnswer(f"{without_query(realm)}: HTTP {said.status}, and no token")
+    except (ValueError, AttributeError, RecursionError):
+        token = None
+    if said.status != 200 or not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise Unstated(f"expected a token from {without_query(realm)}, found HTTP {said.status} without one")
     return token

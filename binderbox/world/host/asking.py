@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from binderbox.errors import NoAnswer, without_query
+from binderbox.errors import BrokenOff, NoAnswer, TooLong, without_query
 from binderbox.output.requests import Said
 from binderbox.world.host.hosts import Host
 
 CONNECT_S, ANSWER_S = 10, 60
 MB = 1_000_000
-# Each redirect's header block comes before the answer's own.
-WORDS = [
-    "curl",
-    "--silent",
-    "--show-error",
-    "--location",
-    "--max-redirs",
-    "5",
-    "--proto",
-    "=https",
-    "--proto-redir",
-    "=https",
-]
-WORDS += ["--suppress-connect-headers", "--user-agent", "binderbox", "--dump-header", "-", "--config", "-"]
+# Each redirect's header block comes before the answer's own. No settings of root's own: they could switch checks off.
+WORDS = ["curl", "--disable", "--globoff", "--silent", "--show-error", "--location", "--max-redirs", "5"]
+WORDS += ["--proto", "=https", "--proto-redir", "=https", "--suppress-connect-headers"]
+WORDS += ["--user-agent", "binderbox", "--dump-header", "-", "--config", "-"]
+TOO_LONG = 63  # curl's exit codes; the others: a part of an answer, an empty one, receiving, HTTP/2
+BROKEN_OFF = {16, 18, 52, 56, 92}
 
 
 class NodeAsks:
@@ -40,13 +32,28 @@ class NodeAsks:
             f"--max-filesize={int(limit_mb * MB)}",
         ]
         words = [*WORDS, *(part for one in limits for part in one.split("=")), "--", url]
-        settings = "".join(f'header = "{name}: {value}"\n' for name, value in headers.items())
+        settings = "".join(map(_setting, headers.items()))
         output = self._host.run(words, stdin=settings.encode(), timeout_s=ANSWER_S + 10)
+        asked = f"{without_query(url)}, asked by the host"
+        too_long = TooLong(f"{asked}: expected at most {limit_mb:g} MB, found more")
+        if output.code == TOO_LONG:
+            raise too_long
         if not output.ok:
-            raise NoAnswer(
-                f"{without_query(url)}, asked by the host: {output.tail(1) or f'curl ended with {output.code}'}"
-            )
-        return parse(url, output.stdout)
+            kind = BrokenOff if output.code in BROKEN_OFF else NoAnswer
+            raise kind(f"{asked}: {output.tail(1) or f'curl ended with {output.code}'}")
+        said = parse(url, output.stdout)
+        if len(said.body) > limit_mb * MB:  # curl before 8.4 asks only the length that is told in advance
+            raise too_long
+        return said
+
+
+def _setting(header: tuple[str, str]) -> str:
+    """A line of curl's settings; a header may hold what a server gave us, and must not become a setting of its own."""
+    name, value = header
+    if not value.isprintable():
+        raise NoAnswer(f"a header {name} that nobody can send")
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'header = "{name}: {quoted}"\n'
 
 
 def parse(url: str, answered: bytes) -> Said:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import httpx
 
-from binderbox.errors import NoAnswer, reason_of, without_query
+from binderbox.errors import BrokenOff, NoAnswer, TooLong, reason_of, without_query
 from binderbox.output.requests import Said
 
 CONNECT_S, ANSWER_S = 10, 60
@@ -41,7 +41,10 @@ class Publishers:
             said = self._once(url, sent, limit_mb, deadline)
             if not (300 <= said.status < 400 and "location" in said.headers):
                 return said
-            there = httpx.URL(url).join(said.headers["location"])
+            try:
+                there = httpx.URL(url).join(said.headers["location"])
+            except (httpx.InvalidURL, ValueError) as error:
+                raise NoAnswer(f"{without_query(url)}: a redirect to what is no address") from error
             if (there.host, there.port) != (httpx.URL(url).host, httpx.URL(url).port):
                 sent.pop("Authorization", None)
             url = str(there)
@@ -54,9 +57,11 @@ class Publishers:
                 for block in response.iter_bytes():
                     body += block
                     if len(body) > limit_mb * MB:
-                        raise NoAnswer(f"{without_query(url)}: more than {limit_mb:g} MB")
+                        raise TooLong(f"{without_query(url)}: expected at most {limit_mb:g} MB, found more")
                     if time.monotonic() > deadline:
                         raise NoAnswer(f"{without_query(url)}: not finished within {ANSWER_S} s")
                 return Said(url, response.status_code, dict(response.headers), bytes(body))
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
+            raise BrokenOff(f"{without_query(url)}: {reason_of(error)}") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise NoAnswer(f"{without_query(url)}: {reason_of(error)}") from error
