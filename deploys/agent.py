@@ -27,6 +27,7 @@ SHARED = (
     "launch.stream",
     "layout",
     "member.window",
+    "parts.fetch.answers",
     "parts.fetch.fetching",
     "parts.fetch.pulling",
     "parts.helm.release",

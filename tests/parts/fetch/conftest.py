@@ -1,4 +1,4 @@
-"""The rig's Internet for those who fetch from it."""
+"""The rig's Internet for those who fetch from it; each module says at which ADDRESS, as they may run side by side."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from binderbox.artifacts.versions import Pin
 from tests.rig.internet.machine import Machine
 from tests.rig.internet.world import World
 
-ADDRESS = "127.0.113.5"
+
+@pytest.fixture(scope="module")
+def address(request: pytest.FixtureRequest) -> str:
+    return str(request.module.ADDRESS)
 
 
-@pytest.fixture(scope="package")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with World(ADDRESS, tmp_path_factory.mktemp("internet")) as internet:
+@pytest.fixture(scope="module")
+def shared(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with World(address, tmp_path_factory.mktemp("internet")) as internet:
         yield internet
 
 
@@ -29,11 +32,11 @@ def internet(shared: World) -> Iterator[World]:
     shared.rate_bytes_s = None
 
 
-@pytest.fixture(scope="package")
-def machine(shared: World, tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    return Machine(shared, ADDRESS, tmp_path_factory.mktemp("machine"))
+@pytest.fixture(scope="module")
+def machine(shared: World, address: str, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    return Machine(shared, address, tmp_path_factory.mktemp("machine"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pins(shared: World) -> dict[str, Pin]:
     return versions.parse(shared.versions(pinned=True))

@@ -23,9 +23,8 @@ from tests.rig.internet.releases import ASSETS, HELM
 from tests.rig.internet.world import ELSEWHERE, World
 from tests.waiting import wait_until
 
-from .conftest import ADDRESS
-
 pytestmark = [pytest.mark.host, pytest.mark.timeout(300)]
+ADDRESS = "127.0.113.5"
 PROGRAM = (sys.executable, "-m", "binderbox.parts.fetch", "file")
 HERE = {"PYTHONPATH": str(ROOT)}
 STALLED_S = fetching.STALLED_S

@@ -26,10 +26,10 @@ from tests.rig.internet.registries import DOCKER, DOCKER_BLOBS
 from tests.rig.internet.world import World
 from tests.waiting import wait_until
 
-from .conftest import ADDRESS
 from .containerd import Containerd
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(300)]
+ADDRESS = "127.0.113.7"
 SLACK = 8_000_000
 PULL = """
 import sys
