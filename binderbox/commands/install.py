@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from binderbox.checks.core import AT_ONCE, failures, run_checks
 from binderbox.checks.traps import switch_off_lines
-from binderbox.commands.artifacts.trusting import told_of, vouched
+from binderbox.commands.artifacts.trusting import in_short, lifted, to_fetch, told_of, vouched
 from binderbox.commands.connect import changing, config_diff, look, opened, planned, probe_of, visiting
 from binderbox.commands.other_firewalls import mended, tolerated
 from binderbox.commands.phases import INSTALL, run
@@ -62,10 +62,15 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
             host, probe, request.sources, require_pins=request.require_pins, accepted=request.accepted
         )
         probe = probe_of(host, probe.facts, request.sources, stated)
-        for line in told_of(probe.artifacts, stated):
+        told = [*told_of(probe.artifacts, stated), *lifted(probe.member)]
+        if size := to_fetch(probe, stated):
+            told.append(size)
+        for line in told:
             progress.note(line)
         and_off = f", and switch its other firewall off ({'; '.join(lines)})" if lines else ""
-        if not confirm(f"Set up {host.name} as {probe.member.binder_url}{and_off}?"):
+        asides = [one for one in (in_short(probe.artifacts, stated), size) if one]
+        from_where = f" ({'; '.join(asides)})" if asides else ""
+        if not confirm(f"Set up {host.name} as {probe.member.binder_url}{and_off}{from_where}?"):
             raise UsageError(
                 f"{host.name}: not confirmed, nothing was changed", remedy="say --yes to go on without asking"
             )

@@ -188,6 +188,7 @@ def test_nothing_stands_after_the_end() -> None:
         packed(members())[:3000],
         b"\x28\xb5\x2f\xfd",
     ],
+    ids=["empty", "text", "gzip, cut off", "cut off", "zstd"],
 )
 def test_what_is_no_archive_is_told_and_never_raised(data: bytes) -> None:
     assert said(data)

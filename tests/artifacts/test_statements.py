@@ -185,6 +185,7 @@ def test_a_charts_images_are_its_own_and_those_of_the_chart_below_it() -> None:
         packed(**{"binderhub/values.yaml": b"image: 2026-99-99"}),
         packed(**{"binderhub/values.yaml": b"[]"}),
     ],
+    ids=["empty", "html", "no files", "an image of 1", "cut off", "a broken date", "a list"],
 )
 def test_what_is_no_chart_is_told(data: bytes) -> None:
     with pytest.raises(Unstated, match="expected a packed chart"):

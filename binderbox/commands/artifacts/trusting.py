@@ -11,12 +11,14 @@ from binderbox.artifacts import sources as origins
 from binderbox.artifacts.records import Record, Records
 from binderbox.artifacts.resolve import Artifact
 from binderbox.artifacts.versions import Pin
+from binderbox.commands.artifacts import sizes
 from binderbox.commands.artifacts.asking import ask
 from binderbox.commands.connect import followed_of, pins_of
 from binderbox.commands.probe import HostProbe
 from binderbox.federation.following.followed import BUILD_IMAGE, CHART, CHART_IMAGES
 from binderbox.member.model import Member
 from binderbox.output.requests import Sources
+from binderbox.plan import ARCHITECTURES
 from binderbox.world.host.asking import NodeAsks
 from binderbox.world.host.hosts import Host
 from binderbox.world.http.publishers import Publishers
@@ -72,6 +74,14 @@ def vouched(
     return new
 
 
+def to_fetch(probe: HostProbe, stated: Records) -> str:
+    """How much a first install fetches, or one with new artifacts; of any other nobody is asked."""
+    if probe.from_bundle or (probe.facts.applied and not stated):
+        return ""
+    with closing(Publishers(probe.member.extra_ca)) as publishers:
+        return sizes.told(publishers, probe.artifacts.values(), ARCHITECTURES[probe.facts.arch])
+
+
 def wanted_pins(probe: HostProbe, sources: Sources) -> dict[str, Pin]:
     """The pins without those in whose place the follower's count."""
     pins = pins_of(probe.facts, sources)
@@ -84,12 +94,18 @@ def wanted_pins(probe: HostProbe, sources: Sources) -> dict[str, Pin]:
     }
 
 
+def in_short(artifacts: Mapping[str, Artifact], stated: Records) -> str:
+    """`3 of 10 artifacts are not pinned: ...`, where somebody was asked for some now."""
+    if not stated:
+        return ""
+    return f"{len(stated)} of {len(artifacts)} artifacts are not pinned: {', '.join(sorted(stated))}"
+
+
 def told_of(artifacts: Mapping[str, Artifact], stated: Records) -> list[str]:
     """What an operator is told before the question: which artifacts are not pinned, and who vouches for each."""
     if not stated:
         return []
-    names = ", ".join(sorted(stated))
-    lines = [f"{len(stated)} of {len(artifacts)} artifacts are not pinned: {names}"]
+    lines = [in_short(artifacts, stated)]
     for name in sorted(stated):
         one = stated[name]
         lines.append(
