@@ -30,6 +30,7 @@ from binderbox.launch.stream import (
 from binderbox.member.model import Networks
 from binderbox.output.progress import Progress
 from binderbox.output.results import LaunchResult, Proof
+from binderbox.patience import patient
 from binderbox.world.cluster import events_of, pods_of_image
 from binderbox.world.host.hosts import Host
 from binderbox.world.http.web import Web
@@ -37,7 +38,22 @@ from binderbox.world.http.web import Web
 BUILD_AT_MOST_S = 3600  # longer builds are practically always stuck: mybinder.org-deploy 51da72bf
 # What BinderHub says to a token that another secret has signed: the page was still that of the pod which it replaces.
 OTHER_SECRET = "Invalid build token"
-FETCH_S = 90  # BuildKit asks three times
+FETCH_S = 90
+FROM_S = 30  # BuildKit asks three times, and then waits for whoever has the name
+# $1 a name, $2 seconds, then buildctl. Where the host's search domain has a wildcard, the name leads somewhere, and maybe
+# nobody answers there, which says nothing of the resolver. So it is asked for at its root then, as no FROM can write it.
+FETCH = """\
+name=$1 within=$2; shift 2
+d=$(mktemp -d) && mkdir "$d/c" || exit 1
+ask() { timeout "$within" "$@" --local "context=$d/c" --local "dockerfile=$d/c" >"$d/said" 2>&1; [ $? != 124 ]; }
+printf 'FROM %s/nothing:1\\n' "$name" >"$d/c/Dockerfile"
+if ! ask "$@"; then
+  printf 'FROM scratch\\nADD https://%s./nothing /\\n' "$name" >"$d/c/Dockerfile"
+  ask "$@" || : >"$d/said"
+fi
+tail -c 4000 "$d/said"
+rm -rf "$d"
+"""
 SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
 ASK = "import json, subprocess, sys; print(json.dumps([6 * 7, json.load(open('seen-by-build.json')), json.loads(subprocess.check_output([sys.executable, 'probe.py', 'targets.json']))]))"
 
@@ -141,11 +157,8 @@ def fetch(host: Host, name: str) -> str:
     """What BuildKit says to a build that comes FROM a registry of that name; it fails, the question is by what."""
     words = [f"{layout.BIN}/buildctl", "--addr", f"unix://{layout.BUILDKIT_SOCKET}", "build", "--no-cache"]
     words += ["--progress=plain", "--frontend=dockerfile.v0"]
-    script = (
-        'd=$(mktemp -d) || exit 1; printf "FROM %s/nothing:1\\n" "$1" >"$d/Dockerfile"; shift; '
-        '"$@" --local "context=$d" --local "dockerfile=$d" 2>&1 | tail -c 4000; rm -rf "$d"'
-    )
-    return host.run(["sh", "-c", script, "sh", name, *words], timeout_s=FETCH_S).text
+    within = str(round(patient(FROM_S)))
+    return host.run(["sh", "-c", FETCH, "sh", name, within, *words], timeout_s=FETCH_S).text
 
 
 def stop(visit: Visit, launched: Launch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +13,7 @@ import pytest
 
 from binderbox.commands import prove
 from binderbox.errors import LaunchFailed
+from binderbox.launch.names import judge_fetch
 from binderbox.member.model import Networks
 
 READY = {"phase": "ready", "url": "https://hub/user/x/", "token": "t", "image": "i"}
@@ -56,3 +59,37 @@ def test_a_token_that_stays_wrong_is_told() -> None:
         launch(member)
     assert told.value.cause == "Invalid build token"
     assert member.asked == 2
+
+
+# Stands where buildctl does: it says what a file of this name says to such a Dockerfile, or nothing for long.
+BUILDCTL = """\
+for last; do :; done
+while read -r verb what _; do
+  case $verb$what in FROMscratch) ;; *) at=$verb ;; esac
+  echo "$verb $what"
+done <"${last#dockerfile=}/Dockerfile"
+cat "$0.$at" 2>/dev/null || exec sleep 9
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [
+        ({"FROM": "lookup n.example: no such host"}, "pass"),
+        ({"FROM": "lookup n.example on 192.0.2.1:53: i/o timeout"}, "fail"),
+        ({"ADD": "lookup n.example.: no such host"}, "pass"),
+        ({"ADD": "lookup n.example. on 192.0.2.1:53: i/o timeout"}, "fail"),
+        ({}, "fail"),
+    ],
+    ids=["answered", "not answered", "found by a wildcard", "found by none", "silent"],
+)
+def test_a_name_that_a_search_domain_leads_nowhere_is_asked_for_at_its_root(
+    tmp_path: Path, answers: dict[str, str], verdict: str
+) -> None:
+    program = tmp_path / "buildctl"
+    program.write_text(BUILDCTL)
+    for verb, said in answers.items():
+        (tmp_path / f"buildctl.{verb}").write_text(said)
+    words = ["sh", "-c", prove.FETCH, "sh", "n.example", "1", "sh", str(program)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert judge_fetch("n.example", said).verdict == verdict, said
