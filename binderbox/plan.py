@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from binderbox.artifacts import versions
+from binderbox.artifacts import followable
 from binderbox.artifacts.records import Records, render
 from binderbox.artifacts.resolve import Artifact, exact_name
 from binderbox.decide.disk import DiskPlan, DiskTooSmall, make_disk_plan
@@ -145,7 +145,7 @@ def make(
         ),
         ingress=make_ingress(member, artifacts),
         binderhub=make_binderhub(member, sizing, artifacts, secrets=facts.secrets, bundle=bundle),
-        agent=make_agent(member, facts, versions.load_follow(), artifacts["sample-base"].images[0]),
+        agent=make_agent(member, facts, followable.load(), artifacts["sample-base"].images[0]),
         followed=_followed(artifacts),
     )
 

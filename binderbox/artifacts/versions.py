@@ -26,22 +26,6 @@ _BY_ARCHITECTURE = ("source", "sha256", "checksum_url")
 
 
 @dataclass(frozen=True)
-class Follow:
-    """Where the follower may take new versions from, and which: `[follow]` of versions.toml.
-
-    A range is (at least, below); an image source is a repository without a tag.
-    """
-
-    federation: str
-    deploy_repo: str
-    branch: str
-    chart_index: str
-    chart_range: tuple[str, str]
-    build_image_range: tuple[str, str]
-    image_sources: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Pin:
     """One artifact as pinned. `sha256` is None until verified: of the file, or of an image's manifest.
 
@@ -71,42 +55,16 @@ def load(arch: str = "amd64") -> dict[str, Pin]:
     return parse(text(), arch)
 
 
-def load_follow() -> Follow:
-    """Read their `[follow]`."""
-    return parse_follow(text())
-
-
-def parse_follow(text: str) -> Follow:
-    """Read it from TOML text; a broken one raises BundleError with all its faults."""
-    table = tomllib.loads(text).get("follow", {})
-    faults = [f"follow.{key}: is missing" for key in Follow.__dataclass_fields__ if key not in table]
-    faults += [f"follow.{key}: unknown key" for key in table if key not in Follow.__dataclass_fields__]
-    faults += [
-        f"follow.{key}: expected https://"
-        for key in ("federation", "deploy_repo", "chart_index")
-        if not str(table.get(key, "https://")).startswith("https://")
-    ]
-    for key in ("chart_range", "build_image_range"):
-        if len(table.get(key, ("", ""))) != 2:
-            faults.append(f"follow.{key}: expected [at least, below]")
-    if faults:
-        raise _broken(faults)
-    found: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-    }
-    return Follow(**found)
-
-
 def parse(text: str, arch: str = "amd64") -> dict[str, Pin]:
     """Read the pins of one architecture from TOML text, in the order of the file."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _broken([str(error)]) from error
+        raise broken([str(error)]) from error
     faults: list[str] = []
     if tables.pop("schema", None) != 1:
         faults.append("schema: expected 1")
-    tables.pop("follow", None)  # parse_follow
+    tables.pop("follow", None)  # see followable
     pins: dict[str, Pin] = {}
     for name, table in tables.items():
         found = _table_faults(name, table)
@@ -121,7 +79,7 @@ def parse(text: str, arch: str = "amd64") -> dict[str, Pin]:
             if chart and chart not in charts:
                 faults.append(f"{one.name}.{key}: expected the name of a chart here, found {chart!r}")
     if faults:
-        raise _broken(faults)
+        raise broken(faults)
     return pins
 
 
@@ -196,7 +154,8 @@ def with_checksum(text: str, name: str, sha256: str) -> str:
     return changed
 
 
-def _broken(faults: list[str]) -> BundleError:
+def broken(faults: list[str]) -> BundleError:
+    """All faults of such a text at once."""
     return BundleError(
         "versions.toml is broken:\n" + "\n".join(faults),
         cause="it is binderbox's own, or the one that --versions names",

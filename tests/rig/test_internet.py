@@ -15,7 +15,7 @@ import dns.rcode
 import pytest
 import yaml
 
-from binderbox.artifacts import versions
+from binderbox.artifacts import followable, versions
 from binderbox.artifacts.versions import Pin
 from tests.rig.internet.looking import Looker
 from tests.rig.internet.world import World
@@ -50,7 +50,7 @@ def test_its_versions_are_the_shipped_tables_with_the_rigs_versions(internet: Wo
     shipped, unpinned = versions.load(), versions.parse(internet.versions(pinned=False))
     assert list(unpinned) == list(shipped)
     assert not any(pin.sha256 for pin in unpinned.values())
-    assert versions.parse_follow(internet.versions(pinned=False)) == versions.load_follow()
+    assert followable.parse(internet.versions(pinned=False)) == followable.load()
     assert all(pin.sha256 for pin in pins.values())
     assert {pin.of for pin in pins.values() if pin.of} == {"binderhub-chart"}
     for name, pin in unpinned.items():

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from binderbox import layout
-from binderbox.artifacts.versions import Follow
+from binderbox.artifacts.followable import Follow
 from binderbox.decide.facts import HostFacts
 from binderbox.member.model import Member
 

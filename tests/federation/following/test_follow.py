@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binderbox.artifacts import versions
+from binderbox.artifacts import followable, versions
 from binderbox.federation.following import follow
 from binderbox.federation.following.follow import Pins, Range, Rules, Seen
 from binderbox.federation.following.followed import Failed, Record
@@ -178,7 +178,7 @@ def test_another_layout_of_the_repository_is_named(chart: Any, values: Any, name
 
 
 def test_the_pins_that_this_release_brings_may_be_followed_by_its_own_rules() -> None:
-    allowed, pinned = versions.load_follow(), versions.load()
+    allowed, pinned = followable.load(), versions.load()
     rules = Rules(
         allowed.chart_index,
         allowed.image_sources,

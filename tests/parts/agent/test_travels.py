@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from binderbox import layout
-from binderbox.artifacts.versions import load_follow
+from binderbox.artifacts import followable
 from binderbox.deploys.agent import agent_tree
 from binderbox.member.model import Follow, Member
 from binderbox.parts.agent.jobs.config import AgentConfig, ConfigFault, parse_config
 from binderbox.parts.agent.units import JOBS, make_inputs, render_service, render_timer
 from tests.checks.fakes import GOOD as FACTS
 
-ALLOWED = load_follow()
+ALLOWED = followable.load()
 # No site-packages: what the node's Python has, and PyYAML beside it.
 LOADED = "import sys, binderbox.parts.agent.jobs.__main__; print('\\n'.join(sorted(sys.modules)))"
 

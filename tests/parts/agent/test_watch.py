@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from binderbox import layout
-from binderbox.artifacts.versions import load_follow
+from binderbox.artifacts import followable
 from binderbox.federation.following import watch
 from binderbox.federation.following.watch import Record
 from binderbox.member.model import Member
@@ -29,7 +29,9 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentConfig:
         monkeypatch.setattr(layout, name, str(tmp_path / name))
     monkeypatch.setattr(surroundings, "moved", lambda _: "")
     here = facts(address="127.0.0.1")  # where nobody answers at 443
-    return parse_config(make_inputs(Member(domain="binder.example.org"), here, load_follow(), "b:1").config)
+    return parse_config(
+        make_inputs(Member(domain="binder.example.org"), here, followable.load(), "b:1").config
+    )
 
 
 @pytest.mark.parametrize(("stalled", "verdict"), [("", "unwell"), ("no pod starts", "stalled")])
