@@ -1,0 +1,101 @@
+"""A first install whose fetches break: wrong bytes, a server that stops, a client and a host program that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from binderbox import layout
+from tests.e2e.test_follow import gateway
+from tests.e2e.test_from_the_internet import Scene, use_resolver
+from tests.rig.client import Client
+from tests.rig.host import RigHost
+from tests.rig.internet.faults import Fault
+from tests.rig.internet.releases import ASSETS
+from tests.rig.internet.world import World
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(2400)]
+SLOW_BYTES_S = 10_000_000
+IMAGES = r"\.tar\.zst$"
+
+
+@pytest.fixture(scope="module")
+def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    host, home = RigHost.start("broken-fetches"), tmp_path_factory.mktemp("client")
+    try:
+        with World(gateway(host), tmp_path_factory.mktemp("internet")) as internet:
+            use_resolver(host, gateway(host))
+            scene = Scene(host, Client(home, gateway(host)), internet, home / "versions.toml")
+            scene.configure()
+            scene.pin(pinned=True)
+            yield scene
+    finally:
+        host.stop()
+
+
+def test_wrong_bytes_are_never_used(scene: Scene) -> None:
+    scene.internet.faults.add(ASSETS, r"/k3s$", Fault(body=b"not what it shall be"), times=None)
+    try:
+        error = scene.binderbox("install", "--yes").must(4).result["error"]
+        assert "expected sha256" in error["cause"]
+        assert "found" in error["cause"]
+        assert not scene.host.exec(["sh", "-c", f"ls {layout.K3S} 2>/dev/null || true"])
+    finally:
+        scene.internet.faults.clear()
+
+
+def sent(scene: Scene, file: str) -> int:
+    return sum(one.sent for one in scene.internet.requests if one.path.endswith(file))
+
+
+def whole(scene: Scene, file: str) -> int:
+    """Bytes of an artifact on the host, once it is there."""
+    found = scene.host.exec(["sh", "-c", f"stat -c %s {layout.ARTIFACTS}/*/{file} 2>/dev/null || true"])
+    return int(found.split()[0]) if found.split() else 0
+
+
+def test_the_same_command_goes_on_from_where_it_was_killed(scene: Scene) -> None:
+    """The client first, then what fetches on the host; nearly no byte of a file comes twice."""
+    scene.internet.requests.clear()
+    scene.internet.rate_bytes_s = SLOW_BYTES_S
+    words = ["--config", str(scene.client.home / "member.yaml"), "--versions", str(scene.versions), "--yes"]
+    with scene.client.start(scene.host, "install", *words) as process:
+        wait_until(lambda: sent(scene, "/k3s") > 2 * SLOW_BYTES_S, 120, "a part of k3s")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    scene.host.exec(["sh", "-c", "pkill -KILL -f binderbox.parts.fetch; pkill -KILL curl; true"])
+    scene.internet.rate_bytes_s = None
+    done = scene.binderbox("install", "--yes").must()
+    assert len(done.result["launches"]) == 2
+    assert sent(scene, "/k3s") < 1.1 * whole(scene, "k3s")
+    assert scene.binderbox("install", "--yes").must().result["changed"] == []
+
+
+def test_a_pull_that_is_killed_or_cut_goes_on(scene: Scene) -> None:
+    """An image that is gone comes again, though its blob breaks off and whoever pulls it is killed."""
+    host = scene.host
+    (base,) = (
+        one for one in scene.binderbox("artifacts").must().result["artifacts"] if one["name"] == "sample-base"
+    )
+    ctr = [layout.K3S, "ctr", "--namespace", "k8s.io"]
+    names = host.exec(["sh", "-c", f"{' '.join(ctr)} images list -q | grep base-notebook"]).split()
+    host.exec([*ctr, "images", "remove", "--sync", *names], timeout_s=120)
+    scene.internet.faults.add("quay.io", r"/jupyter/base-notebook/blobs/", Fault(cut=0.5), times=2)
+    words = ["--config", str(scene.client.home / "member.yaml"), "--versions", str(scene.versions), "--yes"]
+    scene.internet.rate_bytes_s = SLOW_BYTES_S
+    asked = len(scene.internet.requests)
+    with scene.client.start(host, "install", *words) as process:
+        blob = lambda: any("/blobs/" in one.path for one in scene.internet.requests[asked:])  # noqa: E731
+        wait_until(blob, 180, "a blob that is asked for")
+        host.exec(["sh", "-c", "pkill -KILL -f 'ctr.*images pull'; true"])
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    scene.internet.rate_bytes_s = None
+    scene.binderbox("install", "--yes").must()
+    rows = {one["name"]: one for one in scene.binderbox("artifacts").must().result["artifacts"]}
+    assert rows["sample-base"]["here"]
+    assert rows["sample-base"]["sha256"] == base["sha256"]
