@@ -112,7 +112,7 @@ def make(
             bundle_lock,
             records=render(records.values()) if records else None,
             versions_text=versions_text,
-            ahead=() if bundle else tuple(artifacts.values()),
+            ahead=tuple(one for one in artifacts.values() if one.url or one.pull),
             switch_off=switch_off,
         ),
         k3s=make_k3s(
@@ -140,7 +140,12 @@ def make(
             node_addresses=facts.addresses,
             # what is followed changes between installs, and its names are none that a build may have anyway
             reserved_images=sorted(
-                {name for one in artifacts.values() if one.name not in FOLLOWED for name in one.images}
+                {
+                    name
+                    for one in artifacts.values()
+                    if one.name not in FOLLOWED and one.of != CHART
+                    for name in one.images
+                }
             ),
         ),
         ingress=make_ingress(member, artifacts),

@@ -54,8 +54,7 @@ def prepare_host(inputs: HostInputs) -> None:
         texts[layout.VERSIONS_FILE] = files.Content(inputs.versions_text)
     else:
         files.absent(name="forget the site's own pins", paths=(layout.VERSIONS_FILE,))
-    if inputs.ahead:
-        texts |= {path: files.Content(text) for path, text in fetch_tree().items()}
+    texts |= {path: files.Content(text) for path, text in fetch_tree().items()}
     files.absent(name="remove settings of an older release", paths=(layout.OLD_SYSCTL_FILE,))
     written = dict(zip(texts, files.contents(texts), strict=True))
 

@@ -67,12 +67,12 @@ class Extracted(FactBase[bool]):
 
 
 class PulledImages(FactBase[set[tuple[str, str]]]):
-    """The pairs of (repository@digest, name) that are on the node: whole, unpacked, pinned, and of that digest."""
+    """The pairs of (repository@digest, name) of which the node has that name: whole, unpacked, pinned, of that digest."""
 
     def command(self, wanted: Sequence[tuple[str, str]]) -> Looking:
         """Ask containerd about `wanted`; where there is none yet, nothing is there."""
         self._wanted = list(wanted)
-        names = [QuoteString(f'name=="{name}"') for name in sorted({one for pair in wanted for one in pair})]
+        names = [QuoteString(f'name=="{name}"') for name in sorted({name for _, name in wanted})]
         ask = ["[", "-S", layout.CONTAINERD_SOCKET, "]", "&&", "{", *CTR, "images", "list", *names, ";"]
         return Looking(
             *ask, "echo", "==;", *CTR, "images", "check", *names, ";", "}", "2>/dev/null", "||", "true"
@@ -89,9 +89,7 @@ class PulledImages(FactBase[set[tuple[str, str]]]):
             if row and row[0] in whole and PINNED in row[-1].split(",")
         }
         return {
-            (exact, name)
-            for exact, name in self._wanted
-            if digests.get(exact) == digests.get(name) == exact.rpartition("@")[2]
+            (exact, name) for exact, name in self._wanted if digests.get(name) == exact.rpartition("@")[2]
         }
 
     @staticmethod

@@ -40,24 +40,27 @@ def test_one_that_is_whole_pinned_and_of_its_digest_is_there() -> None:
     assert found((listed(NAME, labels=labels), listed(EXACT, labels=labels)), WHOLE) == {(EXACT, NAME)}
 
 
+def test_the_name_that_it_is_run_by_is_enough() -> None:
+    """A follower pulls by the tag that the prime runs."""
+    assert found((listed(NAME),), (checked(NAME),)) == {(EXACT, NAME)}
+
+
 @pytest.mark.parametrize(
     ("lists", "checks"),
     [
         ((), ()),
-        ((listed(NAME),), WHOLE),
         ((listed(EXACT),), WHOLE),
         ((listed(NAME, OTHER), listed(EXACT)), WHOLE),
         ((listed(NAME, OTHER), listed(EXACT, OTHER)), WHOLE),
         ((listed(NAME, labels="-"), listed(EXACT)), WHOLE),
         ((listed(NAME, labels=f"x{PINNED}"), listed(EXACT)), WHOLE),
-        (BOTH, (checked(NAME),)),
+        (BOTH, (checked(EXACT),)),
         (BOTH, (checked(NAME, "incomplete (1/2)"), checked(EXACT))),
         (BOTH, (checked(NAME, "unavailable (0/?)"), checked(EXACT))),
-        (BOTH, (checked(NAME), checked(EXACT, unpacked="false"))),
+        (BOTH, (checked(NAME, unpacked="false"), checked(EXACT))),
     ],
     ids=[
         "nothing",
-        "no digest's name",
         "no tag",
         "the tag is another",
         "both are another",

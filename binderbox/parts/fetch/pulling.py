@@ -24,16 +24,16 @@ FULL = "no space left on device"
 def pull(exact: str, name: str) -> None:
     """Have the image `repository@sha256:...` here as `name`, which may be the same; raises FetchFailed."""
     with alone(f"{layout.FETCH_RUN}/{exact.rpartition(':')[2]}.lock") as lock:
-        if not is_whole(exact):
-            _pull(exact, lock)
         digest = exact.rpartition("@")[2]
-        if name != exact and digest_of(name) != digest:
-            ctr("images", "tag", "--force", exact, name)
-        for one in dict.fromkeys((exact, name)):
-            if (found := digest_of(one)) != digest:
-                raise FetchFailed(f"{one}: expected {digest}, found {found or 'nothing'}")
-            if not is_pinned(one):
-                ctr("images", "label", one, PINNED)
+        if digest_of(name) != digest or not is_whole(name):
+            if not is_whole(exact):
+                _pull(exact, lock)
+            if name != exact:
+                ctr("images", "tag", "--force", exact, name)
+        if (found := digest_of(name)) != digest:
+            raise FetchFailed(f"{name}: expected {digest}, found {found or 'nothing'}")
+        if not is_pinned(name):
+            ctr("images", "label", name, PINNED)
 
 
 def _pull(exact: str, lock: int) -> None:

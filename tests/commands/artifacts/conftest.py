@@ -15,10 +15,11 @@ from binderbox.output.requests import Ask
 from binderbox.world.host.asking import NodeAsks
 from binderbox.world.http.publishers import Publishers
 from binderbox.world.ssh.shell import Output
+from tests.rig.internet.addresses import of_worker
 from tests.rig.internet.machine import Machine
 from tests.rig.internet.world import World
 
-ADDRESS = "127.0.113.6"
+ADDRESS = of_worker("127.0.116")
 
 
 class Node:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.commands.bundle.scene import Scene
+from tests.rig.internet.addresses import of_worker
 from tests.rig.internet.world import World
 
-# each worker of pytest has one of its own
-ADDRESS = f"127.0.117.{1 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))}"
+ADDRESS = of_worker("127.0.117")
 
 
 @pytest.fixture(scope="package")
