@@ -42,6 +42,11 @@ def test_the_same_facts_give_the_same_plan() -> None:
     assert made() == made()
 
 
+def test_what_came_in_a_bundle_is_not_fetched_ahead() -> None:
+    """Nor by a later plan, which need not name the bundle."""
+    assert made().host.ahead == ()
+
+
 def test_pods_of_the_plan_reach_the_kubelet_and_the_quota_reaches_binderhub() -> None:
     decided = made()
     kubelet = yaml.safe_load(decided.k3s.kubelet)

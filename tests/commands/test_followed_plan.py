@@ -32,7 +32,10 @@ PINS = Followed(
     "a" * 64,
     "quay.io/jupyterhub/repo2docker:2026.9.0",
     "2026-11-22T02:00:00Z",
-    {"quay.io/jupyterhub/repo2docker:2026.9.0": "sha256:" + "b" * 64},
+    {
+        "quay.io/jupyterhub/repo2docker:2026.9.0": "sha256:" + "b" * 64,
+        "quay.io/jupyterhub/k8s-hub:4": "sha256:" + "c" * 64,
+    },
 )
 
 
@@ -79,6 +82,17 @@ def test_images_of_the_pinned_chart_are_left_out() -> None:
     names = {one.name for one in made(overlay(every_artifact(), PINS)).k3s.images}
     assert CHART_IMAGES not in names
     assert BUILD_IMAGE in names
+
+
+def test_its_images_are_brought_back_where_an_uninstall_took_them() -> None:
+    pulled = {
+        one.name: (one.pull, one.images) for one in made(overlay(every_artifact(), PINS)).binderhub.images
+    }
+    assert pulled["k8s-hub"] == (
+        f"quay.io/jupyterhub/k8s-hub@sha256:{'c' * 64}",
+        ("quay.io/jupyterhub/k8s-hub:4",),
+    )
+    assert pulled[BUILD_IMAGE][0] == f"quay.io/jupyterhub/repo2docker@sha256:{'b' * 64}"
 
 
 def test_following_restarts_nothing_of_the_builder() -> None:
