@@ -17,7 +17,7 @@ from tests.rig.host import RigHost
 from tests.rig.internet import REGISTRY, ZONE, Internet
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(1200)]
 BASE = f"{REGISTRY}/base:1"
 WILDCARD = "192.0.2.66"
 # Run as a build step: a host's search domain, found by its wildcard, would be tried before the name itself.
