@@ -130,10 +130,10 @@ def page_token(web: Web, page_url: str) -> str:
     return token
 
 
-def launch_sample(visit: Visit, base_image: str) -> LaunchResult:
+def launch_sample(visit: Visit, base_image: str) -> tuple[Launch, LaunchResult]:
     """Launch the sample repository, and leave it running."""
     with served(visit.host, base_image, _targets(visit), visit.networks.pod_gateway) as url:
-        return launch(visit, url, REF)[1]
+        return launch(visit, url, REF)
 
 
 def prove(visit: Visit, base_image: str) -> Proof:
