@@ -20,7 +20,6 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(2400)]
 SLOW_BYTES_S = 10_000_000
-IMAGES = r"\.tar\.zst$"
 
 
 @pytest.fixture(scope="module")
@@ -73,28 +72,3 @@ def test_the_same_command_goes_on_from_where_it_was_killed(scene: Scene) -> None
     assert len(done.result["launches"]) == 2
     assert sent(scene, "/k3s") < 1.1 * whole(scene, "k3s")
     assert scene.binderbox("install", "--yes").must().result["changed"] == []
-
-
-def test_a_pull_that_is_killed_or_cut_goes_on(scene: Scene) -> None:
-    """An image that is gone comes again, though its blob breaks off and whoever pulls it is killed."""
-    host = scene.host
-    (base,) = (
-        one for one in scene.binderbox("artifacts").must().result["artifacts"] if one["name"] == "sample-base"
-    )
-    ctr = [layout.K3S, "ctr", "--namespace", "k8s.io"]
-    names = host.exec(["sh", "-c", f"{' '.join(ctr)} images list -q | grep base-notebook"]).split()
-    host.exec([*ctr, "images", "remove", "--sync", *names], timeout_s=120)
-    scene.internet.faults.add("quay.io", r"/jupyter/base-notebook/blobs/", Fault(cut=0.5), times=2)
-    words = ["--config", str(scene.client.home / "member.yaml"), "--versions", str(scene.versions), "--yes"]
-    scene.internet.rate_bytes_s = SLOW_BYTES_S
-    with scene.client.start(host, "install", *words) as process:
-        taken_in = ["sh", "-c", f"{' '.join(ctr)} content active | grep -c layer- || true"]
-        wait_until(lambda: int(host.exec(taken_in)), 180, "a layer that is under way")
-        host.exec(["sh", "-c", "pkill -KILL -f '[c]tr.*images pull'; true"])
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    scene.internet.rate_bytes_s = None
-    scene.binderbox("install", "--yes").must()
-    rows = {one["name"]: one for one in scene.binderbox("artifacts").must().result["artifacts"]}
-    assert rows["sample-base"]["here"]
-    assert rows["sample-base"]["sha256"] == base["sha256"]
