@@ -83,19 +83,22 @@ def refuse_unknown(pins: Mapping[str, Pin], artifacts: Mapping[str, Artifact], *
 
 def refuse_disputed(pins: Mapping[str, Pin], recorded: Records) -> None:
     """Raise BundleError where a publisher was found to state another sum than the recorded one, and nobody decided."""
-    faults = [
-        f"{one.name} {one.version}: recorded sha256 {one.sha256}, {one.stated_by} now says {one.disputed}"
+    disputed = [
+        one
         for one in recorded.values()
         if one.disputed
         and (one.images_of or (one.name in pins and one.is_of(pins[one.name]) and not pins[one.name].sha256))
     ]
-    if faults:
-        name = next(one for one in recorded.values() if one.disputed)
+    if disputed:
+        first = disputed[0]
         raise BundleError(
-            "\n".join(faults),
+            "\n".join(
+                f"{one.name} {one.version}: recorded sha256 {one.sha256}, {one.stated_by} now says {one.disputed}"
+                for one in disputed
+            ),
             cause="an artifact does not change under its version unless somebody changed it",
-            remedy=f"ask its publisher why; then decide: --accept {name.name}={name.sha256} keeps what is here, "
-            f"--accept {name.name}={name.disputed} takes the new one",
+            remedy=f"ask its publisher why; then decide: --accept {first.name}={first.sha256} keeps what is here, "
+            f"--accept {first.name}={first.disputed} takes the new one",
         )
 
 

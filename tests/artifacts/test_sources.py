@@ -121,6 +121,14 @@ def test_a_disputed_record_is_refused_until_somebody_decides() -> None:
     sources.refuse_disputed({"helm": replace(HELM, sha256=B)}, recorded)  # a pin has decided it
 
 
+def test_the_way_out_is_of_what_is_refused() -> None:
+    """Not of a disputed record that no pin asks for any more."""
+    old = replace(said(HELM, disputed=C), name="gone")
+    with pytest.raises(BundleError) as caught:
+        sources.refuse_disputed(PINS, {"gone": old, "helm": said(HELM, disputed=C)})
+    assert caught.value.remedy.count("--accept helm=") == 2
+
+
 @pytest.mark.parametrize(("name", "words"), [("k3s", "pins it"), ("nothing", "no such artifact")])
 def test_no_decision_is_open_on_it(name: str, words: str) -> None:
     with pytest.raises(BundleError, match=words):
