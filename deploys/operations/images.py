@@ -43,25 +43,27 @@ def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:
 
 
 def pulled_all(wanted: Iterable[Artifact]) -> None:
-    """One operation for each image that comes from its registry."""
-    for artifact in wanted:
-        if artifact.pull:
-            pulled(
-                name=f"pull image {artifact.name}",
-                exact=artifact.pull,
-                image=artifact.images[0],
-                _timeout=PULL_S,
-            )
+    """One operation for each image that comes from its registry; containerd is asked once for all of them."""
+    pairs = {one.name: (one.pull, one.images[0]) for one in wanted if one.pull}
+    for name, (exact, image) in pairs.items():
+        pulled(
+            name=f"pull image {name}",
+            exact=exact,
+            image=image,
+            batch=tuple(pairs.values()),
+            _timeout=PULL_S,
+        )
 
 
 @operation()
-def pulled(exact: str, image: str) -> Generator[StringCommand]:
+def pulled(exact: str, image: str, batch: tuple[tuple[str, str], ...] = ()) -> Generator[StringCommand]:
     """Have an image under a name, whole, with its digest, and pinned against image GC.
 
     + exact: repository@sha256:..., what is pulled
     + image: the name that it is run under
+    + batch: pairs of both that are asked for along with this one
     """
-    if (exact, image) not in host.get_fact(PulledImages, wanted=[(exact, image)]):
+    if (exact, image) not in host.get_fact(PulledImages, wanted=batch or ((exact, image),)):
         yield StringCommand(*artifacts.fetching("image", exact, image))
 
 

@@ -9,13 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from binderbox import layout
-from tests.e2e.test_follow import gateway
-from tests.e2e.test_from_the_internet import Scene, use_resolver
-from tests.rig.client import Client
-from tests.rig.host import RigHost
+from tests.e2e.test_from_the_internet import Scene, on_a_bare_host
 from tests.rig.internet.faults import Fault
 from tests.rig.internet.releases import ASSETS
-from tests.rig.internet.world import World
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(2400)]
@@ -24,16 +20,8 @@ SLOW_BYTES_S = 10_000_000
 
 @pytest.fixture(scope="module")
 def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    host, home = RigHost.start("broken-fetches"), tmp_path_factory.mktemp("client")
-    try:
-        with World(gateway(host), tmp_path_factory.mktemp("internet")) as internet:
-            use_resolver(host, gateway(host))
-            scene = Scene(host, Client(home, gateway(host)), internet, home / "versions.toml")
-            scene.configure()
-            scene.pin(pinned=True)
-            yield scene
-    finally:
-        host.stop()
+    with on_a_bare_host("broken-fetches", tmp_path_factory, pinned=True) as scene:
+        yield scene
 
 
 def test_wrong_bytes_are_never_used(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,19 +59,25 @@ def use_resolver(host: RigHost, address: str) -> None:
     host.exec(["sh", "-c", script], stdin=f"nameserver {address}\n".encode())
 
 
-@pytest.fixture(scope="module")
-def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    host = RigHost.start("from-internet")
-    home = tmp_path_factory.mktemp("client")
+@contextmanager
+def on_a_bare_host(name: str, directories: pytest.TempPathFactory, *, pinned: bool) -> Iterator[Scene]:
+    """A host that finds this Internet alone, and a config and pins that go with it."""
+    host, home = RigHost.start(name), directories.mktemp("client")
     try:
-        with World(gateway(host), tmp_path_factory.mktemp("internet")) as internet:
+        with World(gateway(host), directories.mktemp("internet")) as internet:
             use_resolver(host, gateway(host))
             scene = Scene(host, Client(home, gateway(host)), internet, home / "versions.toml")
             scene.configure()
-            scene.pin(pinned=False)
+            scene.pin(pinned=pinned)
             yield scene
     finally:
         host.stop()
+
+
+@pytest.fixture(scope="module")
+def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with on_a_bare_host("from-internet", tmp_path_factory, pinned=False) as scene:
+        yield scene
 
 
 def test_the_shipped_pins_refuse_what_the_rig_serves(scene: Scene) -> None:

@@ -10,12 +10,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.e2e.test_follow import gateway
-from tests.e2e.test_from_the_internet import Scene, use_resolver
+from tests.e2e.test_from_the_internet import Scene, on_a_bare_host
 from tests.places import ROOT
-from tests.rig.client import Client
-from tests.rig.host import RigHost
-from tests.rig.internet.world import World
 
 pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(2400)]
 HOST = "host.example"
@@ -35,13 +31,8 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    host, home = RigHost.start("readme"), tmp_path_factory.mktemp("client")
-    try:
-        with World(gateway(host), tmp_path_factory.mktemp("internet")) as internet:
-            use_resolver(host, gateway(host))
-            yield Scene(host, Client(home, gateway(host)), internet, home / "versions.toml")
-    finally:
-        host.stop()
+    with on_a_bare_host("readme", tmp_path_factory, pinned=False) as scene:
+        yield scene
 
 
 def run(scene: Scene, command: str) -> None:
@@ -77,7 +68,6 @@ def complete(scene: Scene) -> None:
 
 
 def test_every_command_works_as_printed(scene: Scene) -> None:
-    scene.pin(pinned=False)
     (scene.client.home / "secret.txt").write_text("not a real one\n")
     ran = []
     # the table has the one that ends it all last

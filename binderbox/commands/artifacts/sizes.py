@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
+from binderbox.artifacts import manifests
 from binderbox.artifacts.resolve import Artifact
 from binderbox.artifacts.statements import Unstated
 from binderbox.commands.artifacts.asking import AT_ONCE
@@ -44,22 +43,11 @@ def _blobs(ask: Ask, one: Artifact, arch: str) -> Blobs:
         if not whole:
             raise Unstated(f"{one.url}: HTTP {said.status}, and no size")
         return {one.url: int(whole[1])}
-    manifest = _manifest(ask, one, one.sha256)
-    if "manifests" in manifest:
-        manifest = _manifest(ask, one, _of_arch(manifest["manifests"], arch))
-    return {blob["digest"]: int(blob["size"]) for blob in (manifest["config"], *manifest["layers"])}
+    body = _manifest(ask, one, one.sha256)
+    if manifests.is_index(body):
+        body = _manifest(ask, one, manifests.of_architecture(body, arch).sha256)
+    return {blob.sha256: blob.size for blob in manifests.children(body)}
 
 
-def _manifest(ask: Ask, one: Artifact, sha256: str) -> dict[str, Any]:
-    said, _ = manifest_at(ask, manifest_url(one.source, sha256))
-    found: dict[str, Any] = json.loads(said.body)
-    return found
-
-
-def _of_arch(manifests: list[dict[str, Any]], arch: str) -> str:
-    (digest,) = (
-        str(one["digest"])
-        for one in manifests
-        if (one["platform"]["architecture"], one["platform"]["os"]) == (arch, "linux")
-    )
-    return digest.removeprefix("sha256:")
+def _manifest(ask: Ask, one: Artifact, sha256: str) -> bytes:
+    return manifest_at(ask, manifest_url(one.source, sha256))[0].body

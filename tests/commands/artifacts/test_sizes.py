@@ -20,7 +20,7 @@ def image(name: str) -> Artifact:
 
 def manifest(*sizes: int) -> Mapping[str, object]:
     layers = [{"digest": f"sha256:{size:064x}", "size": size * 1_000_000} for size in sizes]
-    return {"schemaVersion": 2, "config": {"digest": "sha256:c", "size": 0}, "layers": layers}
+    return {"schemaVersion": 2, "config": {"digest": f"sha256:{'c' * 64}", "size": 0}, "layers": layers}
 
 
 def index(amd64: str) -> Mapping[str, object]:
@@ -28,7 +28,7 @@ def index(amd64: str) -> Mapping[str, object]:
     return {
         "schemaVersion": 2,
         "manifests": [
-            {"digest": f"sha256:{digest}", "platform": {"architecture": arch, "os": "linux"}}
+            {"digest": f"sha256:{digest}", "size": 9, "platform": {"architecture": arch, "os": "linux"}}
             for arch, digest in archs.items()
         ],
     }
