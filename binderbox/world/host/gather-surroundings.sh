@@ -1,11 +1,17 @@
 # What is around it: who listens, routes, addresses, resolvers, and which places answer.
 section listeners
 if command -v ss >/dev/null 2>&1; then
-  heard=$(ss -Hltnup 2>/dev/null); echo "$heard"
-  section owners
-  for p in $(echo "$heard" | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -un); do
-    echo "$p $(grep -E '^(0:|[0-9]*:name=systemd:)' "/proc/$p/cgroup" 2>/dev/null | cut -d: -f3 | awk '{ if (length($0) > length(l)) l = $0 } END { print l }')"
+  # A process that ends between the two looks has no cgroup any more, and holds its port no longer: look again.
+  for look in 1 2 3; do
+    heard=$(ss -Hltnup 2>/dev/null)
+    owners=$(for p in $(echo "$heard" | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -un); do
+      echo "$p $(grep -E '^(0:|[0-9]*:name=systemd:)' "/proc/$p/cgroup" 2>/dev/null | cut -d: -f3 | awk '{ if (length($0) > length(l)) l = $0 } END { print l }')"
+    done)
+    echo "$owners" | grep -q ' $' || break
   done
+  echo "$heard"
+  section owners
+  echo "$owners"
 else
   section sockets
   for f in tcp tcp6 udp udp6; do sed "s/^/$f /" /proc/net/$f 2>/dev/null; done

@@ -12,8 +12,8 @@ from typing import Any
 
 
 def parse_listeners(lines: list[str], owners: list[str]) -> list[dict[str, Any]]:
-    """`ss` lines and lines of `pid cgroup-path` to listeners."""
-    units = {int(pid): unit_of(path) for pid, _, path in (line.partition(" ") for line in owners)}
+    """`ss` lines and lines of `pid cgroup-path` to listeners; who has no path ended meanwhile and holds nothing."""
+    paths = {int(pid): path for pid, _, path in (line.partition(" ") for line in owners)}
     found: list[dict[str, Any]] = []
     for line in lines:
         fields = line.split()
@@ -22,6 +22,8 @@ def parse_listeners(lines: list[str], owners: list[str]) -> list[dict[str, Any]]
         address, _, port = fields[4].rpartition(":")
         user = re.search(r'\("([^"]*)",pid=(\d+)', line)
         pid = int(user[2]) if user else None
+        if pid is not None and not paths.get(pid, "/"):
+            continue
         found.append(
             {
                 "port": int(port),
@@ -29,7 +31,7 @@ def parse_listeners(lines: list[str], owners: list[str]) -> list[dict[str, Any]]
                 "address": address.strip("[]").partition("%")[0],
                 "owner": user[1] if user else "",
                 "pid": pid,
-                "unit": units.get(pid, "") if pid is not None else "",
+                "unit": unit_of(paths.get(pid, "")) if pid is not None else "",
             }
         )
     return found

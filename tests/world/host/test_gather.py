@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,37 @@ def test_without_ss_the_kernels_own_table_tells_the_ports() -> None:
 def test_a_listener_without_a_visible_process_has_no_owner() -> None:
     (one,) = parse_listeners(["tcp LISTEN 0 128 [::]:2049 [::]:*"], [])
     assert (one["port"], one["address"], one["owner"], one["pid"]) == (2049, "::", "", None)
+
+
+def test_a_process_that_ended_between_the_two_looks_holds_no_port() -> None:
+    lines = [
+        'tcp LISTEN 0 128 *:10256 *:* users:(("k3s",pid=7,fd=3))',
+        'tcp LISTEN 0 128 *:443 *:* users:(("apache2",pid=8,fd=3))',
+        'tcp LISTEN 0 128 *:25 *:* users:(("master",pid=9,fd=3))',
+    ]
+    found = parse_listeners(lines, ["7 ", "8 /system.slice/apache2.service", "9 /"])
+    assert [(one["port"], one["unit"]) for one in found] == [(443, "apache2.service"), (25, "")]
+
+
+def test_the_look_is_taken_again_when_a_process_ended_in_it(host: Host, directory: Path) -> None:
+    """An `ss` that names a process which is gone, and at the next look the one that came after it."""
+    seen = directory / "seen"
+    ss = directory / "ss"
+    ss.write_text(
+        f"#!/bin/sh\nif [ -e {seen} ]; then pid={os.getpid()}; else pid=4194999; touch {seen}; fi\n"
+        """echo "tcp LISTEN 0 128 *:10256 *:* users:((\\"k3s\\",pid=$pid,fd=3))"\n"""
+    )
+    ss.chmod(0o755)
+    script = "section() { echo \"== $1\"; }\n" + (
+        files("binderbox.world.host").joinpath("gather-surroundings.sh").read_text().partition("section ssh\n")[0]
+    )
+    told = subprocess.run(
+        ["sh", "-c", script],
+        env={"PATH": f"{directory}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = split_sections(told.stdout)
+    (one,) = parse_listeners(found["listeners"], found["owners"])
+    assert (one["port"], one["pid"]) == (10256, os.getpid())
