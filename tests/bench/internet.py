@@ -14,7 +14,7 @@ from tests.rig.client import Client
 from tests.rig.host import RigHost
 from tests.rig.internet.world import World
 
-PAIRS = 2
+PAIRS = 3
 MBIT_S = 100
 BYTES_S = MBIT_S * 1_000_000 / 8
 PROOF = "Prove it"
@@ -38,15 +38,22 @@ def on_loopback() -> Measure:
 
 def held_to_a_rate() -> Measure:
     """All servers together send 100 Mbit/s; fetching overlaps with the rest, so the larger of both is what it takes."""
-    bundle_s, _ = until_launch(internet=False)
-    internet_s, by_host = until_launch(internet=True, rate_bytes_s=BYTES_S)
-    wire_s = sum(by_host.values()) / BYTES_S
+    pairs, wire_s, by_host = [], 0.0, {}
+    for _ in range(PAIRS):
+        bundle_s, _ = until_launch(internet=False)
+        internet_s, by_host = until_launch(internet=True, rate_bytes_s=BYTES_S)
+        wire_s = sum(by_host.values()) / BYTES_S
+        pairs.append(Pair(internet_s, max(bundle_s, wire_s)))
     return Measure(
         "rate",
         f"the same at {MBIT_S} Mbit/s / the larger of (from the bundle, bytes / rate)",
-        internet_s / max(bundle_s, wire_s),
+        median_ratio(pairs),
         1.2,
-        {"internet_s": internet_s, "bundle_s": bundle_s, "wire_s": round(wire_s, 1), "bytes": by_host},
+        {
+            "pairs_s": [(one.ours_s, one.other_s) for one in pairs],
+            "wire_s": round(wire_s, 1),
+            "bytes": by_host,
+        },
     )
 
 

@@ -38,13 +38,15 @@ def run(words: list[str]) -> None:
 
 
 def ahead(path: str) -> None:
-    """Files in the order in which an install wants them; images beside them, once containerd is there."""
+    """The first file alone, as an install waits for it; then others in order, and images once containerd is there."""
     with open(path) as file:
         wanted: list[list[str]] = json.load(file)
     files = [one for one in wanted if one[0] == "file"]
     images = [one for one in wanted if one[0] == "image"]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = [pool.submit(_quietly, one) for one in files]
+        for first in files[:1]:
+            _quietly(first)
+        done = [pool.submit(_quietly, one) for one in files[1:]]
         deadline = time.monotonic() + CONTAINERD_S
         while images and not os.path.exists(layout.CONTAINERD_SOCKET) and time.monotonic() < deadline:
             time.sleep(0.5)

@@ -170,8 +170,14 @@ def test_the_look_is_taken_again_when_a_process_ended_in_it(host: Host, director
         """echo "tcp LISTEN 0 128 *:10256 *:* users:((\\"k3s\\",pid=$pid,fd=3))"\n"""
     )
     ss.chmod(0o755)
-    script = "section() { echo \"== $1\"; }\n" + (
-        files("binderbox.world.host").joinpath("gather-surroundings.sh").read_text().partition("section ssh\n")[0]
+    script = (
+        'section() { echo "== $1"; }\n'
+        + (
+            files("binderbox.world.host")
+            .joinpath("gather-surroundings.sh")
+            .read_text()
+            .partition("section ssh\n")[0]
+        )
     )
     told = subprocess.run(
         ["sh", "-c", script],
