@@ -22,6 +22,7 @@ SHARED = (
     "federation.following.follow",
     "federation.following.followed",
     "federation.following.launches",
+    "federation.following.powers",
     "federation.following.watch",
     "launch.sample",
     "launch.stream",

@@ -13,13 +13,14 @@ from binderbox.artifacts import versions
 class Follow:
     """Where the follower may take new versions from, and which: `[follow]` of versions.toml.
 
-    A range is (at least, below); an image source is a repository without a tag.
+    A range is (at least, below); an image source is a repository without a tag; below chart_places charts may lie.
     """
 
     federation: str
     deploy_repo: str
     branch: str
     chart_index: str
+    chart_places: tuple[str, ...]
     chart_range: tuple[str, str]
     build_image_range: tuple[str, str]
     image_sources: tuple[str, ...]
@@ -37,8 +38,11 @@ def parse(text: str) -> Follow:
     faults += [f"follow.{key}: unknown key" for key in table if key not in Follow.__dataclass_fields__]
     faults += [
         f"follow.{key}: expected https://"
-        for key in ("federation", "deploy_repo", "chart_index")
-        if not str(table.get(key, "https://")).startswith("https://")
+        for key, places in (
+            *((one, [table.get(one)]) for one in ("federation", "deploy_repo", "chart_index")),
+            ("chart_places", table.get("chart_places", [])),
+        )
+        if not all(str(place or "https://").startswith("https://") for place in places)
     ]
     for key in ("chart_range", "build_image_range"):
         if len(table.get(key, ("", ""))) != 2:

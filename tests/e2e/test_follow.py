@@ -23,6 +23,22 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1500)]
 URL = f"https://{DOMAIN}"
+POWERFUL = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: more}
+spec:
+  selector: {matchLabels: {app: more}}
+  template:
+    metadata: {labels: {app: more}}
+    spec:
+      hostNetwork: true
+      containers:
+        - name: more
+          image: {{ .Values.image.name }}:{{ .Values.image.tag }}
+          securityContext: {privileged: true}
+      volumes: [{name: all, hostPath: {path: /}}]
+"""
 OURS = (layout.FOLLOWED_FILE, layout.AGENT_DATA, layout.FOLLOW_HOLD)
 
 
@@ -176,6 +192,47 @@ def test_a_broken_version_is_taken_back_and_not_tried_again(scene: Scene, broken
     assert scene.client.binderbox(host, "plan", "--exit-code", "--json").must().result["changed"] == []
     shown = scene.client.binderbox(host, "federation follow", "--json").must(5)
     assert validate_output(shown.stdout, "federation-follow")["failed"]
+
+
+@pytest.mark.long
+def test_a_hub_that_made_new_tables_and_fails_its_proof_leaves_the_one_before_running(scene: Scene) -> None:
+    host, good = scene.host, versions(scene.host)
+    session = scene.client.binderbox(host, "launch", "--json").must().result["url"]
+    server, _, token = session.partition("lab?token=")
+    scene.release(broken="launch", migrates=True)
+    told = run_follower(host)
+    assert told["verdict"] == "rolled-back", told
+    assert versions(host) == good
+    status = [
+        "curl",
+        "-fksS",
+        "--resolve",
+        f"hub.{DOMAIN}:443:{host.address}",
+        f"{server}api/status?token={token}",
+    ]
+    assert "kernels" in host.exec(status)
+    with visited(host) as visitors:
+        visitors.once()
+    tables = "select version_num from alembic_version"
+    database = f"{layout.DATA}/hub/{layout.HUB_DATABASE}"
+    asked = f"import sqlite3; print(sqlite3.connect('file:{database}?mode=ro', uri=True).execute('{tables}').fetchall())"
+    assert host.exec(["python3", "-c", asked]).strip() == "[('double1',)]"
+    assert not host.exists(layout.HUB_DATABASE_COPY)
+
+
+@pytest.mark.long
+def test_a_chart_that_asks_for_more_than_the_installed_one_is_refused(scene: Scene) -> None:
+    host, good, revision = scene.host, versions(scene.host), revisions(scene.host)
+    scene.release(template=POWERFUL)
+    told = run_follower(host)
+    assert told["verdict"] == "refused", told
+    for power in (
+        "DaemonSet/more: hostPath /",
+        "DaemonSet/more: hostNetwork",
+        "DaemonSet/more: privileged True",
+    ):
+        assert power in told["why"]
+    assert (versions(host), revisions(host)) == (good, revision)
 
 
 @pytest.mark.long

@@ -36,6 +36,7 @@ BROKEN = {
     # the pod never comes up
     "crash": 'raise SystemExit("broken on purpose")\n',
 }
+TABLES = '["double1"]'  # in the double's store.py
 BROKEN_LAUNCH = """
 
 async def _broken(self, provider):
@@ -166,28 +167,34 @@ class Deployment:
         self._git(*AUTHOR, "commit", "-q", "--allow-empty", "-m", f"Updates binderhub to {chart}")
         return self._git("rev-parse", "HEAD").strip()
 
-    def release(self, number: int, *, broken: str = "", runs: bool = True) -> dict[str, Any]:
+    def release(
+        self, number: int, *, broken: str = "", runs: bool = True, migrates: bool = False, template: str = ""
+    ) -> dict[str, Any]:
         """Publish a new BinderHub and a new build image, pin both, and let the prime run them.
 
         + broken: "crash" or "launch"
+        + migrates: whether its hub makes new tables, with which the one before cannot run
+        + template: one more object in its chart
         + runs: whether the prime's /versions says so at once
         """
         version = f"0.0.{number}.dev0+binderbox.double"
         double = f"{self.store.registry}/binder-double:{number}"
         build_image = f"{self.store.registry}/repo2docker:2026.4.{number}"
-        self.store.add(images.binder_double_image(double, _patch(version, broken)))
+        self.store.add(
+            images.binder_double_image(double, _patch(version, broken, f"double{number}" if migrates else ""))
+        )
         self.store.add(images.repo2docker_image(build_image))
         chart = f"1.0.{number}-0.dev.git.{number}.h{hashlib.sha256(version.encode()).hexdigest()[:8]}"
-        self.publish(chart, double)
+        self.publish(chart, double, template)
         self.pins(chart, build_image)
         versions = versions_of(version, build_image)
         if runs:
             self.prime.versions = versions
         return versions
 
-    def publish(self, version: str, image: str) -> None:
+    def publish(self, version: str, image: str, template: str = "") -> None:
         """Put the double's chart into the index, under another version and with another image."""
-        packed = repacked_chart(version, image, image, image)
+        packed = repacked_chart(version, image, image, image, template)
         file = f"binderhub-{version}.tgz"
         (self.directory / "store" / "charts" / file).write_bytes(packed)
         digest = hashlib.sha256(packed).hexdigest()
@@ -219,17 +226,21 @@ def versions_of(version: str, build_image: str) -> dict[str, Any]:
     return {"builder_info": {"build_image": build_image}, "binderhub": version, "builder": build_image}
 
 
-def _patch(version: str, broken: str) -> Layer:
+def _patch(version: str, broken: str, schema: str = "") -> Layer:
     """A layer with the double's version, and with what is wrong with it."""
-    texts = {"__init__.py": VERSION_LINE.format(version) + BROKEN.get(broken, "")}
+    texts = {"binderhub/__init__.py": VERSION_LINE.format(version) + BROKEN.get(broken, "")}
     if broken == "crash":  # asked for its version it still answers: only as a service does it fall over
-        texts = {"__init__.py": VERSION_LINE.format(version), "app.py": BROKEN["crash"]}
+        texts = {"binderhub/__init__.py": VERSION_LINE.format(version), "binderhub/app.py": BROKEN["crash"]}
     if broken == "launch":
-        texts["launching.py"] = (DOUBLE / "binderhub" / "launching.py").read_text() + BROKEN_LAUNCH
+        texts["binderhub/launching.py"] = (DOUBLE / "binderhub" / "launching.py").read_text() + BROKEN_LAUNCH
+    if schema:
+        store = (DOUBLE / "hubdouble" / "store.py").read_text()
+        texts["hubdouble/store.py"] = store.replace(TABLES, f'["double1", "{schema}"]')
+        assert texts["hubdouble/store.py"] != store
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in texts.items():
-            info = tarfile.TarInfo(f"srv/double/binderhub/{name}")
+            info = tarfile.TarInfo(f"srv/double/{name}")
             info.size, info.mode = len(text), 0o755
             tar.addfile(info, io.BytesIO(text.encode()))
     out.seek(0)

@@ -132,8 +132,8 @@ def chart_archive() -> Path:
     )
 
 
-def repacked_chart(version: str, binder: str, hub: str, proxy: str) -> bytes:
-    """The same chart under another version, with these images for BinderHub, the hub and its proxy."""
+def repacked_chart(version: str, binder: str, hub: str, proxy: str, template: str = "") -> bytes:
+    """The same chart under another version, with these images for BinderHub, the hub and its proxy, and one more template."""
     with tarfile.open(chart_archive()) as given:
         contents = {info.name: given.extractfile(info).read() for info in given.getmembers()}  # type: ignore[union-attr]
     about = yaml.safe_load(contents["binderhub/Chart.yaml"])
@@ -144,6 +144,8 @@ def repacked_chart(version: str, binder: str, hub: str, proxy: str) -> bytes:
         place["name"], _, place["tag"] = image.rpartition(":")
     contents["binderhub/Chart.yaml"] = yaml.safe_dump({**about, "version": version}).encode()
     contents["binderhub/values.yaml"] = yaml.safe_dump(values).encode()
+    if template:
+        contents["binderhub/templates/more.yaml"] = template.encode()
     return _chart(contents)
 
 

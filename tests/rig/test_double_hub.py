@@ -296,3 +296,17 @@ def test_an_answer_that_the_hub_breaks_off_is_never_ended_by_the_proxy(whole):
         return rest
 
     assert asyncio.run(scenario()) == (b"0\r\n\r\n" if whole else None)
+
+
+def test_tables_of_a_newer_hub_end_an_older_one_and_those_of_an_older_one_are_migrated_on_request(
+    tmp_path, monkeypatch
+):
+    path = str(tmp_path / "db")
+    Store(path)
+    monkeypatch.setattr("hubdouble.store.SCHEMAS", ["double1", "double2"])
+    with pytest.raises(SystemExit, match="Found database schema version double1 != double2"):
+        Store(path)
+    Store(path, upgrade=True)
+    monkeypatch.setattr("hubdouble.store.SCHEMAS", ["double1"])
+    with pytest.raises(SystemExit, match="Can't locate revision identified by 'double2'"):
+        Store(path, upgrade=True)

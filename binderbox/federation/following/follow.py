@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from binderbox.federation.following.followed import Record
 from binderbox.member.window import in_window
@@ -66,9 +67,13 @@ class Range:
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be followed. `image_sources` are repositories without a tag; `window` is "HH:MM-HH:MM" in UTC or empty."""
+    """What may be followed.
 
-    chart_index: str
+    + chart_places: addresses below which the index and its charts may lie; image_sources: repositories without a tag
+    + window: "HH:MM-HH:MM" in UTC or empty
+    """
+
+    chart_places: tuple[str, ...]
     image_sources: tuple[str, ...]
     chart_range: Range = Range()
     build_image_range: Range = Range()
@@ -161,8 +166,8 @@ def candidates(history: Iterable[Pins], prime: Mapping[str, Any]) -> tuple[Pins,
 
 def refusal(pins: Pins, rules: Rules) -> str:
     """Why these pins may not be followed, or nothing."""
-    if pins.repository != rules.chart_index.rstrip("/"):
-        return f"the chart comes from {pins.repository}, allowed is {rules.chart_index}"
+    if pins.repository not in [place.rstrip("/") for place in rules.chart_places]:
+        return f"the chart comes from {pins.repository}, allowed is {' or '.join(rules.chart_places)}"
     if not rules.chart_range.holds(pins.chart):
         return f"chart {pins.chart} is outside of {_range(rules.chart_range)}"
     if not image_allowed(pins.build_image, rules):
@@ -170,6 +175,19 @@ def refusal(pins: Pins, rules: Rules) -> str:
     if not rules.build_image_range.holds(tag_of(pins.build_image)):
         return f"{pins.build_image} is outside of {_range(rules.build_image_range)}"
     return ""
+
+
+def place_allowed(url: str, places: Iterable[str]) -> bool:
+    """Whether an address lies below one of the places, as the server of it understands a path."""
+    asked = urlsplit(url)
+    steps = [unquote(step) for step in asked.path.split("/")]
+    if any(step in (".", "..") or "/" in step or "\\" in step for step in steps):
+        return False
+    return any(
+        (asked.scheme, asked.netloc.lower()) == (place.scheme, place.netloc.lower())
+        and asked.path.startswith(place.path.rstrip("/") + "/")
+        for place in map(urlsplit, places)
+    )
 
 
 def image_allowed(image: str, rules: Rules) -> bool:

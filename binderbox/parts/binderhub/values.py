@@ -74,7 +74,7 @@ def make_inputs(
         "jupyterhub.singleuser.startTimeout": sizing.server_start_s.value + sizing.server_answer_s.value,
         "jupyterhub.hub.db": {
             "type": "other",
-            "url": "sqlite:////srv/hub/jupyterhub.sqlite",
+            "url": f"sqlite:////srv/hub/{layout.HUB_DATABASE}",
             "upgrade": True,
         },
         "jupyterhub.hub.extraVolumes": [_host_path("hub-db", f"{member.data_dir}/hub", "Directory")],

@@ -18,7 +18,7 @@ from binderbox.federation.following.followed import Failed, Record
 IMAGE = "quay.io/jupyterhub/repo2docker:2026.4.1.dev44-g97bb4e45a"
 INDEX = "https://jupyterhub.github.io/helm-chart"
 CHART = "1.0.0-0.dev.git.3983.h383374de"
-RULES = Rules(INDEX, ("quay.io/jupyterhub/repo2docker",), Range("1.0.0", "2"), Range("2026.4", "2028"))
+RULES = Rules((INDEX,), ("quay.io/jupyterhub/repo2docker",), Range("1.0.0", "2"), Range("2026.4", "2028"))
 
 
 def says(binderhub: str = "0.2.0+2227.gb9fad995", image: str = IMAGE) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_another_form_of_window_is_refused(window: str) -> None:
 
 
 def test_outside_of_its_window_a_change_waits_unless_somebody_asks() -> None:
-    rules = Rules(INDEX, (), window="02:00-06:00")
+    rules = Rules((INDEX,), (), window="02:00-06:00")
     waiting = Seen(says("0.2.0+2228"), says(), minute_of_day=720)
     assert follow.decide(waiting, rules).verdict == "waiting"
     assert (
@@ -180,7 +180,7 @@ def test_another_layout_of_the_repository_is_named(chart: Any, values: Any, name
 def test_the_pins_that_this_release_brings_may_be_followed_by_its_own_rules() -> None:
     allowed, pinned = followable.load(), versions.load()
     rules = Rules(
-        allowed.chart_index,
+        allowed.chart_places,
         allowed.image_sources,
         Range(*allowed.chart_range),
         Range(*allowed.build_image_range),

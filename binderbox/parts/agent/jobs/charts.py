@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import yaml
 
-from binderbox.federation.following.follow import DEPENDENCY
+from binderbox.federation.following.follow import DEPENDENCY, place_allowed
 from binderbox.parts.agent.jobs import files
 from binderbox.parts.agent.jobs.running import helm
 from binderbox.parts.agent.jobs.web import fetch
@@ -20,26 +20,26 @@ FETCH_S = 180
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 20 times as fast, where it is there
 
 
-def find(index_url: str, version: str) -> tuple[str, str]:
-    """(address, sha256) of a version in the index; raises ValueError when it is not there, or leads elsewhere."""
+def find(index_url: str, places: tuple[str, ...], version: str) -> tuple[str, str]:
+    """(address, sha256) of a version in the index; raises ValueError when it is not there, or not below a place."""
     base = index_url.rstrip("/") + "/"
-    index = yaml.load(fetch(f"{base}index.yaml", limit_mb=INDEX_MB, timeout_s=FETCH_S), Loader)
+    index = yaml.load(fetch(f"{base}index.yaml", limit_mb=INDEX_MB, timeout_s=FETCH_S, places=places), Loader)
     try:
         (entry,) = (one for one in index["entries"][DEPENDENCY] if one["version"] == version)
         url, digest = urljoin(base, entry["urls"][0]), str(entry["digest"]).removeprefix("sha256:")
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ValueError(f"{base}index.yaml has no single {DEPENDENCY} {version} with a digest") from error
-    if not url.startswith(base):
+    if not place_allowed(url, places):
         raise ValueError(f"{base}index.yaml says that {DEPENDENCY} {version} is at {url}, which is elsewhere")
     return url, digest
 
 
-def bring(url: str, sha256: str) -> str:
+def bring(url: str, sha256: str, places: tuple[str, ...]) -> str:
     """Have the chart on the node and return its path."""
     path = files.artifact_path(url, sha256)
     if files.read(f"{path}.ok") is not None:
         return path
-    return files.place_artifact(url, sha256, fetch(url, limit_mb=CHART_MB, timeout_s=FETCH_S))
+    return files.place_artifact(url, sha256, fetch(url, limit_mb=CHART_MB, timeout_s=FETCH_S, places=places))
 
 
 def render(inputs: ReleaseInputs, values_file: str) -> list[Any]:

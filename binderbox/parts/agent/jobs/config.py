@@ -19,10 +19,12 @@ class AgentConfig:
 
     + federation: the address whose /versions is the prime's; the redirector passes it on to the prime
     + deploy_repo, branch: where the pins are
+    + chart_index, chart_places: the index that is asked; below which addresses it and its charts may lie
     + image_sources: repositories from which images may be pulled, without a tag
     + chart_range, build_image_range: [at least, below], empty for no end
     + window: "HH:MM-HH:MM" in UTC, or empty
     + binder_url, address, ca_file: this member's public address, where to look for it, and who vouches for it
+    + hub_database: the hub's SQLite file on the node
     + sample_base: what the repository that proves a change is built from
     + pod_gateway: the node's address on the pods' bridge, from which the sample is served
     + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
@@ -32,6 +34,7 @@ class AgentConfig:
     deploy_repo: str
     branch: str
     chart_index: str
+    chart_places: tuple[str, ...]
     image_sources: tuple[str, ...]
     chart_range: tuple[str, str]
     build_image_range: tuple[str, str]
@@ -39,6 +42,7 @@ class AgentConfig:
     binder_url: str
     address: str
     ca_file: str
+    hub_database: str
     sample_base: str
     pod_gateway: str
     resolvers: tuple[str, ...]
@@ -48,7 +52,7 @@ class AgentConfig:
     @property
     def rules(self) -> Rules:
         return Rules(
-            self.chart_index,
+            self.chart_places,
             self.image_sources,
             Range(*self.chart_range),
             Range(*self.build_image_range),
@@ -60,7 +64,14 @@ def parse_config(text: str) -> AgentConfig:
     """Read it; raises ConfigFault with what is wrong."""
     try:
         found: dict[str, Any] = json.loads(text)
-        lists = ("image_sources", "chart_range", "build_image_range", "resolvers", "own_resolvers")
+        lists = (
+            "chart_places",
+            "image_sources",
+            "chart_range",
+            "build_image_range",
+            "resolvers",
+            "own_resolvers",
+        )
         known = {one.name for one in fields(AgentConfig)}
         if unknown := sorted(set(found) - known):
             raise ConfigFault(f"unknown keys: {', '.join(unknown)}")

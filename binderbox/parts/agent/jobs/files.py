@@ -20,8 +20,11 @@ def read(path: str) -> str | None:
         return None
 
 
-def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
-    """Make the file hold this, by rename, safe against a power cut; a file that does is left alone."""
+def write(path: str, text: str | bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Make the file hold this, by rename, safe against a power cut; a file that does is left alone.
+
+    `owner` is (user, group), of a file that is another's.
+    """
     data = text.encode() if isinstance(text, str) else text
     target = Path(path)
     if target.is_file() and target.read_bytes() == data and target.stat().st_mode & 0o777 == mode:
@@ -32,6 +35,8 @@ def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
         file.write(data)
         file.flush()
         os.fchmod(file.fileno(), mode)
+        if owner:
+            os.fchown(file.fileno(), *owner)
         os.fsync(file.fileno())
     partial.replace(target)
 

@@ -1,47 +1,43 @@
 """The follower's job: look, decide, prepare, switch, prove; or go back and tell. Killed anywhere, the next run continues.
 
-What is under way stands in `switch.json` from before the first change until its end is recorded: both sides whole, so
-that a run which finds it goes on to the new side, and back if the proof fails. Everything before the switch only adds
-to the node (a chart, images). The lock is taken for the switch alone; looking and pulling hinder nobody.
+Everything before the switch only adds to the node (a chart, images). The lock is taken for the switch alone; looking and
+pulling hinder nobody.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from binderbox import layout
 from binderbox.errors import NoAnswer
-from binderbox.federation.following import follow
+from binderbox.federation.following import follow, powers
 from binderbox.federation.following.drift import drift
 from binderbox.federation.following.follow import Decision, Pins, Seen
-from binderbox.federation.following.followed import Failed, Followed, Record
-from binderbox.parts.agent.jobs import charts, deployrepo, files, images, launching, quiet, releasing, telling
+from binderbox.federation.following.followed import Followed, Record
+from binderbox.parts.agent.jobs import (
+    charts,
+    deployrepo,
+    files,
+    images,
+    launching,
+    quiet,
+    releasing,
+    switching,
+    telling,
+)
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE, member_of
-from binderbox.parts.agent.jobs.locking import Busy, hold
+from binderbox.parts.agent.jobs.locking import Busy
 from binderbox.parts.agent.jobs.releasing import Side
+from binderbox.parts.agent.jobs.switching import JOB, Switch
 from binderbox.parts.agent.jobs.web import fetch_json
 from binderbox.parts.helm.release import VALUES_MODE
 
-JOB = "follow"
-LOCK_WAIT_S = 300
-IN_A_ROW = 10  # answers: while the replaced pod still gets requests too, a launch could prove that one
-SETTLE_S = 60  # how long /versions may still be the replaced pod's after the other one is ready
 
-
-@dataclass(frozen=True)
-class Switch:
-    """A change under way: both sides, the pins to record, and what /versions must be then."""
-
-    before: Side
-    after: Side
-    pins: Followed
-    prime: Any
+class Refused(Exception):
+    """The prime's chart wants what this node's rules do not give; the text says what."""
 
 
 def look(config: AgentConfig, now: bool = False) -> Seen:
@@ -75,8 +71,8 @@ def find(
         if why := follow.refusal(pins, config.rules):
             refused = why
             continue
-        url, sha256 = charts.find(config.chart_index, pins.chart)
-        version = _version_of(config, charts.bring(url, sha256), sha256, pins)
+        url, sha256 = charts.find(config.chart_index, config.chart_places, pins.chart)
+        version = _version_of(config, charts.bring(url, sha256, config.chart_places), sha256, pins)
         tried.append(f"{pins.chart} is {version}")
         if version != wanted:
             continue
@@ -90,46 +86,21 @@ def find(
 
 
 def prepare(config: AgentConfig, pins: Pins, url: str, sha256: str, prime: Any) -> Switch:
-    """Everything that the change needs, on the node; nothing that runs is touched."""
+    """Everything that the change needs, on the node; nothing that runs is touched. Raises Refused."""
     before = releasing.installed()
-    after = releasing.changed(before, charts.bring(url, sha256), sha256, pins.build_image)
-    needed = [*charts.images_of(_objects(after)), pins.build_image]
+    after = releasing.changed(
+        before, charts.bring(url, sha256, config.chart_places), sha256, pins.build_image
+    )
+    objects = _objects(after)
+    needed = [*charts.images_of(objects), pins.build_image]
     foreign = [image for image in needed if not follow.image_allowed(image, config.rules)]
     if foreign:
-        raise ValueError(f"chart {pins.chart} runs images from elsewhere: {', '.join(foreign)}")
+        raise Refused(f"chart {pins.chart} runs images from elsewhere: {', '.join(foreign)}")
+    if more := powers.added(_objects(before), objects, before.inputs.namespace):
+        raise Refused(f"chart {pins.chart} asks for more than the installed one: {'; '.join(more)}")
     digests = {image: images.pull(image) for image in needed}
     record = Followed(pins.commit, pins.chart, url, sha256, pins.build_image, telling.now(), digests)
     return Switch(before, after, record, prime)
-
-
-def switch(config: AgentConfig, change: Switch) -> Decision:
-    """Make the change, prove it and record it; else go back. Under the node's lock."""
-    with hold(telling.WHO[JOB], LOCK_WAIT_S) as tell:
-        _keep_switch(change)
-        telling.audit(JOB, "start", chart=change.pins.chart, commit=change.pins.commit)
-        try:
-            tell(f"BinderHub to chart {change.pins.chart}")
-            releasing.bring(change.after)
-            tell("waiting for BinderHub's pods")
-            releasing.wait_rolled_out()
-            tell("proving it with a launch")
-            _prove(config, change.prime)
-        except TROUBLE as error:
-            return _go_back(config, change, str(error), tell)
-        telling.keep(Record(change.pins, telling.record().failed))
-        files.remove(layout.FOLLOW_SWITCH)
-        telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="0")
-        return Decision("nothing", "equal", f"followed to {follow.told(change.prime)}")
-
-
-def under_way() -> Switch | None:
-    """The change that an earlier run began and did not end."""
-    text = files.read(layout.FOLLOW_SWITCH)
-    if text is None:
-        return None
-    found = json.loads(text)
-    sides = [releasing.parse_side(found[name]) for name in ("before", "after")]
-    return Switch(sides[0], sides[1], Followed(**found["pins"]), found["prime"])
 
 
 def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decision:
@@ -137,9 +108,9 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decis
     moved: tuple[str, ...] | None = None
     seen = Seen(None, None)
     try:
-        if change := under_way():
+        if change := switching.under_way():
             telling.say("continues", chart=change.pins.chart)
-            decision = switch(config, change)
+            decision = switching.switch(config, change)
             seen = look(config, now)
         else:
             seen = look(config, now)
@@ -150,10 +121,12 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decis
                     moved = drift(deployrepo.values_of(pins.commit))
                     change = prepare(config, pins, url, sha256, seen.prime)
                     quiet.wait(telling.say)
-                    decision = switch(config, change)
+                    decision = switching.switch(config, change)
                     seen = look(config, now)
     except Busy as error:
         decision = Decision("wait", "busy", str(error))
+    except Refused as error:
+        decision = Decision("alert", "refused", f"not followed: {error}")
     except TROUBLE as error:
         if files.read(layout.FOLLOW_SWITCH) is None:
             decision = Decision("alert", "unmatched", f"nothing was changed: {error}")
@@ -163,39 +136,6 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decis
             )
     _tell(decision, seen, moved)
     return decision
-
-
-def _go_back(config: AgentConfig, change: Switch, why: str, tell: Any) -> Decision:
-    """Bring the old side back, remember what failed, and tell. If even that fails the next run tries it again."""
-    tell(f"going back: {why[:200]}")
-    releasing.bring(change.before)
-    record = telling.record()
-    failed = Failed(change.pins.commit, change.pins.chart, change.pins.build_image, telling.now(), why[:500])
-    telling.keep(Record(record.followed, (*record.failed, failed)))
-    files.remove(layout.FOLLOW_SWITCH)
-    telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="4", why=why[:500])
-    releasing.wait_rolled_out()
-    with suppress(NoAnswer, ValueError):  # it is back, and what asks next sees so
-        _settle(config, lambda own: own != change.prime)
-    return Decision("alert", "rolled-back", f"went back, chart {change.pins.chart} failed its proof: {why}")
-
-
-def _prove(config: AgentConfig, prime: Any) -> None:
-    _settle(config, lambda own: own == prime)
-    launching.prove(config)
-
-
-def _settle(config: AgentConfig, holds: Callable[[Any], bool]) -> None:
-    """Ask for /versions until the answers are as they shall be, some in a row. Raises ValueError after SETTLE_S, NoAnswer."""
-    member, deadline, in_a_row = member_of(config), time.monotonic() + SETTLE_S, 0
-    while True:
-        own = launching.versions(member)
-        in_a_row = in_a_row + 1 if holds(own) else 0
-        if in_a_row == IN_A_ROW:
-            return
-        if time.monotonic() > deadline:
-            raise ValueError(f"after {SETTLE_S} s /versions still says {follow.told(own)}")
-        time.sleep(0.5)
 
 
 def _version_of(config: AgentConfig, chart: str, sha256: str, pins: Pins) -> str:
@@ -220,12 +160,6 @@ def _objects(side: Side) -> list[Any]:
     path = f"{layout.AGENT_DATA}/trial.values.yaml"
     files.write(path, side.values, VALUES_MODE)
     return charts.render(side.inputs, path)
-
-
-def _keep_switch(change: Switch) -> None:
-    sides = {name: releasing.render_side(getattr(change, name)) for name in ("before", "after")}
-    found = {**sides, "pins": asdict(change.pins), "prime": change.prime}
-    files.write(layout.FOLLOW_SWITCH, json.dumps(found), 0o600)
 
 
 def _tell(decision: Decision, seen: Seen, moved: tuple[str, ...] | None) -> None:

@@ -14,26 +14,35 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from binderbox.errors import NoAnswer, without_query
+from binderbox.federation.following.follow import place_allowed
 
 MB = 1024 * 1024
 SMALL_MB = 1
 TIMEOUT_S = 15
 
 
-class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Redirects stay with the host that was asked."""
+class _Allowed(urllib.request.HTTPRedirectHandler):
+    """Redirects stay below the places, or, where there are none, with the host that was asked."""
+
+    def __init__(self, places: tuple[str, ...]) -> None:
+        self.places = places
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         there, here = urlsplit(newurl), urlsplit(req.full_url)
-        if (there.scheme, there.netloc) != (here.scheme, here.netloc):
-            raise NoAnswer(f"{without_query(req.full_url)}: it redirects to another host, {there.netloc}")
+        same = (there.scheme, there.netloc) == (here.scheme, here.netloc)
+        if not (place_allowed(newurl, self.places) if self.places else same):
+            raise NoAnswer(
+                f"{without_query(req.full_url)}: it redirects to {without_query(newurl)}, which is elsewhere"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, *, limit_mb: float = SMALL_MB, timeout_s: float = TIMEOUT_S) -> bytes:
-    """The body of a GET, all of it within a time and a size; raises NoAnswer."""
+def fetch(
+    url: str, *, limit_mb: float = SMALL_MB, timeout_s: float = TIMEOUT_S, places: tuple[str, ...] = ()
+) -> bytes:
+    """The body of a GET, all of it within a time and a size; raises NoAnswer. Redirects lead below `places` only."""
     deadline = time.monotonic() + timeout_s
-    opener = urllib.request.build_opener(_SameHost())
+    opener = urllib.request.build_opener(_Allowed(places))
     try:
         with opener.open(
             urllib.request.Request(url, headers={"User-Agent": "binderbox"}), timeout=timeout_s

@@ -25,7 +25,9 @@ async def main() -> None:
         client.CoreV1Api(), values, os.environ["POD_NAMESPACE"], os.environ["HELM_RELEASE_NAME"]
     )
     signal.signal(signal.SIGUSR1, lambda *_: spawner.stall())
-    hub = Hub(values, Store(values.database()), spawner, proxy)
+    hub = Hub(
+        values, Store(values.database(), upgrade=bool(values.get("hub.db.upgrade", False))), spawner, proxy
+    )
     await hub.recover()
     Application(handlers(), hub=hub, token=os.environ["BINDER_API_TOKEN"]).listen(8081, xheaders=True)
     await asyncio.gather(spawner.watch(), proxy.watch(), hub.poll(), hub.cull())
