@@ -26,6 +26,7 @@ INGRESS_ROUTES = (
     f"{DATA}/ingress"  # what the ingress watches: files of routes that the node adds to the chart's own
 )
 DRAIN_ROUTES_FILE = f"{INGRESS_ROUTES}/drain.yml"
+ORDER_ROUTES_FILE = f"{INGRESS_ROUTES}/order.yml"
 
 LIB = "/usr/local/lib/binderbox"
 BIN = f"{LIB}/bin"
@@ -44,6 +45,7 @@ FOLLOW_SWITCH = f"{AGENT_DATA}/switch.json"
 HUB_DATABASE = "jupyterhub.sqlite"  # in the folder hub of the data directory
 HUB_DATABASE_COPY = f"{AGENT_DATA}/hub.before.sqlite"
 WATCH_STATE = f"{AGENT_DATA}/watch.json"
+ORDERS_RECORD = f"{AGENT_DATA}/orders.json"
 WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
 FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
 

@@ -15,6 +15,7 @@ from binderbox.parts.agent.units import JOBS, AgentInputs
 
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
 SHARED = (
+    "decide.orders",
     "decide.profile",
     "decide.resolvers",
     "errors",

@@ -32,6 +32,7 @@ DATA = (
     "errors",
     "patience",
     "output",
+    "decide.certificates",
     "decide.facts",
     "member.model",
     "checks.probe",

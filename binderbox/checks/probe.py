@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from binderbox.output.results import Proof
 
 
-DAYS_LEFT = 14  # fewer of a certificate are a warning: Let's Encrypt renews at 30 and mails nobody any more
-
-
 @dataclass(frozen=True)
 class UnitState:
     """A systemd unit as `systemctl show` has it; `load` is "not-found" where there is none.
@@ -58,6 +55,7 @@ class Certificate:
     days_left: float
     trusted: bool
     error: str = ""
+    life_days: float = 90.0
 
 
 @dataclass(frozen=True)

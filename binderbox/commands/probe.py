@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.output.results import Proof
+from binderbox.parts.ingress import acme
 from binderbox.parts.ingress.drained import KEY_HEADER
 from binderbox.plan import Plan
 from binderbox.world import cluster
@@ -28,6 +29,11 @@ class HostProbe(HostAnswers):
     def from_bundle(self) -> bool:
         """Whether the artifacts come from a bundle, so that the host need reach nobody."""
         return any(one.file for one in self.artifacts.values())
+
+    def ca_pem(self) -> str | None:
+        """The same, and who signed what a staging authority gave to this node, of whom no machine knows."""
+        known = [super().ca_pem() or "", *acme.issuers(self.member, self.facts.received)]
+        return "\n".join(one for one in known if one) or None
 
     def own_headers(self) -> dict[str, str]:
         """What lets binderbox's own launches in where all others are refused: see parts.ingress.drained."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from binderbox import layout
@@ -16,6 +17,7 @@ from binderbox.federation.following.watch import FOR_PEOPLE
 from binderbox.output.requests import Sources
 from binderbox.output.results import Gauge, Part, StatusResult
 from binderbox.parts import checks
+from binderbox.parts.ingress import acme
 from binderbox.plan import Plan
 from binderbox.world.host.hosts import Host
 from binderbox.world.objects import Objects
@@ -61,7 +63,21 @@ def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tu
     gauges = [Gauge(name, _count(pods, selector), limits.get(name)) for name, selector in SELECTORS.items()]
     facts = probe.facts
     gauges.append(Gauge("disk", round(facts.disk_used_gb, 1), round(facts.disk_gb, 1), "GB"))
+    gauges += _certificate(probe)
     return tuple(parts), tuple(gauges)
+
+
+def _certificate(probe: Probe) -> list[Gauge]:
+    """Days left of the certificate that ends first, of those that an authority gave; an own one's end is a check's."""
+    member, facts = probe.member, probe.facts
+    if member.tls != "acme":
+        return []
+    held = facts.received.get(acme.storage(acme.server(member)), ())
+    if not held:
+        return []
+    first = min(held, key=lambda one: one.ends)
+    left = (first.ends - datetime.now(UTC)).total_seconds() / 86400
+    return [Gauge("certificate", round(left, 1), round(first.life_days, 1), "days")]
 
 
 def _follower(host: Host) -> list[Part]:

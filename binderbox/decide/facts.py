@@ -8,6 +8,7 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.decide import resolvers
+from binderbox.decide.certificates import Received
 from binderbox.decide.drain import Drain, parse_record
 
 OTHER_CLUSTERS = (
@@ -119,6 +120,9 @@ class HostFacts:
         default_factory=dict
     )  # limits of its own server, as `sshd -T` has them, lower case
     trials: tuple[tuple[str, str, str], ...] = ()  # (path, what failed there: write, exec or overlay, why)
+    received: Mapping[str, tuple[Received, ...]] = field(
+        default_factory=dict
+    )  # certificates of an authority, by the file that the ingress keeps them in
     ours_gb: float = 0.0  # what our own data already takes, so that a second run plans the same ceilings
 
 

@@ -124,6 +124,9 @@ class Member(_Model):
     https_port: PublicPort = Field(default=443, description="a port, 1 to 65535")
     http_port: PublicPort = Field(default=80, description="a port, 1 to 65535")
     tls: Literal["acme", "own-ca"] = Field(default="acme", description="acme or own-ca")
+    acme_server: Annotated[str, AfterValidator(rules.acme_server)] = Field(
+        default="production", description="production, staging or an address"
+    )
     email: Annotated[str, AfterValidator(rules.email)] | None = Field(
         default=None, description="a mail address"
     )
@@ -220,6 +223,8 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if data.get("tls", "acme") == "acme" and (https, http) != (443, 80):
         key = "https_port" if https != 443 else "http_port"
         found.append((key, "tls: acme proves the domain on ports 80 and 443; use those, or tls: own-ca"))
+    if data.get("tls", "acme") != "acme" and data.get("acme_server"):
+        found.append(("acme_server", f"nobody is asked for certificates with tls: {data['tls']}"))
     found += [("networks", why) for why in _overlaps(data.get("networks"))]
     if number("quota", 0) > number("pods", 990):
         found.append(("quota", "is larger than pods, so the last users could not start"))

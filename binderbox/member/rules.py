@@ -61,6 +61,15 @@ def domain(text: str) -> str:
     return name
 
 
+def acme_server(text: str) -> str:
+    if text in ("production", "staging"):
+        return text
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("of an ACME directory, beginning with https://")
+    return text
+
+
 def email(text: str) -> str:
     local, at, host = text.rpartition("@")
     if not (at and local and re.fullmatch(r"[^\s@<>\"']+", local)):

@@ -147,11 +147,11 @@ class HostAnswers:
         return tuple(self._run(layout.K3S, "ctr", "-n", "k8s.io", "images", "list", "-q", filtered).split())
 
     def ca_pem(self) -> str | None:
-        """The member's own authority, if its certificates are its own."""
-        if self.member.tls != "own-ca":
-            return None
-        pem = self.host.read(f"{layout.CA}/ca.crt")
-        return pem.decode() if pem else None
+        """Who may vouch for the member's certificates beside the authorities of this machine; None for nobody."""
+        if self.member.tls == "own-ca":
+            pem = self.host.read(f"{layout.CA}/ca.crt")
+            return pem.decode() if pem else None
+        return "\n".join(self.member.extra_ca) or None
 
     def binder(self, path: str) -> Answer:
         return self._curl(f"http://{self._service(layout.HUB_NAMESPACE, 'binder')}{path}", "")

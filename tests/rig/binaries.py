@@ -27,6 +27,7 @@ KINE_VERSION = "0.17.5"
 KUBERNETES_VERSION = "1.36.3"
 # The last source of the original; the maintained fork is not to be had as a module.
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
+PEBBLE_VERSION = "2.10.3"
 REGISTRY_VERSION = "3.1.1"
 TRAEFIK_VERSION = "3.7.15"
 
@@ -144,6 +145,21 @@ def kine() -> Path:
         _go("install", ldflags, f"-tags={tags}", package, cwd=into, env=env)
 
     return cached("kine", recipe_of(package, ldflags, tags), build, 60, f"kine {KINE_VERSION}") / "kine"
+
+
+def pebble() -> Path:
+    """The ACME authority for tests, of Let's Encrypt's own making."""
+    return _pebble("pebble")
+
+
+def challtestsrv() -> Path:
+    """The DNS server that Pebble asks, told over HTTP what it shall answer."""
+    return _pebble("pebble-challtestsrv")
+
+
+def _pebble(program: str) -> Path:
+    package = f"github.com/letsencrypt/pebble/v2/cmd/{program}@v{PEBBLE_VERSION}"
+    return _installed(program, package, STRIPPED, 60, f"{program} {PEBBLE_VERSION}")
 
 
 def minio() -> Path:
@@ -306,7 +322,7 @@ def _write_tar(path: Path, files: Mapping[str, Path]) -> None:
             subprocess.run(["gzip", "--no-name", "-3", "--stdout", plain.name], stdout=packed, check=True)
 
 
-ALL = (runcwrap, k3s, buildkit, helm, registry, coredns, minio, traefik)
+ALL = (runcwrap, k3s, buildkit, helm, registry, coredns, minio, traefik, pebble, challtestsrv)
 
 if __name__ == "__main__":
     for make in ALL:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from binderbox.checks.core import Check, Verdict, failed, passed, skipped, warned
-from binderbox.checks.probe import DAYS_LEFT, Probe, Skip
+from binderbox.checks.probe import Probe, Skip
+from binderbox.decide.certificates import alert_below_days
 from binderbox.federation.members.differences import differences
 from binderbox.federation.members.look import MemberLook
 from binderbox.federation.members.observed import Reply
@@ -66,8 +67,8 @@ def judge_certificate(look: MemberLook) -> Verdict:
     days_left = look.observed.days_left
     if days_left is None:
         return skipped("no answer over TLS")
-    if days_left < DAYS_LEFT:
-        return warned(f"{days_left:.0f} days left", f"{DAYS_LEFT} days or more", fix)
+    if days_left < (enough := alert_below_days(look.observed.life_days)):
+        return warned(f"{days_left:.0f} days left", f"{enough:.0f} days or more, a quarter of its life", fix)
     return passed(f"{days_left:.0f} days left")
 
 

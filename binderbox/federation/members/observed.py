@@ -35,7 +35,7 @@ class Ask:
 class Reply:
     """What came back. `status` 0: nothing, `error` says why; `body` is parsed JSON; header names in lower case.
 
-    `days_left` is the certificate's, None without one; `error` with a status: the answer is of no use.
+    `days_left` of `life_days` are the certificate's, None without one; `error` with a status: the answer is of no use.
     """
 
     url: str
@@ -46,6 +46,7 @@ class Reply:
     error: str = ""
     seconds: float = 0.0
     days_left: float | None = None
+    life_days: float = 0.0
 
     @property
     def answer(self) -> Answer:
@@ -75,6 +76,12 @@ class Observed:
         """Of the certificate that was shown; None where TLS failed, or is not used."""
         known = [one.days_left for one in (self.versions, self.health) if one.days_left is not None]
         return min(known, default=None)
+
+    @property
+    def life_days(self) -> float:
+        """Of the certificate with the fewest days left."""
+        known = [one for one in (self.versions, self.health) if one.days_left is not None]
+        return min(known, key=lambda one: one.days_left or 0.0).life_days if known else 0.0
 
     @property
     def seconds(self) -> float:

@@ -9,6 +9,7 @@ from binderbox import layout
 from binderbox.artifacts.followable import Follow
 from binderbox.decide.facts import HostFacts
 from binderbox.member.model import Member
+from binderbox.parts.ingress import acme
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: 
         "binder_url": member.binder_url,
         "address": facts.address,
         "ca_file": f"{layout.CA}/ca.crt" if member.tls == "own-ca" else "",
+        "received_file": acme.file_on_the_node(member),
+        "staging": member.acme_server == "staging",
         "hub_database": f"{member.data_dir}/hub/{layout.HUB_DATABASE}",
         "sample_base": sample_base,
         "pod_gateway": member.networks.pod_gateway,

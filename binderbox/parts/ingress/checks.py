@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
-from binderbox.checks.probe import DAYS_LEFT, Answer, Probe
+from binderbox.checks.probe import Answer, Certificate, Probe
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
+from binderbox.decide.certificates import alert_below_days
 from binderbox.decide.drain import Drain
+from binderbox.parts.ingress.refusals import Refusal, last_of, parse_refusals
 
+TRAEFIKS_OWN = "TRAEFIK DEFAULT CERT"
+LOG_LINES = 400
 LOGS = f"kubectl -n {layout.NAMESPACE} logs deployment/ingress on the host"
 
 
@@ -49,41 +53,61 @@ def _same_place(one: str, other: str) -> bool:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a public name showed, and what the config says of its certificates."""
+    """What a public name showed, what the config says of its certificates, and what the authority said last."""
 
     name: str
     answer: Answer
     tls: str
+    refusal: Refusal | None = None
+    staging: bool = False
 
 
 def look_binder(probe: Probe) -> Shown:
-    member = probe.member
-    return Shown(member.domain, probe.http(f"{member.binder_url}/"), member.tls)
+    return _look(probe, probe.member.domain, probe.member.binder_url)
 
 
 def look_hub(probe: Probe) -> Shown:
-    member = probe.member
-    return Shown(member.hub_domain, probe.http(f"{member.hub_url}/"), member.tls)
+    return _look(probe, probe.member.hub_domain, probe.member.hub_url)
+
+
+def _look(probe: Probe, name: str, url: str) -> Shown:
+    member, answer = probe.member, probe.http(f"{url}/")
+    shown = Shown(name, answer, member.tls, staging=member.acme_server == "staging")
+    if member.tls != "acme" or judge_certificate(shown).verdict == "pass":
+        return shown
+    log = probe.pod_log(layout.NAMESPACE, "app.kubernetes.io/name=ingress", LOG_LINES)
+    return replace(shown, refusal=last_of(parse_refusals(log), name))
 
 
 def judge_certificate(shown: Shown) -> Verdict:
     seen = shown.answer.certificate
     needed = f"a trusted certificate for {shown.name}"
-    fix = (
-        f"ports 80 and 443 must be open from everywhere for Let's Encrypt; {LOGS}"
-        if shown.tls == "acme"
-        else AGAIN
-    )
+    refusal = shown.refusal
+    fix = (refusal and refusal.way_out(shown.name)) or (LOGS if shown.tls == "acme" else AGAIN)
+    why = f"; the authority said at {refusal.at}: {refusal.said}" if refusal else ""
     if seen is None:
-        return failed(shown.answer.error or "no certificate", needed, LOGS)
-    told = f"{', '.join(seen.names) or 'no name'} by {seen.issuer}, {seen.days_left:.0f} days left"
+        return failed((shown.answer.error or "no certificate") + why, needed, fix if why else LOGS)
+    told = f"{', '.join(seen.names) or 'no name'} by {seen.issuer}, {_left(seen)} left"
+    if shown.tls == "acme" and TRAEFIKS_OWN in seen.issuer:
+        told = "no certificate yet, the ingress shows one of its own"
+        return failed(told + (why or ": it waits for the authority"), needed, fix)
     if not seen.trusted:
-        return failed(f"{told}: {seen.error or 'not trusted'}", needed, fix)
+        return failed(f"{told}: {seen.error or 'not trusted'}{why}", needed, fix)
     if not any(_names(pattern, shown.name) for pattern in seen.names):
-        return failed(told, needed, fix)
-    if seen.days_left < DAYS_LEFT:
-        return warned(told, f"{DAYS_LEFT} days or more", fix)
+        return failed(told + why, needed, fix)
+    if seen.days_left < (enough := alert_below_days(seen.life_days)):
+        return warned(told + why, f"{enough:.0f} days or more, a quarter of its life", fix)
+    if shown.staging:
+        return warned(
+            told, "an authority that browsers know", "take `acme_server: staging` out of the config"
+        )
     return passed(told)
+
+
+def _left(seen: Certificate) -> str:
+    if seen.days_left < 2:
+        return f"{seen.days_left * 24:.1f} hours"
+    return f"{seen.days_left:.0f} days"
 
 
 def _names(pattern: str, name: str) -> bool:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide import profile
+from binderbox.decide.certificates import Received
 from binderbox.member.model import Member
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
+from binderbox.parts.ingress import acme
 from binderbox.parts.secrets.kinds import TLS_CERTIFICATE, TLS_KEY
 
 INGRESS_USER = 65532  # of the ingress's pod, in charts/ingress
-ACME_SERVER = "https://acme-v02.api.letsencrypt.org/directory"
-ACME_STAGING_SERVER = "https://acme-staging-v02.api.letsencrypt.org/directory"
+NODE_CA = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def make_inputs(
-    member: Member, artifacts: Mapping[str, Artifact], *, acme_staging: bool = False
+    member: Member,
+    artifacts: Mapping[str, Artifact],
+    received: Mapping[str, Iterable[Received]] | None = None,
 ) -> ChartInputs:
-    """traefik on the node's ports, with a route for each public name."""
+    """traefik on the node's ports, with a route for each public name; `received` is by the file of `acme.storage`."""
     own_ca = member.tls == "own-ca"
-    tls: dict[str, str] = {"mode": member.tls}
+    tls: dict[str, Any] = {"mode": member.tls}
     if not own_ca:
+        server = acme.server(member)
+        file = acme.storage(server)
         tls |= {
-            "email": member.email or "",
-            "server": ACME_STAGING_SERVER if acme_staging else ACME_SERVER,
-            "storagePath": f"{member.data_dir}/traefik",
+            "email": acme.account_email(member),
+            "server": server,
+            "storagePath": f"{member.data_dir}/{acme.DIRECTORY}",
+            "storageFile": file,
+            "certificatesDurationHours": acme.duration_hours((received or {}).get(file, ())),
+            # the authority may be the site's own, or be reached through a box of the site that ends TLS
+            "authoritiesPath": NODE_CA if member.extra_ca else "",
         }
     followed = profile.settings("ingress")
     limits = followed["routes"]

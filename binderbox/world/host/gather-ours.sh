@@ -13,4 +13,10 @@ section records; [ -f "$ETC/artifacts.lock.json" ] && base64 "$ETC/artifacts.loc
 section versions; [ -f "$ETC/versions.toml" ] && base64 "$ETC/versions.toml"
 section member; [ -f "$ETC/member.yaml" ] && base64 "$ETC/member.yaml"
 section followed; [ -f "$ETC/followed.toml" ] && base64 "$ETC/followed.toml"
+# What the ingress got of an authority, without the keys that stand beside it.
+section received
+for f in "$at"/traefik/acme*.json; do
+  [ -f "$f" ] || continue
+  echo "file ${f##*/}"; grep -o '"certificate": *"[^"]*"' "$f" | cut -d'"' -f4
+done
 section end; date +%s.%N

@@ -24,6 +24,7 @@ from binderbox import layout
 from binderbox.decide.facts import DOCKER, OTHER_CLUSTERS
 from binderbox.errors import StepFailed
 from binderbox.world.host.hosts import Host
+from binderbox.world.host.received import parse_received
 from binderbox.world.host.sockets import parse_listeners, parse_proc_net
 
 SCRIPTS = ("gather.sh", "gather-machine.sh", "gather-surroundings.sh", "gather-traps.sh", "gather-ours.sh")
@@ -143,6 +144,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "bundle_lock": _decoded(found["lock"]),
         "records": _decoded(found["records"]),
         "versions": _decoded(found["versions"]),
+        "received": parse_received(found.get("received", [])),
     }
 
 

@@ -37,6 +37,7 @@ def seen(url: str, web: Web) -> Certificate | None:
         days_left=(shown.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86400,
         trusted=not error,
         error=error,
+        life_days=(shown.not_valid_after_utc - shown.not_valid_before_utc).total_seconds() / 86400,
     )
 
 

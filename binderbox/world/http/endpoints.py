@@ -86,14 +86,14 @@ def _asked(client: httpx.Client, ask: Ask, way: Way, started: float) -> Reply:
     url = ask.url
     for _ in range(MOST_REDIRECTS + 1):
         response = client.send(_request(client, url, ask, way), stream=True)
-        days_left = _days_left(response)  # before the body: at its end the connection may be gone
+        days_left, life_days = _days(response)  # before the body: at its end the connection may be gone
         try:
             location = response.headers.get("location", "")
             if response.status_code not in REDIRECTS or not ask.redirects:
-                return replace(_read(response, ask, started), days_left=days_left)
+                return replace(_read(response, ask, started), days_left=days_left, life_days=life_days)
             joined = urljoin(url, location)
             if why := next_place(url, location, joined):
-                return _reply(response, ask, started, error=why, days_left=days_left)
+                return _reply(response, ask, started, error=why, days_left=days_left, life_days=life_days)
             url = joined
         finally:
             response.close()
@@ -132,6 +132,7 @@ def _reply(
     body: object = None,
     error: str = "",
     days_left: float | None = None,
+    life_days: float = 0.0,
 ) -> Reply:
     return Reply(
         url=ask.url,
@@ -142,14 +143,18 @@ def _reply(
         error=error,
         seconds=time.monotonic() - started,
         days_left=days_left,
+        life_days=life_days,
     )
 
 
-def _days_left(response: httpx.Response) -> float | None:
-    """Of the certificate on this very connection; it was verified, or there were no response."""
+def _days(response: httpx.Response) -> tuple[float | None, float]:
+    """(left, of its whole life) of the certificate on this very connection; it was verified, or there were no response."""
     tls = response.extensions["network_stream"].get_extra_info("ssl_object")
     shown = tls.getpeercert() if tls is not None else None
-    return (ssl.cert_time_to_seconds(shown["notAfter"]) - time.time()) / 86400 if shown else None
+    if not shown:
+        return None, 0.0
+    begins, ends = (ssl.cert_time_to_seconds(shown[key]) for key in ("notBefore", "notAfter"))
+    return (ends - time.time()) / 86400, (ends - begins) / 86400
 
 
 def _why(error: Exception, ask: Ask) -> str:

@@ -41,7 +41,12 @@ class Web:
     ) -> None:
         self.domain = domain
         self.address = address
-        self.tls = ssl.create_default_context(cadata=ca_pem) if ca_pem else ssl.create_default_context()
+        self.tls = ssl.create_default_context()
+        if ca_pem:
+            self.tls.load_verify_locations(cadata=ca_pem)
+            self.tls.verify_flags |= (
+                ssl.VERIFY_X509_PARTIAL_CHAIN
+            )  # an issuer may vouch whose own one is unknown
         self.client = httpx.Client(
             verify=self.tls, timeout=CONNECT_TIMEOUT_S, trust_env=False, headers=headers
         )

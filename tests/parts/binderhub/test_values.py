@@ -177,13 +177,11 @@ def test_users_reach_public_addresses_and_what_the_config_allows() -> None:
     assert rules["nonPrivateIPs"] is rules["dnsPortsPrivateIPs"] is False
 
 
-def test_acme_staging_is_another_server() -> None:
-    live, staging = (
-        make_ingress(member(), artifacts(), acme_staging=stage).values["tls"]["server"]
-        for stage in (False, True)
-    )
-    assert live != staging
-    assert "staging" in staging
+def test_another_authority_is_asked_and_its_file_is_another() -> None:
+    tls = [make_ingress(member(text), artifacts()).values["tls"] for text in ("", "acme_server: staging")]
+    assert tls[0]["storageFile"] == "acme.json"  # where every member has its account
+    assert tls[0]["server"] != tls[1]["server"]
+    assert tls[0]["storageFile"] != tls[1]["storageFile"]
 
 
 @pytest.mark.parametrize("of", [member(), member("tls: own-ca\noffline: true"), member("user_memory_gb: 3")])

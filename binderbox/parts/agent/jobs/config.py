@@ -25,6 +25,8 @@ class AgentConfig:
     + window: "HH:MM-HH:MM" in UTC, or empty
     + binder_url, address, ca_file: this member's public address, where to look for it, and who vouches for it
     + hub_database: the hub's SQLite file on the node
+    + received_file: where the ingress keeps the certificates that an authority gives it, empty for own ones
+    + staging: whether that is an authority whose issuers nobody knows
     + sample_base: what the repository that proves a change is built from
     + pod_gateway: the node's address on the pods' bridge, from which the sample is served
     + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
@@ -42,6 +44,8 @@ class AgentConfig:
     binder_url: str
     address: str
     ca_file: str
+    received_file: str
+    staging: bool
     hub_database: str
     sample_base: str
     pod_gateway: str

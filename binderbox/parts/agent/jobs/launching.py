@@ -15,6 +15,7 @@ from binderbox.errors import NoAnswer
 from binderbox.launch.sample import NAMES, REF, sample_texts, sample_url, serve_words, stop_words
 from binderbox.launch.stream import Launch, build_path, build_token, follow, over, page_path, reason_lines
 from binderbox.parts.agent.jobs.config import AgentConfig
+from binderbox.parts.agent.jobs.received import issuers
 from binderbox.parts.agent.jobs.running import CommandFailed, run
 from binderbox.parts.agent.jobs.web import Member
 
@@ -27,7 +28,8 @@ SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
 
 def member_of(config: AgentConfig) -> Member:
     """This member, as its visitors reach it."""
-    return Member(config.binder_url, config.address, config.ca_file)
+    known = issuers(config.received_file) if config.staging else ""
+    return Member(config.binder_url, config.address, config.ca_file, known)
 
 
 def versions(member: Member) -> object:

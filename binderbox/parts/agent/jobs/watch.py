@@ -15,7 +15,7 @@ from binderbox.errors import NoAnswer
 from binderbox.federation.following import watch
 from binderbox.federation.following.follow import too_full
 from binderbox.federation.following.watch import Look, Record
-from binderbox.parts.agent.jobs import files, launching, quiet, surroundings, telling
+from binderbox.parts.agent.jobs import files, launching, ordering, quiet, surroundings, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE, member_of
 from binderbox.parts.agent.jobs.locking import Busy, hold
@@ -31,6 +31,7 @@ POLL_S = 2.0
 
 def run(config: AgentConfig) -> str:
     """One look, and what follows from it; returns the verdict."""
+    ordering.look(config)
     if files.read(layout.DRAIN_FILE) is not None:  # /health is red on purpose
         telling.state(layout.WATCH_STATE, {"verdict": "drained", "why": "the member is drained"})
         return "drained"

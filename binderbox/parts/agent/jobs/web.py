@@ -75,9 +75,13 @@ def fetch_json(url: str) -> Any:
 class Member:
     """This member through its own public address, looked for at the node itself."""
 
-    def __init__(self, binder_url: str, address: str, ca_file: str) -> None:
+    def __init__(self, binder_url: str, address: str, ca_file: str, issuers: str = "") -> None:
+        """`issuers`, in PEM, are trusted beside the node's own authorities or `ca_file`."""
         self.binder_url, self.address = binder_url, address
         self.tls = ssl.create_default_context(cafile=ca_file or None)
+        if issuers:
+            self.tls.load_verify_locations(cadata=issuers)
+            self.tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def request(
         self, method: str, url: str, *, body: bytes | None = None, timeout_s: float = TIMEOUT_S
