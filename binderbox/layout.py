@@ -25,6 +25,7 @@ CHARTS = f"{DATA}/charts"
 INGRESS_ROUTES = (
     f"{DATA}/ingress"  # what the ingress watches: files of routes that the node adds to the chart's own
 )
+IDENTITY_PATH = "/.well-known/binderbox"  # where the ingress says, on port 80, which host it is of
 DRAIN_ROUTES_FILE = f"{INGRESS_ROUTES}/drain.yml"
 ORDER_ROUTES_FILE = f"{INGRESS_ROUTES}/order.yml"
 

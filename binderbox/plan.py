@@ -148,7 +148,7 @@ def make(
                 }
             ),
         ),
-        ingress=make_ingress(member, artifacts, facts.received),
+        ingress=make_ingress(member, artifacts, facts.received, facts.identity),
         binderhub=make_binderhub(member, sizing, artifacts, secrets=facts.secrets, bundle=bundle),
         agent=make_agent(member, facts, followable.load(), artifacts["sample-base"].images[0]),
         followed=_followed(artifacts),

@@ -138,6 +138,9 @@ class Probe(Protocol):
     def dns(self, name: str, kind: str) -> tuple[str, ...]:
         """Public DNS as this client sees it; () where the name or the record does not exist."""
 
+    def port_80(self, url: str, path: str, token: str) -> Answer:
+        """What is at `url`, while the host answers `token` at `path` of its port 80."""
+
     def http(self, url: str) -> Answer:
         """As a browser would, except that a demo name leads to the host without asking DNS."""
 

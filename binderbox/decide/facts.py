@@ -105,6 +105,7 @@ class HostFacts:
     )
     ssh_tunnel: str = ""  # the interface by which ssh came, where that is a tunnel
     host_name: str = ""
+    identity: str = ""  # of this machine and nobody else's, and no secret
     node_name: str = ""  # what k3s was told to call this node at its first start; "" before that
     inner_networks: tuple[str, ...] = ()  # of pods and services, as k3s had them at its first start
     networks: tuple[

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
     "host": (("binderbox.parts.host.checks",), "Whether the host is fit; asked before anything changes."),
-    "dns": (("binderbox.checks.dns",), "Whether the names lead to the host; asked before anything changes."),
+    "dns": (
+        ("binderbox.checks.dns", "binderbox.parts.ingress.preflight"),
+        "Whether the names lead to the host; asked before anything changes.",
+    ),
     "prepared": (
         ("binderbox.parts.firewall.checks", "binderbox.parts.host.checks", "binderbox.parts.secrets.checks"),
         "What the first phase leaves: firewall, sysctls, secrets.",

@@ -20,6 +20,7 @@ from binderbox.decide.facts import HostFacts
 from binderbox.errors import NoAnswer, Unhealthy
 from binderbox.member.model import Member
 from binderbox.world import cluster
+from binderbox.world.host import port_80
 from binderbox.world.host.hosts import Host
 from binderbox.world.http.web import Web, address_for
 from binderbox.world.objects import Objects
@@ -106,6 +107,9 @@ class HostAnswers:
             return Answer(url, 0, error=str(error), certificate=seen(url, self._web))
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(url, response.status_code, headers, response.text, certificate=seen(url, self._web))
+
+    def port_80(self, url: str, path: str, token: str) -> Answer:
+        return port_80.asked(self.host, path, token, lambda: self.http(url))
 
     def kubectl_json(self, args: Sequence[str]) -> Any:
         if self.at_once is not None and (known := self.at_once.answer(args)) is not None:

@@ -71,7 +71,7 @@ def ours() -> dict[str, ChartInputs]:
     return {
         "objectstore": make_objectstore(own_ca, artifacts()),
         "registry": make_registry(own_ca, artifacts()),
-        "ingress": make_ingress(own_ca, artifacts()),
+        "ingress": make_ingress(own_ca, artifacts(), identity="the host's own"),
         "ingress-acme": make_ingress(acme, artifacts()),
     }
 

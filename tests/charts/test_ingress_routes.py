@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from binderbox import layout
 from binderbox.decide.drain import Drain
 from binderbox.parts.ingress.drained import KEY_HEADER, REFUSED, render_routes
 from tests.charts import rendering
@@ -83,6 +84,13 @@ def test_http_is_sent_to_https_on_the_public_port(ingress: Ingress) -> None:
     answer = connection.getresponse()
     assert answer.status in (301, 302, 307, 308)
     assert answer.headers["Location"] == f"https://{BINDER}/v2/gh/a/b/HEAD"
+
+
+def test_port_80_says_whose_it_is(ingress: Ingress) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", ingress.http_port, timeout=10)
+    connection.request("GET", layout.IDENTITY_PATH, headers={"Host": "whatever.example.org"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.read().decode()) == (200, "the host's own")
 
 
 def test_build_events_arrive_while_the_build_runs(ingress: Ingress) -> None:

@@ -67,6 +67,7 @@ class FakeProbe:
     said: Mapping[str, str] | None = None
     pinned: tuple[str, ...] = ()
     upstream: Mapping[str, tuple[str, str]] | None = None
+    outside: Answer | None = None  # what is got at port 80 of the name; None: what the host serves there
     asked: list[str] = field(default_factory=list)
 
     def watched(self) -> Mapping[str, str] | None:
@@ -97,6 +98,11 @@ class FakeProbe:
         label, _, rest = name.partition(".")
         wildcard = self.records.get((f"*.{rest}", kind), ()) if label not in ("hub", "binder") else ()
         return self.records.get((name, kind), wildcard)
+
+    def port_80(self, url: str, path: str, token: str) -> Answer:
+        if self.outside is None:
+            return Answer(url, 200, body=f"{token}\n")
+        return self.outside
 
     def http(self, url: str) -> Answer:
         return self.answers.get(url, Answer(url, 0, error="connection refused"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
@@ -22,8 +23,12 @@ def make_inputs(
     member: Member,
     artifacts: Mapping[str, Artifact],
     received: Mapping[str, Iterable[Received]] | None = None,
+    identity: str = "",
 ) -> ChartInputs:
-    """traefik on the node's ports, with a route for each public name; `received` is by the file of `acme.storage`."""
+    """traefik on the node's ports, with a route for each public name.
+
+    `received` is by the file of `acme.storage`; `identity` is what port 80 says, so that others know whose it is.
+    """
     own_ca = member.tls == "own-ca"
     tls: dict[str, Any] = {"mode": member.tls}
     if not own_ca:
@@ -32,6 +37,7 @@ def make_inputs(
         tls |= {
             "email": acme.account_email(member),
             "server": server,
+            "serverPort": urlsplit(server).port or 443,
             "storagePath": f"{member.data_dir}/{acme.DIRECTORY}",
             "storageFile": file,
             "certificatesDurationHours": acme.duration_hours((received or {}).get(file, ())),
@@ -49,6 +55,7 @@ def make_inputs(
             "httpPort": member.http_port,
             "httpsPort": member.https_port,
             "timeoutSeconds": followed["timeoutSeconds"],
+            "identity": {"path": layout.IDENTITY_PATH, "text": identity},
             "nodeRoutesPath": layout.INGRESS_ROUTES,
             "routes": [
                 {

@@ -123,6 +123,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "outbound": [_reach(line) for line in found["reach"]],
         "resolver_files": _texts(found["resolvers"]),
         **_addresses(found["route"], found["addresses"]),
+        "identity": _first(found.get("identity", [])),
         "host_name": _first(found["name"]),
         "node_name": _first(found["name"][1:]),
         "inner_networks": tuple(line.strip() for line in found["inner"]),
