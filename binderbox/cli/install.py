@@ -19,6 +19,7 @@ from binderbox.cli.session import Session
     type=click.Choice(["acme", "own-ca"]),
     help="Certificates by Let's Encrypt (default), or by an authority of the host's own.",
 )
+@options.option("--acme-server", help="production, staging, or the address of an ACME directory.")
 @options.option("--email", help="Mail address for Let's Encrypt.")
 @options.option(
     "--abuse-contact", help="Who answers the provider's abuse mail: an address or an https:// page."
@@ -37,7 +38,7 @@ def init(session: Session, /, host: str, output: str | None, force: bool, **flag
     """Write a short config for a new member.
 
     \b
-    binderbox init host.example --domain binder.example.org --email me@example.org
+    binderbox init host.example --domain binder.example.org
     """
     session.start("init")
     session.host = host

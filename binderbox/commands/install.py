@@ -14,6 +14,7 @@ from binderbox.commands.other_firewalls import mended, tolerated
 from binderbox.commands.phases import INSTALL, run
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import prove
+from binderbox.commands.renewing import renewed_in_time
 from binderbox.errors import (
     LaunchFailed,
     PreflightError,
@@ -80,12 +81,13 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
             if decided.host.switch_off:
                 audit(host, "switch-off", "install", lines="; ".join(decided.host.switch_off))
             outcome = run(INSTALL, host, decided, probe, progress, lock.step)
+            probe, renewal = renewed_in_time(host, probe, decided, progress, lock.step)
             proof, proved = _prove(host, probe, decided, progress, lock.step)
         return InstallResult(
             host=host.name,
             url=probe.member.binder_url,
-            phases=(checked, *outcome.phases, proved),
-            changed=outcome.changed,
+            phases=(checked, *outcome.phases, *renewal.phases, proved),
+            changed=(*outcome.changed, *renewal.changed),
             launches=(proof.cold, proof.warm),
             checks=(*mended(found, lines), *outcome.checks),
         )

@@ -97,6 +97,7 @@ def test_both_names_are_ordered_once_and_kept_over_a_restart(site: Callable[...,
     assert member.asked.asked.count("/sign-me-up") == 1
 
 
+@pytest.mark.long
 def test_a_short_certificate_is_renewed_in_time_and_no_request_fails(site: Callable[..., Site]) -> None:
     """traefik looks each minute for what has less than 20 minutes left; at its start at once."""
     member = site(life_s=20 * 60 + 20)

@@ -75,7 +75,7 @@ DOWN = Trouble(
 
 
 class Authority:
-    """Made with `with`. Names lead to `address`, where challenges are asked for on `http_port`.
+    """Made with `with`. Names lead to `names_at`, where challenges are asked for on `http_port`; it is called `name` at `address`.
 
     + url: of its directory, as `acme_server` has it; ca_pem: who vouches for that address
     + root_pem(): who signs the certificates; a browser that trusts it trusts them
@@ -83,9 +83,16 @@ class Authority:
     """
 
     def __init__(
-        self, http_port: int, *, life_s: int = 90 * DAY_S, name: str = "localhost", address: str = "127.0.0.1"
+        self,
+        http_port: int,
+        *,
+        names_at: str = "127.0.0.1",
+        life_s: int = 90 * DAY_S,
+        name: str = "localhost",
+        address: str = "127.0.0.1",
     ) -> None:
-        self.http_port, self.life_s, self.name, self.address = http_port, life_s, name, address
+        self.http_port, self.names_at, self.life_s = http_port, names_at, life_s
+        self.name, self.address = name, address
         self.trouble: Trouble | None = None
         self.asked: list[str] = []
         self._programs: list[subprocess.Popen[bytes]] = []
@@ -111,7 +118,7 @@ class Authority:
         ]
         words += [
             "-defaultIPv4",
-            self.address,
+            self.names_at,
             "-defaultIPv6",
             "",
             "-http01",
@@ -135,9 +142,7 @@ class Authority:
         self._start(words, self.log, {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"})
         self._tls = ssl.create_default_context(cadata=self.ca_pem)
         self._wait(home)
-        self._server = ThreadingHTTPServer(
-            (self.address if self.address != "127.0.0.1" else "127.0.0.1", 0), _handler(self)
-        )
+        self._server = ThreadingHTTPServer((self.address, 0), _handler(self))
         own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         own.load_cert_chain(home / "cert.pem", home / "key.pem")
         self._server.socket = own.wrap_socket(

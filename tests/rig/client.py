@@ -47,6 +47,7 @@ class Client:
 
     home: Path
     resolver: str = ""  # whom this machine asks for names in the program's eyes; "" for its own
+    trusted: Path | None = None  # who alone vouches for certificates in the program's eyes
 
     def binderbox(
         self, host: RigHost, command: str, *args: str, timeout_s: float = COMMAND_TIMEOUT_S
@@ -94,6 +95,8 @@ class Client:
         }
         if host.account.sudo_password:
             own["BINDERBOX_SUDO_PASSWORD"] = host.account.sudo_password
+        if self.trusted:
+            own["SSL_CERT_FILE"] = str(self.trusted)
         (self.home / "run").mkdir(mode=0o700, exist_ok=True)
         return kept | own
 
