@@ -86,6 +86,16 @@ class Calls:
     limit: int
 
 
+@dataclass(frozen=True)
+class Reached:
+    """What came of asking a place from the host: `code` is curl's, 0 for an answer; `signed` of one that is not trusted."""
+
+    url: str
+    code: int
+    said: str = ""
+    signed: str = ""
+
+
 class Skip(Exception):
     """Raised by a `look` for what does not apply here; the text is the reason that the user sees."""
 
@@ -129,6 +139,9 @@ class Probe(Protocol):
     def sysctl(self, name: str) -> str: ...
     def nft_tables(self) -> tuple[str, ...]:
         """Families and names, e.g. "inet binderbox"."""
+
+    def reach(self, urls: Sequence[str]) -> tuple[Reached, ...]:
+        """Ask each place from the host, all at once; `extra_ca` counts."""
 
     def github_calls(self) -> Calls: ...
     def watched(self) -> Mapping[str, str] | None:

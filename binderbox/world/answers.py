@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.resources import files
 from typing import Any
 
 import dns.exception
@@ -15,7 +16,7 @@ import dns.query
 import dns.resolver
 
 from binderbox import layout
-from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Skip, UnitState
+from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Reached, Skip, UnitState
 from binderbox.decide.facts import HostFacts
 from binderbox.errors import NoAnswer, Unhealthy
 from binderbox.member.model import Member
@@ -83,6 +84,13 @@ class HostAnswers:
     def watched(self) -> Mapping[str, str] | None:
         said = self.host.read(layout.WATCH_STATE)
         return json.loads(said) if said else None
+
+    def reach(self, urls: Sequence[str]) -> tuple[Reached, ...]:
+        script = (files("binderbox.world.host") / "reach.sh").read_text()
+        authorities = "\n".join(self.member.extra_ca).encode()
+        output = self.host.run(["sh", "-c", script, "reach", *urls], stdin=authorities, timeout_s=LOOK_S)
+        rows = [line.split("|", 3) for line in output.text.splitlines() if line.count("|") >= 3]
+        return tuple(Reached(url, int(code), said, signed) for url, code, said, signed in sorted(rows))
 
     def github_calls(self) -> Calls:
         rate = json.loads(self._run("curl", "-fsS", "--max-time", "10", GITHUB))["rate"]

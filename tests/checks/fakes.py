@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from binderbox.artifacts.resolve import Artifact
-from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, UnitState
+from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Reached, UnitState
 from binderbox.decide.facts import HostFacts, Listener, Reach
 from binderbox.errors import Unhealthy
 from binderbox.member.model import Member
@@ -67,6 +67,9 @@ class FakeProbe:
     said: Mapping[str, str] | None = None
     pinned: tuple[str, ...] = ()
     upstream: Mapping[str, tuple[str, str]] | None = None
+    lost: Mapping[str, Reached] = field(
+        default_factory=dict
+    )  # what cannot be reached from the host, by address
     outside: Answer | None = None  # what is got at port 80 of the name; None: what the host serves there
     asked: list[str] = field(default_factory=list)
 
@@ -87,6 +90,10 @@ class FakeProbe:
 
     def nft_tables(self) -> tuple[str, ...]:
         return ("inet binderbox", "inet binderbox-backstop")
+
+    def reach(self, urls: Sequence[str]) -> tuple[Reached, ...]:
+        self.asked += urls
+        return tuple(self.lost.get(url, Reached(url, 0)) for url in urls)
 
     def github_calls(self) -> Calls:
         if self.calls is None:

@@ -12,6 +12,7 @@ from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Probe
 from binderbox.checks.workloads import AGAIN, planned
 from binderbox.decide.facts import HostFacts
+from binderbox.parts.host import reaching
 
 OTHER_FIREWALLS = "BBX-H21"  # install takes it away itself when it is told to
 
@@ -102,6 +103,8 @@ CHECKS = (
           "The host's own resolver may be where no pod reaches it."),
     Check("BBX-H30", "host", "nothing that others reach is closed", surroundings.look_closed, surroundings.judge_closed,
           "The firewall lets in ssh, the ingress and what `ingress_allow` says."),
+    Check("BBX-H31", "host", "what the install needs can be reached", reaching.look_places, reaching.judge_places,
+          "Release hosts, registries and the authority, asked from the host; none for what a bundle brings."),
     Check("BBX-P03", "prepared", "the kernel settings are in force", look_sysctls, judge_sysctls,
           "Too few inotify instances have stopped builds on three members."),
 )  # fmt: skip

@@ -1,0 +1,74 @@
+"""Places that an install needs: which these are, and what is told of one that is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from binderbox.checks.core import run_checks
+from binderbox.checks.probe import Reached
+from binderbox.decide.facts import Applied
+from binderbox.member.model import Member
+from binderbox.output.results import CheckResult
+from binderbox.parts.checks import of
+from binderbox.parts.host.reaching import places
+from tests.checks.fakes import FakeProbe, artifact, facts
+
+OWN = Member(domain="binder.example.edu", tls="own-ca")
+ARTIFACTS = {
+    "k3s": artifact("k3s", url="https://github.com/k3s-io/k3s/releases/download/v1/k3s"),
+    "helm": artifact("helm", url="https://get.helm.sh/helm.tar.gz"),
+    "traefik": artifact("traefik", pull="docker.io/library/traefik@sha256:1"),
+    "own": artifact("own", file="own.tar"),
+}
+HOSTS = (
+    "auth.docker.io", "get.helm.sh", "github.com", "production.cloudflare.docker.com", "registry-1.docker.io",
+    "release-assets.githubusercontent.com",
+)  # fmt: skip
+
+
+def run(member: Member = OWN, **changes: Any) -> CheckResult:
+    probe = FakeProbe(member=member, **{"artifacts": ARTIFACTS, **changes})
+    return next(one for one in run_checks(of("host"), probe) if one.id == "BBX-H31")
+
+
+def test_each_host_is_asked_once_and_those_that_it_sends_on_to() -> None:
+    assert places(OWN, ARTIFACTS.values()) == tuple(f"https://{host}/" for host in HOSTS)
+
+
+def test_the_authority_is_one_of_them() -> None:
+    member = Member(domain="binder.example.edu", acme_server="https://ca.example.edu/dir")
+    assert places(member, ()) == ("https://ca.example.edu/dir",)
+
+
+def test_nothing_is_asked_of_a_bundle() -> None:
+    probe = FakeProbe(member=OWN, artifacts={"own": artifact("own", file="own.tar")})
+    found = next(one for one in run_checks(of("host"), probe) if one.id == "BBX-H31")
+    assert (found.verdict, probe.asked) == ("skip", [])
+
+
+def lost(host: str, code: int, said: str = "", signed: str = "") -> dict[str, Reached]:
+    return {f"https://{host}/": Reached(f"https://{host}/", code, said, signed)}
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "signed", "measured", "fix"),
+    [
+        (6, "curl: (6) Could not resolve host: get.helm.sh", "", "get.helm.sh: the host's resolver does not know it", "resolver"),
+        (7, "curl: (7) Failed to connect to get.helm.sh port 443", "", "get.helm.sh: Failed to connect to get.helm.sh port 443", "open outgoing TCP 443"),
+        (28, "curl: (28) Connection timed out", "", "get.helm.sh: Connection timed out", "open outgoing TCP 443"),
+        (60, "curl: (60) SSL certificate problem", "CN = The Box", "get.helm.sh: its certificate is by CN = The Box", "extra_ca"),
+    ],
+)  # fmt: skip
+def test_what_is_lost_is_named_with_its_reason(
+    code: int, said: str, signed: str, measured: str, fix: str
+) -> None:
+    found = run(lost=lost("get.helm.sh", code, said, signed))
+    assert (found.verdict, found.measured) == ("fail", measured)
+    assert fix in found.fix
+
+
+def test_a_member_that_has_everything_is_only_warned() -> None:
+    installed = facts(applied=Applied("domain: binder.example.edu\n"))
+    assert run(facts=installed, lost=lost("get.helm.sh", 7, "curl: (7) refused")).verdict == "warn"
