@@ -123,6 +123,7 @@ def make(
             facts.node_name or facts.host_name.lower(),
             facts.resolvers,
             member.networks,
+            member.mirrors,
         ),
         objectstore=make_objectstore(member, artifacts),
         registry=make_registry(member, artifacts),
@@ -139,6 +140,7 @@ def make(
             egress_networks=[allow.network for allow in member.egress_allow],
             node_addresses=facts.addresses,
             # what is followed changes between installs, and its names are none that a build may have anyway
+            mirrors=member.mirrors,
             reserved_images=sorted(
                 {
                     name

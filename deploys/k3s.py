@@ -34,7 +34,9 @@ def install_k3s(inputs: K3sInputs) -> None:
 
     files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
     password = host.get_fact(Secrets).get("registry-password", "")
-    registries = k3s.render_registries(layout.REGISTRY_USER, password, inputs.networks.registry_ip)
+    registries = k3s.render_registries(
+        layout.REGISTRY_USER, password, inputs.networks.registry_ip, inputs.mirrors
+    )
     settings = files.contents(
         {
             layout.K3S_CONFIG: files.Content(inputs.config, 0o600),

@@ -88,12 +88,16 @@ class Calls:
 
 @dataclass(frozen=True)
 class Reached:
-    """What came of asking a place from the host: `code` is curl's, 0 for an answer; `signed` of one that is not trusted."""
+    """What came of asking a place from the host: `code` is curl's, 0 for an answer.
+
+    `address` answered, where that is known; `signed` is who signed a certificate that is not trusted.
+    """
 
     url: str
     code: int
     said: str = ""
     signed: str = ""
+    address: str = ""
 
 
 class Skip(Exception):

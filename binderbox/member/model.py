@@ -41,6 +41,17 @@ class EgressAllow(_Model):
     )
 
 
+class Mirror(_Model):
+    """Where images of a registry are asked for first; the registry itself comes last."""
+
+    registry: Annotated[str, AfterValidator(rules.registry)] = Field(
+        description="a registry's name, such as docker.io"
+    )
+    endpoints: Annotated[tuple[Annotated[str, AfterValidator(rules.endpoint)], ...], Field(min_length=1)] = (
+        Field(description="a list of addresses, such as [https://mirror.example.edu]")
+    )
+
+
 class IngressAllow(_Model):
     """Ports of the host that stay open to other machines, beside ssh's and the ingress's; `network` None: to all of them."""
 
@@ -143,6 +154,7 @@ class Member(_Model):
     extra_ca: tuple[Annotated[str, AfterValidator(rules.certificate)], ...] = Field(
         default=(), description="a list of certificates"
     )
+    mirrors: tuple[Mirror, ...] = Field(default=(), description="a list of {registry, endpoints}")
     require_pins: bool | None = Field(default=None, description="true or false")
     networks: Networks = Field(default=Networks(), description="a mapping of networks, see below")
     offline: bool = Field(default=False, description="true or false")
@@ -225,6 +237,7 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append((key, "tls: acme proves the domain on ports 80 and 443; use those, or tls: own-ca"))
     if data.get("tls", "acme") != "acme" and data.get("acme_server"):
         found.append(("acme_server", f"nobody is asked for certificates with tls: {data['tls']}"))
+    found += [("mirrors", why) for why in _twice(data.get("mirrors"))]
     found += [("networks", why) for why in _overlaps(data.get("networks"))]
     if number("quota", 0) > number("pods", 990):
         found.append(("quota", "is larger than pods, so the last users could not start"))
@@ -233,6 +246,15 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("build_step_memory_gb", "is larger than build_memory_gb, which holds all builds together")
         )
     return found
+
+
+def _twice(mirrors: object) -> list[str]:
+    named = (
+        [one.get("registry") for one in mirrors if isinstance(one, dict)]
+        if isinstance(mirrors, tuple)
+        else []
+    )
+    return [f"{name} stands there twice" for name in dict.fromkeys(named) if name and named.count(name) > 1]
 
 
 def _overlaps(given: object) -> list[str]:

@@ -164,6 +164,21 @@ def branch(text: str) -> str:
     return text
 
 
+def registry(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?", text) or "." not in text:
+        raise ValueError("a host, as the names of its images begin, without scheme and path")
+    return text
+
+
+def endpoint(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("beginning with https:// or http://, without a password")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("without a path: containerd and BuildKit understand it differently")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def image_source(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)+", text):
         raise ValueError("host and path without a tag, such as quay.io/jupyterhub/repo2docker")

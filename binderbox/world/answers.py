@@ -89,8 +89,12 @@ class HostAnswers:
         script = (files("binderbox.world.host") / "reach.sh").read_text()
         authorities = "\n".join(self.member.extra_ca).encode()
         output = self.host.run(["sh", "-c", script, "reach", *urls], stdin=authorities, timeout_s=LOOK_S)
-        rows = [line.split("|", 3) for line in output.text.splitlines() if line.count("|") >= 3]
-        return tuple(Reached(url, int(code), said, signed) for url, code, said, signed in sorted(rows))
+        rows = [line.split("|") for line in output.text.splitlines()]
+        return tuple(
+            Reached(row[0], int(row[1]), "|".join(row[2:-2]), row[-2], row[-1])
+            for row in sorted(rows)
+            if len(row) >= 5
+        )
 
     def github_calls(self) -> Calls:
         rate = json.loads(self._run("curl", "-fsS", "--max-time", "10", GITHUB))["rate"]

@@ -324,3 +324,22 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 def test_no_value_breaks_the_reader(data: dict[str, Any]) -> None:
     with suppress(ConfigError):
         assert parse(yaml.safe_dump(data, allow_unicode=True), "m.yaml").domain
+
+
+@pytest.mark.parametrize(
+    ("mirrors", "told"),
+    [
+        ("[{registry: docker.io, endpoints: []}]", "mirrors"),
+        ("[{registry: docker, endpoints: [https://a.example.edu]}]", "mirrors[0].registry"),
+        ("[{registry: docker.io, endpoints: [a.example.edu]}]", "beginning with https:// or http://"),
+        ("[{registry: docker.io, endpoints: [https://a.example.edu/path]}]", "without a path"),
+        ("[{registry: docker.io, endpoints: ['https://u:p@a.example.edu']}]", "without a password"),
+        (
+            "[{registry: docker.io, endpoints: [https://a.example.edu]}, {registry: docker.io, endpoints: [https://b.example.edu]}]",
+            "docker.io stands there twice",
+        ),
+    ],
+)
+def test_a_mirror_that_nobody_could_use_is_refused(mirrors: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        parse(f"domain: binder.example.org\nmirrors: {mirrors}\n", "m.yaml")

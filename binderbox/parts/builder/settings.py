@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -16,7 +17,7 @@ from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
-from binderbox.member.model import Networks
+from binderbox.member.model import Mirror, Networks
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
@@ -70,6 +71,7 @@ class BuilderInputs:
     egress_networks: tuple[str, ...] = ()
     node_addresses: tuple[str, ...] = ()
     reserved_images: tuple[str, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
 
 
 def make_inputs(
@@ -86,6 +88,7 @@ def make_inputs(
     egress_networks: Iterable[str] = (),
     node_addresses: Iterable[str] = (),
     reserved_images: Iterable[str] = (),
+    mirrors: tuple[Mirror, ...] = (),
 ) -> BuilderInputs:
     return BuilderInputs(
         buildkit=buildkit,
@@ -104,6 +107,7 @@ def make_inputs(
         egress_networks=tuple(egress_networks),
         node_addresses=tuple(node_addresses),
         reserved_images=tuple(reserved_images),
+        mirrors=mirrors,
     )
 
 
@@ -118,6 +122,7 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
             # "." is none; without it builds would have the host's
             "dns": {"nameservers": [inputs.networks.cluster_dns], "searchDomains": ["."]},
             "history": {"maxAge": HISTORY_S, "maxEntries": HISTORY_ENTRIES},
+            **_registries(inputs.mirrors),
             "frontend": {"gateway.v0": {"enabled": True, "allowedRepositories": list(FRONTENDS)}},
             "worker": {
                 "oci": {
@@ -161,6 +166,19 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
             },
         }
     )
+
+
+def _registries(mirrors: Iterable[Mirror]) -> dict[str, Any]:
+    """BuildKit has mirrors by host, and knows of each whether it is plain."""
+    found: dict[str, dict[str, Any]] = {
+        one.registry: {"mirrors": [endpoint.partition("://")[2] for endpoint in one.endpoints]}
+        for one in mirrors
+    }
+    for endpoint in (endpoint for one in mirrors for endpoint in one.endpoints):
+        scheme, _, host = endpoint.partition("://")
+        if scheme == "http":
+            found.setdefault(host, {})["http"] = True
+    return {"registry": found} if found else {}
 
 
 def render_door(inputs: BuilderInputs) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from binderbox.artifacts.resolve import Artifact
@@ -23,40 +24,65 @@ BUNDLE = "or make a bundle elsewhere by binderbox bundle create DIR, set offline
 
 @dataclass(frozen=True)
 class Places:
-    """What came of each place, and whether the host is a member already, which may have all that it needs."""
+    """What came of each place; `closed` are mirrors, with their addresses, that builds may not reach."""
 
     reached: tuple[Reached, ...]
-    installed: bool
+    closed: tuple[tuple[str, str], ...]
+    installed: bool  # a member, which may have all that it needs
 
 
 def look_places(probe: Probe) -> Places:
-    if probe.member.offline:
+    member = probe.member
+    if member.offline:
         raise Skip("the config says offline: true")
-    urls = places(probe.member, probe.artifacts.values())
+    urls = places(member, probe.artifacts.values())
     if not urls:
         raise Skip("everything is in the bundle")
-    return Places(probe.reach(urls), probe.facts.applied is not None)
+    reached = probe.reach(urls)
+    mirrors = {f"{endpoint}/" for one in member.mirrors for endpoint in one.endpoints}
+    closed = tuple(
+        (one.url, one.address) for one in reached if one.url in mirrors and not _open_to_builds(one, member)
+    )
+    return Places(reached, closed, probe.facts.applied is not None)
 
 
 def places(member: Member, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
-    """Addresses, one for each host; none for what a bundle brings."""
-    hosts: set[str] = set()
+    """Addresses, one for each host; none for what a bundle brings, and mirrors in the place of their registries."""
+    mirrored = {one.registry for one in member.mirrors}
+    found = {f"{endpoint}/" for one in member.mirrors for endpoint in one.endpoints}
     for one in artifacts:
-        if one.file is None and not one.followed:  # which is on the node
-            source = one.url or (f"https://{one.pull}" if one.pull else "")
-            host = urlsplit(source).netloc
-            hosts.update(BEHIND.get(host, (host,)) if host else ())
-    found = [f"https://{host}/" for host in sorted(hosts)]
-    return (*found, acme.server(member)) if member.tls == "acme" else tuple(found)
+        if one.file is not None or one.followed:  # which is on the node
+            continue
+        source = one.url or (f"https://{one.pull}" if one.pull else "")
+        host = urlsplit(source).netloc
+        if host and host not in mirrored:
+            found.update(f"https://{each}/" for each in BEHIND.get(host, (host,)))
+    return (*sorted(found), acme.server(member)) if member.tls == "acme" else tuple(sorted(found))
+
+
+def _open_to_builds(one: Reached, member: Member) -> bool:
+    """BuildKit asks mirrors itself, and is held to public addresses and `egress_allow`."""
+    if not one.address or ip_address(one.address).is_global:
+        return True
+    parts = urlsplit(one.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return any(
+        ip_address(one.address) in ip_network(allow.network) and port in allow.ports
+        for allow in member.egress_allow
+    )
 
 
 def judge_places(found: Places) -> Verdict:
     lost = [one for one in found.reached if one.code]
-    if not lost:
-        return passed(", ".join(str(urlsplit(one.url).hostname) for one in found.reached))
-    told = "; ".join(f"{urlsplit(one.url).netloc}: {_why(one)}" for one in lost)
     verdict = warned if found.installed else failed
-    return verdict(told, "an answer from each, with a certificate that the host trusts", _way_out(lost))
+    if lost:
+        told = "; ".join(f"{urlsplit(one.url).netloc}: {_why(one)}" for one in lost)
+        return verdict(told, "an answer from each, with a certificate that the host trusts", _way_out(lost))
+    if found.closed:
+        told = ", ".join(f"{urlsplit(url).netloc} is {address}" for url, address in found.closed)
+        needed = "mirrors that builds may reach, although their addresses are not public"
+        return verdict(told, needed, "name their networks and ports in `egress_allow`")
+    return passed(", ".join(str(urlsplit(one.url).hostname) for one in found.reached))
 
 
 def _why(one: Reached) -> str:

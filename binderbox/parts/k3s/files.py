@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import yaml
 
 from binderbox import layout
-from binderbox.member.model import Networks
+from binderbox.member.model import Mirror, Networks
 from binderbox.parts.k3s.starting import AFTER_FILE, BEFORE_FILE
 
 EVICTION_RECLAIM = "500M"
@@ -115,12 +115,15 @@ def render_kubelet(
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def render_registries(user: str, password: str, registry_ip: str) -> str:
-    """Where containerd finds the registry, and its one credential. Secret: root alone may read it."""
+def render_registries(user: str, password: str, registry_ip: str, mirrors: Iterable[Mirror] = ()) -> str:
+    """Where containerd finds the registry, and its one credential, and the site's mirrors. Secret: root alone may read it."""
     # JSON is YAML, and leaves no doubt about quotes in a password.
     return json.dumps(
         {
-            "mirrors": {layout.REGISTRY: {"endpoint": [f"http://{registry_ip}:5000"]}},
+            "mirrors": {
+                **{one.registry: {"endpoint": list(one.endpoints)} for one in mirrors},
+                layout.REGISTRY: {"endpoint": [f"http://{registry_ip}:5000"]},
+            },
             # By the endpoint's address: a credential under the registry's name never reaches a mirror.
             "configs": {f"{registry_ip}:5000": {"auth": {"username": user, "password": password}}},
         },

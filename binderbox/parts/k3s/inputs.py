@@ -9,7 +9,7 @@ from pathlib import Path
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
-from binderbox.member.model import Networks
+from binderbox.member.model import Mirror, Networks
 from binderbox.parts.k3s.files import render_config, render_kubelet, render_manifest, render_resolv_conf
 
 
@@ -26,6 +26,7 @@ class K3sInputs:
     resolv_conf: str
     networks: Networks
     manifest: str
+    mirrors: tuple[Mirror, ...] = ()
 
 
 def make_inputs(
@@ -36,6 +37,7 @@ def make_inputs(
     node_name: str,
     resolvers: Iterable[str],
     networks: Networks,
+    mirrors: tuple[Mirror, ...] = (),
 ) -> K3sInputs:
     return K3sInputs(
         binary=artifacts["k3s"],
@@ -53,4 +55,5 @@ def make_inputs(
         resolv_conf=render_resolv_conf(resolvers),
         networks=networks,
         manifest=render_manifest(),
+        mirrors=mirrors,
     )

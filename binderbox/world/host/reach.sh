@@ -1,15 +1,15 @@
-# $@ addresses; on stdin more authorities in PEM. A line for each: address|curl's exit code|what it said|who signed.
+# $@ addresses; on stdin more authorities in PEM. A line for each: address|curl's exit code|what it said|who signed|at which IP.
 # Without curl, which a bare host may lack, whether somebody takes the connection is all that is asked.
 ca=$(mktemp) || exit 1
 trap 'rm -f "$ca"' EXIT
 cat /etc/ssl/certs/ca-certificates.crt - >"$ca" 2>/dev/null
 for url in "$@"; do
   (
-    place=${url#https://}; place=${place%%/*}
-    case $place in *:*) ;; *) place=$place:443 ;; esac
+    place=${url#*://}; place=${place%%/*}
+    case $place in *:*) ;; *) case $url in http:*) place=$place:80 ;; *) place=$place:443 ;; esac ;; esac
     signed=
     if command -v curl >/dev/null 2>&1; then
-      said=$(curl --disable -sS -o /dev/null --max-time 6 --proto '=https' --cacert "$ca" -- "$url" 2>&1); code=$?
+      said=$(curl --disable -sS -o /dev/null -w '\n@%{remote_ip}\n' --max-time 6 --proto '=https,http' --cacert "$ca" -- "$url" 2>&1); code=$?
       if [ "$code" = 60 ] && command -v openssl >/dev/null 2>&1; then
         signed=$(timeout 3 openssl s_client -connect "$place" -servername "${place%:*}" </dev/null 2>/dev/null |
           openssl x509 -noout -issuer 2>/dev/null | sed 's/^issuer= *//')
@@ -18,7 +18,7 @@ for url in "$@"; do
       said=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "${place%:*}" "${place##*:}" 2>&1); code=$?
       [ "$code" = 0 ] || code=7
     fi
-    echo "$url|$code|$(echo "$said" | head -n 1)|$signed"
+    echo "$url|$code|$(echo "$said" | grep -v '^\(@.*\)\?$' | head -n 1)|$signed|$(echo "$said" | sed -n 's/^@//p')"
   ) &
 done
 wait

@@ -13,7 +13,7 @@ import pytest
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.deploys.builder import door_tree, engine_tree
-from binderbox.member.model import Networks
+from binderbox.member.model import Mirror, Networks
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
 from binderbox.parts.builder.door.config import parse_config
@@ -35,6 +35,19 @@ INPUTS = BuilderInputs(
     egress_networks=("198.51.100.0/24",),
     node_addresses=("203.0.113.9",),
 )
+
+
+def test_mirrors_are_buildkits_too_and_plain_ones_are_marked() -> None:
+    assert "registry" not in tomllib.loads(builder.render_buildkitd(INPUTS))
+    mirrors = (
+        Mirror(registry="docker.io", endpoints=("https://a.example.edu", "http://b.example.edu:5000")),
+        Mirror(registry="quay.io", endpoints=("http://b.example.edu:5000",)),
+    )
+    assert tomllib.loads(builder.render_buildkitd(replace(INPUTS, mirrors=mirrors)))["registry"] == {
+        "docker.io": {"mirrors": ["a.example.edu", "b.example.edu:5000"]},
+        "quay.io": {"mirrors": ["b.example.edu:5000"]},
+        "b.example.edu:5000": {"http": True},
+    }
 
 
 def _unit(text: str) -> configparser.ConfigParser:

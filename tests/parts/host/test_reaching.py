@@ -9,7 +9,7 @@ import pytest
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Reached
 from binderbox.decide.facts import Applied
-from binderbox.member.model import Member
+from binderbox.member.model import EgressAllow, Member, Mirror
 from binderbox.output.results import CheckResult
 from binderbox.parts.checks import of
 from binderbox.parts.host.reaching import places
@@ -46,6 +46,38 @@ def test_nothing_is_asked_of_a_bundle() -> None:
     probe = FakeProbe(member=OWN, artifacts={"own": artifact("own", file="own.tar")})
     found = next(one for one in run_checks(of("host"), probe) if one.id == "BBX-H31")
     assert (found.verdict, probe.asked) == ("skip", [])
+
+
+MIRRORED = Member(
+    domain="binder.example.edu",
+    tls="own-ca",
+    mirrors=(
+        Mirror(registry="docker.io", endpoints=("https://mirror.example.edu", "http://10.1.2.3:5000/")),
+    ),
+)
+
+
+def test_mirrors_are_asked_in_the_place_of_their_registry() -> None:
+    assert places(MIRRORED, ARTIFACTS.values()) == (
+        "http://10.1.2.3:5000/",
+        "https://get.helm.sh/",
+        "https://github.com/",
+        "https://mirror.example.edu/",
+        "https://release-assets.githubusercontent.com/",
+    )
+
+
+def test_a_mirror_that_builds_may_not_reach_is_told_with_its_address() -> None:
+    url = "https://mirror.example.edu/"
+    there = {url: Reached(url, 0, address="10.9.9.9")}
+    found = run(MIRRORED, lost=there)
+    assert (found.verdict, found.measured) == ("fail", "mirror.example.edu is 10.9.9.9")
+    assert "egress_allow" in found.fix
+    allowed = MIRRORED.model_copy(
+        update={"egress_allow": (EgressAllow(network="10.9.9.0/24", ports=(443,)),)}
+    )
+    assert run(allowed, lost=there).verdict == "pass"
+    assert run(MIRRORED, lost={url: Reached(url, 0, address="9.9.9.9")}).verdict == "pass"
 
 
 def lost(host: str, code: int, said: str = "", signed: str = "") -> dict[str, Reached]:

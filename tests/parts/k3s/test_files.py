@@ -3,7 +3,7 @@
 import yaml
 
 from binderbox import layout
-from binderbox.member.model import Networks
+from binderbox.member.model import Mirror, Networks
 from binderbox.parts.k3s import files as k3s
 
 
@@ -48,6 +48,17 @@ def test_a_password_that_yaml_would_misread_arrives_as_it_is() -> None:
         "password": password,
     }
     assert found["mirrors"][layout.REGISTRY]["endpoint"] == [f"http://{Networks().registry_ip}:5000"]
+
+
+def test_mirrors_stand_beside_the_registry_and_never_in_its_place() -> None:
+    mirrors = (
+        Mirror(registry="docker.io", endpoints=("https://a.example.edu", "http://b.example.edu:5000")),
+    )
+    found = yaml.safe_load(k3s.render_registries("u", "p", "10.43.0.9", mirrors))["mirrors"]
+    assert found["docker.io"]["endpoint"] == ["https://a.example.edu", "http://b.example.edu:5000"]
+    own = (Mirror(registry=layout.REGISTRY, endpoints=("https://a.example.edu",)),)
+    found = yaml.safe_load(k3s.render_registries("u", "p", "10.43.0.9", own))["mirrors"]
+    assert found[layout.REGISTRY]["endpoint"] == ["http://10.43.0.9:5000"]
 
 
 def test_programs_on_the_node_may_read_pods_and_nothing_else() -> None:

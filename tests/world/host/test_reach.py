@@ -63,4 +63,5 @@ def test_each_place_has_its_reason(host: Host, urls: dict[str, str]) -> None:
         "nameless": 6,
     }
     assert "a box of the site" in found[urls["stranger"]].signed
+    assert (found[urls["trusted"]].address, found[urls["trusted"]].said) == ("127.0.0.1", "")
     assert "Could not resolve" in found[urls["nameless"]].said
