@@ -19,6 +19,7 @@ from tests.rig.internet.chartindex import ChartIndex
 from tests.rig.internet.faults import Faults
 from tests.rig.internet.front import Front, Request
 from tests.rig.internet.goods import goods, images_by_name, versions_text
+from tests.rig.internet.mirror import MIRROR, Mirror
 from tests.rig.internet.names import Names
 from tests.rig.internet.pace import Pace
 from tests.rig.internet.registries import DOCKER_BLOBS, PLACES, Registry
@@ -48,6 +49,7 @@ class World:
         roles = {**self._releases.roles, **charts.roles, ELSEWHERE: self._elsewhere}
         for registry in self._registries:
             roles |= registry.roles
+        roles[MIRROR] = Mirror(dict(zip(self._registry_names, self._registries, strict=True))).ask
         authority = make_ca("the rig's Internet")
         self.ca_pem = authority.certificate_pem
         leaf = make_leaf(authority, sorted(roles))
@@ -109,6 +111,7 @@ class World:
         for image, archive in images_by_name(self._goods).items():
             registry, _, name = image.partition("/")
             held.setdefault(registry, {})[name] = archive
+        self._registry_names = tuple(held)
         return [Registry(PLACES[name], images, directory / name, tokens) for name, images in held.items()]
 
     def _elsewhere(self, asked: Asked) -> Reply:
