@@ -11,6 +11,7 @@ from typing import Any
 from binderbox.artifacts import followable
 from binderbox.artifacts.records import Records, render
 from binderbox.artifacts.resolve import Artifact, exact_name
+from binderbox.decide import proxies
 from binderbox.decide.disk import DiskPlan, DiskTooSmall, make_disk_plan
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import Sizing, make_sizing
@@ -124,6 +125,7 @@ def make(
             facts.resolvers,
             member.networks,
             member.mirrors,
+            proxies.noted(member, facts.secrets),
         ),
         objectstore=make_objectstore(member, artifacts),
         registry=make_registry(member, artifacts),
@@ -141,6 +143,8 @@ def make(
             node_addresses=facts.addresses,
             # what is followed changes between installs, and its names are none that a build may have anyway
             mirrors=member.mirrors,
+            proxy=proxies.noted(member, facts.secrets),
+            step_proxy=proxies.for_steps(member),
             reserved_images=sorted(
                 {
                     name
@@ -150,7 +154,7 @@ def make(
                 }
             ),
         ),
-        ingress=make_ingress(member, artifacts, facts.received, facts.identity),
+        ingress=make_ingress(member, artifacts, facts.received, facts.identity, facts.secrets),
         binderhub=make_binderhub(member, sizing, artifacts, secrets=facts.secrets, bundle=bundle),
         agent=make_agent(member, facts, followable.load(), artifacts["sample-base"].images[0]),
         followed=_followed(artifacts),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
+from pyinfra import host as pyinfra_host
+from pyinfra.api import HiddenValue, deploy
 from pyinfra.operations import apt, server, systemd
 
 from binderbox import layout
+from binderbox.decide import proxies
+from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.ingress import routes
 from binderbox.deploys.operations import certificates, files, host, images, packages, secrets
 from binderbox.deploys.travelling import module, modules_of, with_packages
@@ -55,6 +58,12 @@ def prepare_host(inputs: HostInputs) -> None:
     else:
         files.absent(name="forget the site's own pins", paths=(layout.VERSIONS_FILE,))
     texts |= {path: files.Content(text) for path, text in fetch_tree().items()}
+    if inputs.proxy:
+        given = pyinfra_host.get_fact(Secrets).get(proxies.LOGIN_SECRET, "").strip()
+        proxy = proxies.render(inputs.proxy, given)
+        texts[layout.PROXY_FILE] = files.Content(HiddenValue(proxy) if given else proxy, 0o600)
+    else:
+        files.absent(name="forget the site's proxy", paths=(layout.PROXY_FILE,))
     files.absent(name="remove settings of an older release", paths=(layout.OLD_SYSCTL_FILE,))
     written = dict(zip(texts, files.contents(texts), strict=True))
 

@@ -44,7 +44,7 @@ def install_k3s(inputs: K3sInputs) -> None:
             layout.KUBELET_CONFIG: files.Content(inputs.kubelet, 0o600),
             starting.BEFORE_FILE: files.Content(starting.BEFORE),
             starting.AFTER_FILE: files.Content(starting.AFTER),
-            UNIT: files.Content(k3s.UNIT),
+            UNIT: files.Content(k3s.render_unit(inputs.proxy)),
         }
     )
     # k3s applies it by itself

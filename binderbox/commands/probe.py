@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
+from binderbox.checks.probe import Reached
+from binderbox.decide import proxies
 from binderbox.output.results import Proof
 from binderbox.parts.ingress import acme
 from binderbox.parts.ingress.drained import KEY_HEADER
 from binderbox.plan import Plan
 from binderbox.world import cluster
 from binderbox.world.answers import HostAnswers
+from binderbox.world.host.reaching import reach
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,14 @@ class HostProbe(HostAnswers):
         """The same, and who signed what a staging authority gave to this node, of whom no machine knows."""
         known = [super().ca_pem() or "", *acme.issuers(self.member, self.facts.received)]
         return "\n".join(one for one in known if one) or None
+
+    def outside(self, *argv: str) -> tuple[str, ...]:
+        before = proxies.exports(self.member)
+        return ("sh", "-c", f'{before}exec "$@"', "outside", *argv) if before else argv
+
+    def reach(self, urls: Sequence[str]) -> tuple[Reached, ...]:
+        """Ask each place from the host, as its programs would."""
+        return reach(self.host, urls, self.member.extra_ca, proxies.exports(self.member))
 
     def own_headers(self) -> dict[str, str]:
         """What lets binderbox's own launches in where all others are refused: see parts.ingress.drained."""

@@ -30,7 +30,7 @@ def renewed_in_time(
         return probe, Outcome()
     received = make_facts(gather(host, brief=True)).received
     seen = replace(probe, facts=replace(probe.facts, received=received))
-    wanted = make_inputs(member, probe.artifacts, received, probe.facts.identity)
+    wanted = make_inputs(member, probe.artifacts, received, probe.facts.identity, probe.facts.secrets)
     if wanted == decided.ingress:
         return seen, Outcome()
     (ingress,) = (phase for phase in INSTALL if phase.proof == "ingress")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from binderbox.member.yaml import MarkedData, Path
+
+LOGIN = re.compile(r"//[^/\s]*@")  # of an address, which is no business of a terminal's
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def _found(value: object, path: Path, marked: MarkedData) -> str:
         return "something else"  # never echo what may be a key
     if isinstance(value, (dict, tuple)) or value is None:
         return _kind(value)
-    shown = marked.shown.get(path, str(value))
+    shown = LOGIN.sub("//...@", marked.shown.get(path, str(value)))
     quoted = f'"{shown}"' if isinstance(value, str) else shown
     return quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
 

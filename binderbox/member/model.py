@@ -52,6 +52,21 @@ class Mirror(_Model):
     )
 
 
+class Proxy(_Model):
+    """The site's proxy, by which the host reaches the outside. A login is no part of it, but a secret."""
+
+    http: Annotated[str, AfterValidator(rules.proxy)] | None = Field(
+        default=None, description="an address, for http://"
+    )
+    https: Annotated[str, AfterValidator(rules.proxy)] | None = Field(
+        default=None, description="an address, for https://"
+    )
+    no_proxy: tuple[Annotated[str, AfterValidator(rules.not_proxied)], ...] = Field(
+        default=(), description="a list of names, ends of names and networks"
+    )
+    builds: bool = Field(default=False, description="true or false")
+
+
 class IngressAllow(_Model):
     """Ports of the host that stay open to other machines, beside ssh's and the ingress's; `network` None: to all of them."""
 
@@ -154,6 +169,7 @@ class Member(_Model):
     extra_ca: tuple[Annotated[str, AfterValidator(rules.certificate)], ...] = Field(
         default=(), description="a list of certificates"
     )
+    proxy: Proxy = Field(default=Proxy(), description="a mapping, see below")
     mirrors: tuple[Mirror, ...] = Field(default=(), description="a list of {registry, endpoints}")
     require_pins: bool | None = Field(default=None, description="true or false")
     networks: Networks = Field(default=Networks(), description="a mapping of networks, see below")

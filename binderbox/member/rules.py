@@ -179,6 +179,21 @@ def endpoint(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def proxy(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("such as http://proxy.example.edu:3128")
+    if "@" in parts.netloc:
+        raise ValueError("without a login, which is a secret: binderbox secrets set HOST proxy-url")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def not_proxied(text: str) -> str:
+    if not re.fullmatch(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f.:]+(/[0-9]+)?", text.lower()):
+        raise ValueError("a name, the end of names with a dot before it, an address or a network")
+    return text.lower()
+
+
 def image_source(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)+", text):
         raise ValueError("host and path without a tag, such as quay.io/jupyterhub/repo2docker")

@@ -51,7 +51,7 @@ def _default(name: str) -> str:
         return "must be given"
     if field.default is None:
         return "none" if name in ("email", "abuse_contact", "ingress_ip") else "computed"
-    if field.default == ():
+    if field.default == () or name == "proxy":
         return "none"
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"

@@ -15,6 +15,7 @@ from binderbox.commands.artifacts import sizes
 from binderbox.commands.artifacts.asking import ask
 from binderbox.commands.connect import followed_of, pins_of
 from binderbox.commands.probe import HostProbe
+from binderbox.decide import proxies
 from binderbox.federation.following.followed import BUILD_IMAGE, CHART, CHART_IMAGES
 from binderbox.member.model import Member
 from binderbox.output.requests import Sources
@@ -68,7 +69,12 @@ def vouched(
         return dict(decided)
     sums = {name: one.sha256 for name, one in found.items() if one.trust}
     with closing(Publishers(probe.member.extra_ca)) as publishers:
-        stated = ask(pins, missing, sums, (("client", publishers), ("node", NodeAsks(host))))
+        stated = ask(
+            pins,
+            missing,
+            sums,
+            (("client", publishers), ("node", NodeAsks(host, proxies.exports(probe.member)))),
+        )
     new = {**decided, **stated}
     origins.refuse_unknown(pins, origins.resolve(pins, rest, new), pinned_only=False)
     return new

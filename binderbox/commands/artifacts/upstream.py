@@ -14,6 +14,7 @@ from binderbox.commands.artifacts.registries import manifest_url
 from binderbox.commands.artifacts.trusting import wanted_pins
 from binderbox.commands.connect import changing
 from binderbox.commands.probe import HostProbe
+from binderbox.decide import proxies
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Sources
 from binderbox.world.host.asking import NodeAsks
@@ -32,7 +33,12 @@ def asked_again(host: Host, probe: HostProbe, sources: Sources, progress: Progre
     pins = wanted_pins(probe, sources)
     wanted = [pin for record in known.values() if (pin := _pin(record, pins)) is not None]
     with closing(Publishers(probe.member.extra_ca)) as publishers:
-        stated = ask(pins, wanted, {}, (("client", publishers), ("node", NodeAsks(host))))
+        stated = ask(
+            pins,
+            wanted,
+            {},
+            (("client", publishers), ("node", NodeAsks(host, proxies.exports(probe.member)))),
+        )
     pairs = {name: (known[name].sha256, one.sha256) for name, one in stated.items()}
     now = {name: replace(known[name], disputed=_dispute(known[name], pairs[name][1])) for name in pairs}
     if any(known[name] != one for name, one in now.items()):

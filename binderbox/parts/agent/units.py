@@ -85,6 +85,7 @@ Wants=network-online.target
 [Service]
 Type=oneshot
 Environment={" ".join(layout.AGENT_PYTHON)} HOME={layout.AGENT_DATA} PYTHONUNBUFFERED=1
+EnvironmentFile=-{layout.PROXY_FILE}
 ExecStart=/usr/bin/python3 -m binderbox.parts.agent.jobs {job.name}
 TimeoutStartSec={job.longest_s}
 # a helm or a pull that is under way ends with it; the next run goes on from there

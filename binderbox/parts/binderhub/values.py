@@ -8,7 +8,7 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.decide import profile
+from binderbox.decide import profile, proxies
 from binderbox.decide.sizing import Sizing
 from binderbox.member.model import Member
 from binderbox.parts.binderhub.egress import user_egress
@@ -103,6 +103,10 @@ def make_inputs(
         values["extraEnv"] |= _ca_env()
         values["extraVolumes"] = [_host_path("site-ca", NODE_CA, "File")]
         values["extraVolumeMounts"] = [{"name": "site-ca", "mountPath": POD_CA, "readOnly": True}]
+    for name, value in proxies.environment(member, secrets).items():
+        if value != proxies.SECRET:
+            values["extraEnv"][name] = value
+            values["config"]["KubernetesBuildExecutor"]["extra_envs"][name] = value
     given = {
         "config.GitHubRepoProvider.client_id": "github-client-id",
         "config.GitHubRepoProvider.client_secret": "github-client-secret",
@@ -123,6 +127,11 @@ def make_inputs(
             if "build-token" in secrets
             else "own-build-token",
             **{path: name for path, name in given.items() if name in secrets},
+            **{
+                f"{place}.{name}": proxies.LOGIN_SECRET
+                for name in proxies.of_secret(proxies.environment(member, secrets))
+                for place in ("extraEnv", f"{executor}.extra_envs")
+            },
         },
         timeout_s=600,
         # and what the first builds need, so that nothing is pulled while somebody waits for it

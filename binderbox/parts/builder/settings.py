@@ -52,6 +52,7 @@ class BuilderInputs:
 
     + resolvers: whom buildkitd asks for names, at port 53 alone where the host has cgroup v2
     + egress_networks: what else it may ask although it is not public
+    + proxy: lines of buildkitd's unit for the site's proxy; step_proxy: what build steps are told of it
     + node_addresses: this node's own, which it may not ask although they may be public
     """
 
@@ -72,6 +73,8 @@ class BuilderInputs:
     node_addresses: tuple[str, ...] = ()
     reserved_images: tuple[str, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
+    proxy: str = ""
+    step_proxy: tuple[str, ...] = ()
 
 
 def make_inputs(
@@ -89,6 +92,8 @@ def make_inputs(
     node_addresses: Iterable[str] = (),
     reserved_images: Iterable[str] = (),
     mirrors: tuple[Mirror, ...] = (),
+    proxy: str = "",
+    step_proxy: Iterable[str] = (),
 ) -> BuilderInputs:
     return BuilderInputs(
         buildkit=buildkit,
@@ -108,6 +113,8 @@ def make_inputs(
         node_addresses=tuple(node_addresses),
         reserved_images=tuple(reserved_images),
         mirrors=mirrors,
+        proxy=proxy,
+        step_proxy=tuple(step_proxy),
     )
 
 
@@ -212,6 +219,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "registry": layout.REGISTRY,
             "registry_url": f"http://{inputs.networks.registry_ip}:{layout.REGISTRY.rpartition(':')[2]}",
             "registry_user_file": f"{layout.SECRETS}/registry-user",
+            "step_proxy": list(inputs.step_proxy),
             "registry_password_file": f"{layout.SECRETS}/registry-password",
         },
         indent=1,

@@ -56,7 +56,7 @@ StartLimitIntervalSec=0
 Type=notify
 # buildkit-cni-* are looked for in PATH
 Environment=PATH={layout.BIN}:/usr/sbin:/usr/bin:/sbin:/bin
-{names}ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
+{inputs.proxy}{names}ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
 RuntimeDirectory=binderbox/buildkit
 RuntimeDirectoryMode=0700
 LimitNOFILE=1048576

@@ -62,7 +62,20 @@ def _quietly(words: list[str]) -> None:
         print(error, file=sys.stderr, flush=True)
 
 
+def with_proxy(path: str = layout.PROXY_FILE) -> None:
+    """Let curl and ctr, which this program starts, ask by the site's proxy."""
+    try:
+        with open(path) as file:
+            for line in file:
+                name, there, value = line.rstrip("\n").partition("=")
+                if there:
+                    os.environ[name] = value
+    except FileNotFoundError:
+        pass
+
+
 def main(words: list[str]) -> None:
+    with_proxy()
     if words[:1] == ["ahead"]:
         ahead(words[1])
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.traps import switch_off_lines
+from binderbox.decide import proxies
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.facts import HostFacts
 from binderbox.member.model import Member
@@ -55,6 +56,7 @@ class HostInputs:
     versions_text: str | None  # a site's own pins
     ahead: tuple[Artifact, ...]  # what the host fetches while the install goes on
     switch_off: tuple[str, ...]
+    proxy: Mapping[str, str]  # variables of the site's proxy; proxies.SECRET stands for what the node holds
 
 
 def make_inputs(
@@ -103,5 +105,6 @@ def make_inputs(
         records=records,
         versions_text=versions_text,
         ahead=ahead,
+        proxy=proxies.environment(member, facts.secrets),
         switch_off=tuple(line for line in switch_off_lines(facts.filters) if line in switch_off),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe, Reached, Skip
+from binderbox.decide import proxies
 from binderbox.member.model import Member
 from binderbox.parts.ingress import acme
 
@@ -24,7 +25,7 @@ BUNDLE = "or make a bundle elsewhere by binderbox bundle create DIR, set offline
 
 @dataclass(frozen=True)
 class Places:
-    """What came of each place; `closed` are mirrors, with their addresses, that builds may not reach."""
+    """What came of each place; `closed` are mirrors and the proxy, with their addresses, that builds may not reach."""
 
     reached: tuple[Reached, ...]
     closed: tuple[tuple[str, str], ...]
@@ -43,6 +44,9 @@ def look_places(probe: Probe) -> Places:
     closed = tuple(
         (one.url, one.address) for one in reached if one.url in mirrors and not _open_to_builds(one, member)
     )
+    if (port := proxies.port(member)) and (answered := next((one for one in reached if one.address), None)):
+        by = replace(answered, url=f"{urlsplit(str(member.proxy.https)).scheme}://:{port}/")
+        closed = () if _open_to_builds(by, member) else ((str(member.proxy.https), answered.address),)
     return Places(reached, closed, probe.facts.applied is not None)
 
 
@@ -80,12 +84,14 @@ def judge_places(found: Places) -> Verdict:
         return verdict(told, "an answer from each, with a certificate that the host trusts", _way_out(lost))
     if found.closed:
         told = ", ".join(f"{urlsplit(url).netloc} is {address}" for url, address in found.closed)
-        needed = "mirrors that builds may reach, although their addresses are not public"
+        needed = "mirrors and a proxy that builds may reach, although their addresses are not public"
         return verdict(told, needed, "name their networks and ports in `egress_allow`")
     return passed(", ".join(str(urlsplit(one.url).hostname) for one in found.reached))
 
 
 def _why(one: Reached) -> str:
+    if "407" in one.said:
+        return "the proxy wants a login"
     if one.code == NO_NAME:
         return "the host's resolver does not know it"
     if one.code == UNTRUSTED:
@@ -95,6 +101,8 @@ def _why(one: Reached) -> str:
 
 def _way_out(lost: Iterable[Reached]) -> str:
     codes = {one.code for one in lost}
+    if any("407" in one.said for one in lost):
+        return f"give it: binderbox secrets set HOST {proxies.LOGIN_SECRET}"
     if codes <= {UNTRUSTED, NO_TLS}:
         return "where a box of the site ends TLS, put its authority into extra_ca"
     if codes == {NO_NAME}:

@@ -119,6 +119,8 @@ class Port80:
 def look_port_80(probe: Probe) -> Port80:
     _skip(probe)
     member, facts = probe.member, probe.facts
+    if member.proxy.http:
+        raise Skip("what is asked from behind a proxy says nothing of others")
     url = f"http://{member.domain}"
     if facts.begun:  # the ingress is no listener of the host: Kubernetes leads its port to a pod
         answer = probe.http(f"{url}{layout.IDENTITY_PATH}")

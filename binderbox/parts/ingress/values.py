@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.decide import profile
+from binderbox.decide import profile, proxies
 from binderbox.decide.certificates import Received
 from binderbox.member.model import Member
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
@@ -24,6 +24,7 @@ def make_inputs(
     artifacts: Mapping[str, Artifact],
     received: Mapping[str, Iterable[Received]] | None = None,
     identity: str = "",
+    secrets: Collection[str] = (),
 ) -> ChartInputs:
     """traefik on the node's ports, with a route for each public name.
 
@@ -37,13 +38,14 @@ def make_inputs(
         tls |= {
             "email": acme.account_email(member),
             "server": server,
-            "serverPort": urlsplit(server).port or 443,
+            "serverPort": proxies.port(member) or urlsplit(server).port or 443,
             "storagePath": f"{member.data_dir}/{acme.DIRECTORY}",
             "storageFile": file,
             "certificatesDurationHours": acme.duration_hours((received or {}).get(file, ())),
             # the authority may be the site's own, or be reached through a box of the site that ends TLS
             "authoritiesPath": NODE_CA if member.extra_ca else "",
         }
+    proxy = {} if own_ca else proxies.environment(member, secrets)
     followed = profile.settings("ingress")
     limits = followed["routes"]
     return ChartInputs(
@@ -55,6 +57,7 @@ def make_inputs(
             "httpPort": member.http_port,
             "httpsPort": member.https_port,
             "timeoutSeconds": followed["timeoutSeconds"],
+            "environment": {name: value for name, value in proxy.items() if value != proxies.SECRET},
             "identity": {"path": layout.IDENTITY_PATH, "text": identity},
             "nodeRoutesPath": layout.INGRESS_ROUTES,
             "routes": [
@@ -71,7 +74,9 @@ def make_inputs(
             "goMemoryLimit": "64MiB",
             "resources": resources(cpu="50m", memory="100Mi", cpu_limit="2", memory_limit="1Gi"),
         },
-        secret_values={"tls.certificate": TLS_CERTIFICATE, "tls.key": TLS_KEY} if own_ca else {},
+        secret_values={"tls.certificate": TLS_CERTIFICATE, "tls.key": TLS_KEY}
+        if own_ca
+        else {f"environment.{name}": proxies.LOGIN_SECRET for name in proxies.of_secret(proxy)},
         images=(artifacts["traefik"],),
     )
 

@@ -14,7 +14,10 @@ from binderbox.parts.k3s.starting import AFTER_FILE, BEFORE_FILE
 EVICTION_RECLAIM = "500M"
 MANIFEST = f"{layout.K3S_DATA}/server/manifests/binderbox.yaml"
 
-UNIT = f"""\
+
+def render_unit(proxy: str = "") -> str:
+    """`proxy` are the lines of proxies.noted."""
+    return f"""\
 [Unit]
 Description=k3s, set up by binderbox
 Documentation=https://docs.k3s.io
@@ -24,7 +27,7 @@ Requires={layout.FIREWALL_UNIT}
 
 [Service]
 Type=notify
-ExecStartPre=-/sbin/modprobe -a {" ".join(layout.MODULES)}
+{proxy}ExecStartPre=-/sbin/modprobe -a {" ".join(layout.MODULES)}
 ExecStartPre=/bin/sh {BEFORE_FILE}
 ExecStart={layout.K3S} server
 ExecStartPost=/bin/sh {AFTER_FILE}

@@ -27,6 +27,7 @@ class K3sInputs:
     networks: Networks
     manifest: str
     mirrors: tuple[Mirror, ...] = ()
+    proxy: str = ""
 
 
 def make_inputs(
@@ -38,6 +39,7 @@ def make_inputs(
     resolvers: Iterable[str],
     networks: Networks,
     mirrors: tuple[Mirror, ...] = (),
+    proxy: str = "",
 ) -> K3sInputs:
     return K3sInputs(
         binary=artifacts["k3s"],
@@ -56,4 +58,5 @@ def make_inputs(
         networks=networks,
         manifest=render_manifest(),
         mirrors=mirrors,
+        proxy=proxy,
     )

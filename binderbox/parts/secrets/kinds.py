@@ -40,6 +40,7 @@ KINDS = (
     # without any, each BinderHub makes up its own at its start, and refuses the pages that the one before it gave out
     SecretKind("own-build-token", "signs this member's launch pages until build-token is given", "hex32"),
     SecretKind("build-token", "the federation's: launches from mybinder.org carry a token signed with it"),
+    SecretKind("proxy-url", "the site's proxy with its login, in the place of the config's"),
     SecretKind("github-client-id", "GitHub OAuth application, for more than 60 calls an hour"),
     SecretKind("github-client-secret", "its secret"),
 )

@@ -19,10 +19,13 @@ BROKEN_OFF = {16, 18, 52, 56, 92}
 
 
 class NodeAsks:
-    """Asks from the node, with what that trusts."""
+    """Asks from the node, with what that trusts; `before` is sh text that is run first."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, before: str = "") -> None:
+        self._host, self._before = host, before
+
+    def _inside(self, words: list[str]) -> list[str]:
+        return ["sh", "-c", f'{self._before}exec "$@"', "ask", *words] if self._before else words
 
     def __call__(self, url: str, headers: Mapping[str, str], limit_mb: float) -> Said:
         """One GET, all of it within a time and a size; raises NoAnswer. curl sends no Authorization to another host."""
@@ -33,7 +36,7 @@ class NodeAsks:
         ]
         words = [*WORDS, *(part for one in limits for part in one.split("=")), "--", url]
         settings = "".join(map(_setting, headers.items()))
-        output = self._host.run(words, stdin=settings.encode(), timeout_s=ANSWER_S + 10)
+        output = self._host.run(self._inside(words), stdin=settings.encode(), timeout_s=ANSWER_S + 10)
         asked = f"{without_query(url)}, asked by the host"
         too_long = TooLong(f"{asked}: expected at most {limit_mb:g} MB, found more")
         if output.code == TOO_LONG:

@@ -130,7 +130,8 @@ def test_a_build_pod_sees_the_door_and_the_engine_and_nothing_else_of_the_node()
 
 
 def test_given_secrets_are_used_only_when_the_node_has_them() -> None:
-    without, with_all = hub().secret_values, hub(secrets=list(GIVEN)).secret_values
+    proxied = member("proxy: {https: 'http://proxy.example.edu:3128'}")
+    without, with_all = hub(proxied).secret_values, hub(proxied, secrets=list(GIVEN)).secret_values
     assert set(GIVEN).isdisjoint(without.values())
     assert set(GIVEN) <= set(with_all.values())
     assert with_all["config.BinderHub.build_token_secret"] == "build-token"

@@ -140,7 +140,7 @@ def test_a_start_imports_all_images_once_in_each_boot(node: Node) -> None:
 
 
 def test_the_unit_runs_them_around_the_start() -> None:
-    around = [line for line in k3s.UNIT.splitlines() if line.startswith("ExecStart")]
+    around = [line for line in k3s.render_unit().splitlines() if line.startswith("ExecStart")]
     assert around[1:] == [
         f"ExecStartPre=/bin/sh {starting.BEFORE_FILE}",
         f"ExecStart={layout.K3S} server",

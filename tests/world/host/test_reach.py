@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.member.model import Member
 from binderbox.parts.secrets.ca import make_ca, make_leaf
-from binderbox.world.answers import HostAnswers
 from binderbox.world.host.hosts import Host
+from binderbox.world.host.reaching import reach
 from tests.charts.ingresses import free_port
-from tests.checks.fakes import GOOD
 
 OURS, STRANGER = make_ca("ours"), make_ca("a box of the site")
 
@@ -52,9 +50,8 @@ def urls(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def test_each_place_has_its_reason(host: Host, urls: dict[str, str]) -> None:
-    member = Member(domain="binder.example.edu", extra_ca=(OURS.certificate_pem,))
     before = host.round_trips
-    found = {one.url: one for one in HostAnswers(host, GOOD, member).reach(tuple(urls.values()))}
+    found = {one.url: one for one in reach(host, tuple(urls.values()), (OURS.certificate_pem,))}
     assert host.round_trips - before == 1
     assert {name: found[url].code for name, url in urls.items()} == {
         "trusted": 0,

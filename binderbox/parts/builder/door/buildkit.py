@@ -42,6 +42,9 @@ def build_command(
     """
     namespace = hashlib.sha256((permit.repository or permit.tag).encode()).hexdigest()[:32]
     options = [f"filename={request.dockerfile}"]
+    options += [
+        f"build-arg:{one}" for one in config.step_proxy
+    ]  # no part of what is cached: BuildKit knows them
     options += [f"build-arg:{name}={value}" for name, value in request.buildargs]
     options += [f"label:{name}={value}" for name, value in request.labels]
     options += [

@@ -18,6 +18,7 @@ class DoorConfig:
     + image_prefix: every tag that is built starts with it, REGISTRY/i- for example
     + reserved_images: image names that are never built, whatever the prefix says
     + platform: the node's, for example linux/amd64; no other is built
+    + step_proxy: NAME=VALUE of the site's proxy, for build steps
     + build_slots: builds at the same time; others wait in the order in which they came
     + idle_s: a pod that neither sends nor reads for so long is given up
     + push_attempts_s: how long a push is tried again, before the image loses its protection
@@ -31,6 +32,7 @@ class DoorConfig:
     image_prefix: str
     reserved_images: tuple[str, ...]
     platform: str
+    step_proxy: tuple[str, ...]
     build_slots: int
     push_slots: int
     max_connections: int
