@@ -18,6 +18,7 @@ HOSTS = f"{layout.K3S_DATA}/agent/etc/containerd/certs.d"  # what k3s makes of r
 PINNED = f"{layout.IMAGE_PIN}=pinned"
 PULL_S, LOOK_S = 3600, 60  # all tries together, and one question
 TRIES, PAUSE_S = 5, 2.0
+LIMITED = ("429 Too Many Requests", "toomanyrequests", "TOOMANYREQUESTS")
 FULL = "no space left on device"
 
 
@@ -47,6 +48,8 @@ def _pull(exact: str, lock: int) -> None:
             if FULL in str(error):
                 free = shutil.disk_usage(_there(layout.K3S_DATA)).free
                 raise FetchFailed(f"{error}: more needed, {shown(free)} free") from error
+            if any(one in str(error) for one in LIMITED):  # Docker Hub's, by address, for six hours
+                raise FetchFailed(f"{error}; wait, or name a mirror of it in the config (mirrors)") from error
             pause_s = PAUSE_S * 2**attempt
             if attempt == TRIES or time.monotonic() + pause_s > deadline:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -175,6 +176,25 @@ def test_another_layer_is_refused(internet: World, containerd: Containerd, image
     internet.faults.clear()
     pulling.pull(image.exact, image.name)
     assert (image.exact, image.name) in found(image)
+
+
+def test_a_registry_that_gives_no_more_says_so_at_once_with_the_ways_out(
+    internet: World, containerd: Containerd, image: Image
+) -> None:
+    words = (
+        "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
+    )
+    said = json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": words}]}).encode()
+    limit = Fault(
+        status=429, body=said, headers={"ratelimit-limit": "100;w=21600", "Content-Type": "application/json"}
+    )
+    internet.faults.add(DOCKER, "/manifests/", limit, times=None)
+    with pytest.raises(
+        FetchFailed, match=r"429 Too Many Requests.*wait, or name a mirror of it in the config"
+    ):
+        pulling.pull(image.exact, image.name)
+    asked = [one for one in internet.requests if "/manifests/" in one.path and one.host == DOCKER]
+    assert len(asked) <= 5  # containerd's own tries, and none of ours
 
 
 def test_one_that_is_gone_ends_with_its_reason(internet: World, containerd: Containerd, image: Image) -> None:
