@@ -65,6 +65,7 @@ SYSCTL_FILE = "/etc/sysctl.d/zz-binderbox.conf"  # the last name wins, and harde
 OLD_SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
 MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
 JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
+NODE_CA = "/etc/ssl/certs/ca-certificates.crt"  # whom the host trusts, extra_ca among them
 EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-"  # and a number; what update-ca-certificates reads
 
 RUN = "/run/binderbox"

@@ -18,7 +18,6 @@ from binderbox.launch import checks as launch
 from binderbox.member.model import Networks
 from binderbox.output.results import LaunchResult, Word
 from binderbox.parts.binderhub import checks as hub
-from binderbox.parts.binderhub.values import NODE_CA
 from binderbox.parts.builder import checks as builder
 from binderbox.parts.builder.build_class import PROOF
 from binderbox.parts.checks import of
@@ -51,7 +50,7 @@ def health(*, ok: bool, status: int = 200) -> Answer:
 
 def build_pod(**spec: Any) -> list[dict[str, Any]]:
     volumes = [
-        {"name": "a", "hostPath": {"path": path}} for path in (layout.ENGINE, layout.DOOR_RUN, NODE_CA)
+        {"name": "a", "hostPath": {"path": path}} for path in (layout.ENGINE, layout.DOOR_RUN, layout.NODE_CA)
     ]
     base = {
         "volumes": volumes,

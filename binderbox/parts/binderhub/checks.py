@@ -12,7 +12,6 @@ from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Answer, Probe
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
-from binderbox.parts.binderhub.values import NODE_CA
 from binderbox.parts.builder.build_class import BROKEN, PROOF
 
 LOGS = f"kubectl -n {layout.HUB_NAMESPACE} logs deployment/binder on the host"
@@ -20,7 +19,7 @@ BUILD_PODS = "component=binderhub-build"
 BINDER = "component=binder"
 LOG_LINES = 5000  # the proof is among the first lines; each restart writes it again
 WATCHED = ("hub", "binder", "proxy", "ingress", "registry", "objectstore")
-PATHS_FOR_BUILDS = (layout.ENGINE, layout.DOOR_RUN, NODE_CA)
+PATHS_FOR_BUILDS = (layout.ENGINE, layout.DOOR_RUN, layout.NODE_CA)
 
 
 def look_health(probe: Probe) -> Answer:

@@ -22,7 +22,6 @@ CHART = "binderhub-chart"
 BUILD_IMAGES = ("repo2docker", "sample-base")
 POD_ENGINE = "/opt/binderbox-engine"  # where build pods see the engine
 POD_CA = "/opt/binderbox-ca/ca-certificates.crt"
-NODE_CA = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def make_inputs(
@@ -101,7 +100,7 @@ def make_inputs(
         profile.put(values, f"{executor}.repo2docker_extra_args", [*arguments, offline])
     if member.extra_ca:  # BinderHub resolves references at the same sites from which build pods clone
         values["extraEnv"] |= _ca_env()
-        values["extraVolumes"] = [_host_path("site-ca", NODE_CA, "File")]
+        values["extraVolumes"] = [_host_path("site-ca", layout.NODE_CA, "File")]
         values["extraVolumeMounts"] = [{"name": "site-ca", "mountPath": POD_CA, "readOnly": True}]
     for name, value in proxies.environment(member, secrets).items():
         if value != proxies.SECRET:
@@ -163,4 +162,4 @@ def _build_env(member: Member) -> dict[str, str]:
 def _build_mounts(member: Member) -> dict[str, str]:
     """Where a build pod sees what of the node. The door's directory, not its socket: the door may be restarted."""
     mounts = {layout.DOOR_RUN: layout.DOOR_RUN, POD_ENGINE: layout.ENGINE}
-    return {**mounts, POD_CA: NODE_CA} if member.extra_ca else mounts
+    return {**mounts, POD_CA: layout.NODE_CA} if member.extra_ca else mounts

@@ -16,7 +16,6 @@ from binderbox.parts.ingress import acme
 from binderbox.parts.secrets.kinds import TLS_CERTIFICATE, TLS_KEY
 
 INGRESS_USER = 65532  # of the ingress's pod, in charts/ingress
-NODE_CA = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def make_inputs(
@@ -43,7 +42,7 @@ def make_inputs(
             "storageFile": file,
             "certificatesDurationHours": acme.duration_hours((received or {}).get(file, ())),
             # the authority may be the site's own, or be reached through a box of the site that ends TLS
-            "authoritiesPath": NODE_CA if member.extra_ca else "",
+            "authoritiesPath": layout.NODE_CA if member.extra_ca else "",
         }
     proxy = {} if own_ca else proxies.environment(member, secrets)
     followed = profile.settings("ingress")

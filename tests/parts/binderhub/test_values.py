@@ -113,7 +113,7 @@ def test_a_sites_authority_reaches_build_pods_and_binderhub_only_when_there_is_o
     )
     mounts = at(with_ca, "config.BinderboxBuildExecutor.host_paths")
     assert (
-        mounts[at(with_ca, "config.KubernetesBuildExecutor.extra_envs")["GIT_SSL_CAINFO"]] == values.NODE_CA
+        mounts[at(with_ca, "config.KubernetesBuildExecutor.extra_envs")["GIT_SSL_CAINFO"]] == layout.NODE_CA
     )
     assert at(with_ca, "extraEnv")["SSL_CERT_FILE"] == with_ca.values["extraVolumeMounts"][0]["mountPath"]
 
