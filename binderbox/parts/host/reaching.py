@@ -17,6 +17,7 @@ from binderbox.parts.ingress import acme
 # Who sends on to whom: a registry's tokens and blobs, a release's files.
 BEHIND: Mapping[str, tuple[str, ...]] = {
     "docker.io": ("registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com"),
+    "jupyterhub.github.io": ("jupyterhub.github.io", "hub.jupyter.org"),
     "github.com": ("github.com", "release-assets.githubusercontent.com"),
 }
 NO_NAME, NO_TLS, UNTRUSTED = 6, 35, 60  # curl's exit codes
