@@ -16,6 +16,7 @@ DRAIN_FILE = f"{ETC}/drain"  # there while the member is drained; says why, sinc
 BUNDLE_FILE = f"{ETC}/bundle.sha256"
 BUNDLE_LOCK_FILE = f"{ETC}/bundle.lock.json"
 RECORDS_FILE = f"{ETC}/artifacts.lock.json"  # what publishers stated of what is here
+DOCKER_LOGIN = "docker-io-login"  # the secret's name: user:token
 PROXY_FILE = f"{ETC}/proxy.env"  # with its login, so root's alone
 VERSIONS_FILE = f"{ETC}/versions.toml"  # a site's own pins
 

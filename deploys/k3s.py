@@ -33,9 +33,10 @@ def install_k3s(inputs: K3sInputs) -> None:
     files.absent(name="remove lists by which k3s pulled images", paths=layout.OLD_IMAGE_LISTS)
 
     files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
-    password = host.get_fact(Secrets).get("registry-password", "")
+    held = host.get_fact(Secrets)
+    password, docker_login = held.get("registry-password", ""), held.get(layout.DOCKER_LOGIN, "").strip()
     registries = k3s.render_registries(
-        layout.REGISTRY_USER, password, inputs.networks.registry_ip, inputs.mirrors
+        layout.REGISTRY_USER, password, inputs.networks.registry_ip, inputs.mirrors, docker_login
     )
     settings = files.contents(
         {

@@ -220,6 +220,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "registry_url": f"http://{inputs.networks.registry_ip}:{layout.REGISTRY.rpartition(':')[2]}",
             "registry_user_file": f"{layout.SECRETS}/registry-user",
             "step_proxy": list(inputs.step_proxy),
+            "docker_login_file": f"{layout.SECRETS}/{layout.DOCKER_LOGIN}",
             "registry_password_file": f"{layout.SECRETS}/registry-password",
         },
         indent=1,

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from binderbox import layout
+from binderbox.parts.fetch import login
 from binderbox.parts.fetch.fetching import FetchFailed, alone, shown
 
 CTR = (layout.K3S, "ctr", f"--address={layout.CONTAINERD_SOCKET}", "--namespace=k8s.io")
@@ -38,18 +39,22 @@ def pull(exact: str, name: str) -> None:
 
 
 def _pull(exact: str, lock: int) -> None:
-    words = ["images", "pull", "--local", "--hosts-dir", HOSTS, "--label", PINNED, exact]
     deadline = time.monotonic() + PULL_S
     for attempt in range(1, TRIES + 1):
         try:
-            ctr(*words, timeout_s=max(1.0, deadline - time.monotonic()), lock=lock)
+            with login.hosts(exact, HOSTS) as directory:
+                words = ["images", "pull", "--local", "--hosts-dir", directory, "--label", PINNED, exact]
+                ctr(*words, timeout_s=max(1.0, deadline - time.monotonic()), lock=lock)
             return
         except FetchFailed as error:
             if FULL in str(error):
                 free = shutil.disk_usage(_there(layout.K3S_DATA)).free
                 raise FetchFailed(f"{error}: more needed, {shown(free)} free") from error
             if any(one in str(error) for one in LIMITED):  # Docker Hub's, by address, for six hours
-                raise FetchFailed(f"{error}; wait, or name a mirror of it in the config (mirrors)") from error
+                raise FetchFailed(
+                    f"{error}; wait, name a mirror of it in the config (mirrors), or for docker.io give an account: "
+                    f"binderbox secrets set HOST {layout.DOCKER_LOGIN}"
+                ) from error
             pause_s = PAUSE_S * 2**attempt
             if attempt == TRIES or time.monotonic() + pause_s > deadline:
                 raise

@@ -118,7 +118,9 @@ def render_kubelet(
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def render_registries(user: str, password: str, registry_ip: str, mirrors: Iterable[Mirror] = ()) -> str:
+def render_registries(
+    user: str, password: str, registry_ip: str, mirrors: Iterable[Mirror] = (), docker_login: str = ""
+) -> str:
     """Where containerd finds the registry, and its one credential, and the site's mirrors. Secret: root alone may read it."""
     # JSON is YAML, and leaves no doubt about quotes in a password.
     return json.dumps(
@@ -128,10 +130,18 @@ def render_registries(user: str, password: str, registry_ip: str, mirrors: Itera
                 layout.REGISTRY: {"endpoint": [f"http://{registry_ip}:5000"]},
             },
             # By the endpoint's address: a credential under the registry's name never reaches a mirror.
-            "configs": {f"{registry_ip}:5000": {"auth": {"username": user, "password": password}}},
+            "configs": {
+                f"{registry_ip}:5000": {"auth": {"username": user, "password": password}},
+                **_docker(docker_login),
+            },
         },
         indent=1,
     )
+
+
+def _docker(login: str) -> dict[str, object]:
+    user, _, password = login.partition(":")
+    return {"registry-1.docker.io": {"auth": {"username": user, "password": password}}} if password else {}
 
 
 def render_manifest() -> str:

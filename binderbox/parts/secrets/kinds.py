@@ -41,6 +41,10 @@ KINDS = (
     SecretKind("own-build-token", "signs this member's launch pages until build-token is given", "hex32"),
     SecretKind("build-token", "the federation's: launches from mybinder.org carry a token signed with it"),
     SecretKind("proxy-url", "the site's proxy with its login, in the place of the config's"),
+    SecretKind(
+        layout.DOCKER_LOGIN,
+        "user:token of an account at docker.io without private images, for its higher limit; any build may use it",
+    ),
     SecretKind("github-client-id", "GitHub OAuth application, for more than 60 calls an hour"),
     SecretKind("github-client-secret", "its secret"),
 )

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from binderbox.artifacts.sources import exact_name
 from binderbox.artifacts.versions import Pin
 from binderbox.deploys.facts import artifacts as facts
 from binderbox.deploys.facts.artifacts import PulledImages
-from binderbox.parts.fetch import pulling
+from binderbox.parts.fetch import login, pulling
 from binderbox.parts.fetch.fetching import FetchFailed
 from tests.places import ROOT
 from tests.rig.internet.faults import Fault
 from tests.rig.internet.machine import Machine
-from tests.rig.internet.registries import DOCKER, DOCKER_BLOBS
+from tests.rig.internet.registries import DOCKER, DOCKER_AUTH, DOCKER_BLOBS
 from tests.rig.internet.world import World
 from tests.waiting import wait_until
 
@@ -190,11 +191,66 @@ def test_a_registry_that_gives_no_more_says_so_at_once_with_the_ways_out(
     )
     internet.faults.add(DOCKER, "/manifests/", limit, times=None)
     with pytest.raises(
-        FetchFailed, match=r"429 Too Many Requests.*wait, or name a mirror of it in the config"
+        FetchFailed, match=r"429 Too Many Requests.*wait, name a mirror of it in the config.*docker-io-login"
     ):
         pulling.pull(image.exact, image.name)
     asked = [one for one in internet.requests if "/manifests/" in one.path and one.host == DOCKER]
     assert len(asked) <= 5  # containerd's own tries, and none of ours
+
+
+@pytest.fixture
+def account(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The operator's account at docker.io, with a password that is hard to write down."""
+    secret = tmp_path / "docker-io-login"
+    secret.write_text('some"body:pass\\word: x\n')
+    monkeypatch.setattr(login, "SECRET", str(secret))
+    monkeypatch.setattr(login, "WORDS", machine.words(*login.WORDS))
+    return secret
+
+
+def test_an_account_is_shown_to_the_token_server_alone(
+    internet: World, containerd: Containerd, image: Image, account: Path
+) -> None:
+    pulling.pull(image.exact, image.name)
+    assert (image.exact, image.name) in found(image)
+    tokens = [one for one in internet.requests if one.host == DOCKER_AUTH]
+    assert [one.authorized for one in tokens] == [True]
+    assert all(one.authorized for one in internet.requests if one.host == DOCKER)
+    assert internet.leaked == []
+    assert list(Path(layout.FETCH_RUN).glob("binderbox-hosts-*")) == []
+
+
+def test_a_token_that_would_be_another_setting_is_refused(
+    internet: World, containerd: Containerd, image: Image, account: Path
+) -> None:
+    bad = json.dumps({"token": 'x"\nY = "z'}).encode()
+    internet.faults.add(DOCKER_AUTH, "", Fault(status=200, body=bad), times=None)
+    with pytest.raises(FetchFailed, match="what it gave is no token"):
+        pulling.pull(image.exact, image.name)
+
+
+def test_an_account_that_is_refused_is_told_with_its_secrets_name(
+    internet: World, containerd: Containerd, image: Image, account: Path
+) -> None:
+    internet.faults.add(DOCKER_AUTH, "", Fault(status=401), times=None)
+    with pytest.raises(FetchFailed, match=r"401; see the secret docker-io-login") as error:
+        pulling.pull(image.exact, image.name)
+    assert "word" not in str(error.value)
+
+
+def test_mirrors_get_no_token(machine: Machine, account: Path, tmp_path: Path) -> None:
+    known = tmp_path / "certs.d"
+    (known / "docker.io").mkdir(parents=True)
+    (known / "docker.io" / "hosts.toml").write_text(
+        'server = "https://registry-1.docker.io/v2"\n[host."https://mirror.example.edu/v2"]\ncapabilities = ["pull"]\n'
+    )
+    os.makedirs(layout.FETCH_RUN, exist_ok=True)
+    with login.hosts("docker.io/library/registry@sha256:1", str(known)) as directory:
+        made = tomllib.loads(Path(directory, "docker.io", "hosts.toml").read_text())
+    assert made["header"]["Authorization"].startswith("Bearer ")
+    assert made["host"]["https://mirror.example.edu/v2"] == {"capabilities": ["pull"]}
+    with login.hosts("quay.io/jupyterhub/k8s-hub@sha256:1", str(known)) as directory:
+        assert directory == str(known)
 
 
 def test_one_that_is_gone_ends_with_its_reason(internet: World, containerd: Containerd, image: Image) -> None:

@@ -61,6 +61,14 @@ def test_mirrors_stand_beside_the_registry_and_never_in_its_place() -> None:
     assert found[layout.REGISTRY]["endpoint"] == ["http://10.43.0.9:5000"]
 
 
+def test_an_account_at_docker_io_is_for_its_registry_alone() -> None:
+    given = yaml.safe_load(k3s.render_registries("u", "p", "10.43.0.9", docker_login="some:body:x"))[
+        "configs"
+    ]
+    assert given["registry-1.docker.io"]["auth"] == {"username": "some", "password": "body:x"}
+    assert set(yaml.safe_load(k3s.render_registries("u", "p", "10.43.0.9"))["configs"]) == {"10.43.0.9:5000"}
+
+
 def test_programs_on_the_node_may_read_pods_and_nothing_else() -> None:
     objects = list(yaml.safe_load_all(k3s.render_manifest()))
     (role,) = [one for one in objects if one["kind"] == "ClusterRole"]

@@ -23,6 +23,7 @@ class DoorConfig:
     + idle_s: a pod that neither sends nor reads for so long is given up
     + push_attempts_s: how long a push is tried again, before the image loses its protection
     + api_*, namespace: where build pods are looked up, with a token that can read pods of that namespace
+    + docker_login_file: user:token of an account at docker.io, if there is such a file
     + registry_url: where images are pushed, e.g. http://10.43.0.50:5000 for names of `registry`
     """
 
@@ -55,6 +56,7 @@ class DoorConfig:
     registry_url: str
     registry_user_file: str
     registry_password_file: str
+    docker_login_file: str
 
 
 def parse_config(text: str) -> DoorConfig:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 import shutil
 import socket
@@ -19,7 +21,7 @@ CONTEXT_WITHIN_S = 900.0  # 2 GB at 2 MB a second: a pod and its node are one ma
 
 @dataclass(frozen=True)
 class Workplace:
-    """The places of one build; `home` is buildctl's, where it finds no credentials."""
+    """The places of one build; `home` is buildctl's, where it finds no credential but the operator's for docker.io."""
 
     context: Path
     home: Path
@@ -46,9 +48,19 @@ class Workplaces:
             made = Workplace(place / "context", place / "home", place / "metadata.json")
             made.context.mkdir()
             made.home.mkdir()
+            self._give_login(made.home)
             yield made
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+    def _give_login(self, home: Path) -> None:
+        """buildctl answers BuildKit with it for docker.io alone; no step and no Dockerfile sees it."""
+        try:
+            login = Path(self._config.docker_login_file).read_text().strip()
+        except FileNotFoundError:
+            return
+        auth = {"auth": base64.b64encode(login.encode()).decode()}
+        (home / "config.json").write_text(json.dumps({"auths": {"https://index.docker.io/v1/": auth}}))
 
     def receive(self, pod: socket.socket, into: Workplace) -> int:
         """Unpack the context that a pod sends, within the config's ceilings; its size in bytes."""

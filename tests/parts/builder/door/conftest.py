@@ -63,6 +63,8 @@ def make_config(state: Path) -> DoorConfig:
         registry_url="http://10.43.0.50:5000",
         registry_user_file="/nowhere",
         registry_password_file="/nowhere",
+        docker_login_file="/nowhere",
+        step_proxy=(),
     )
 
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +12,7 @@ from binderbox.parts.builder.door.buildkit import build_command
 from binderbox.parts.builder.door.pods import Permit
 from binderbox.parts.builder.door.refusal import Refused
 from binderbox.parts.builder.door.request import parse_request
+from binderbox.parts.builder.door.workplace import Workplaces
 from binderbox.parts.builder.engine import wire
 
 from .conftest import TAG, make_config, make_header
@@ -78,6 +83,34 @@ def test_the_caller_chooses_dockerfile_arguments_and_labels_and_the_door_the_res
         f"--output=type=image,name={TAG},unpack=true,push=false,oci-mediatypes=true,compression=zstd,compression-level=1",
         "--metadata-file=/m",
     ]
+
+
+def test_build_steps_are_told_of_the_sites_proxy_unless_the_repository_says_another(state: Any) -> None:
+    config = replace(make_config(state), step_proxy=("https_proxy=http://proxy.example.edu:3128",))
+    command = build_command(config, PERMIT, _parse(buildargs={"https_proxy": ""}), "/c", "/m")
+    told = [word for word in command if "https_proxy" in word]
+    assert told == [
+        "--opt=build-arg:https_proxy=http://proxy.example.edu:3128",
+        "--opt=build-arg:https_proxy=",
+    ]
+
+
+def test_the_operators_account_is_buildctls_and_nothing_of_it_is_in_the_context(
+    state: Any, tmp_path: Path
+) -> None:
+    login = tmp_path / "login"
+    login.write_text("user:to:ken\n")
+    for file, names in ((login, ["config.json"]), (tmp_path / "none", [])):
+        places = Workplaces(replace(make_config(state), docker_login_file=str(file)))
+        places.clear()
+        with places.one() as place:
+            assert [one.name for one in place.home.iterdir()] == names
+            assert list(place.context.iterdir()) == []
+            if names:
+                auths = json.loads((place.home / "config.json").read_text())["auths"]
+                assert {host: base64.b64decode(one["auth"]) for host, one in auths.items()} == {
+                    "https://index.docker.io/v1/": b"user:to:ken"
+                }
 
 
 def test_each_repository_has_cache_mounts_of_its_own(state: Any) -> None:
