@@ -65,10 +65,15 @@ find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox
     for path in /etc/ssl/certs/*; do
         case $(readlink "$path") in "$EXTRA_CA"*) echo "$path" ;; esac
     done
-    for path in /var/lib/rancher/* /var/lib/kubelet/* /var/lib/kubelet/.[!.]* "$DATA"/*; do
-        [ -e "$path" ] || continue
-        case " $KEPT " in *" $path "*) [ "$mode" = purge ] || continue ;; esac
-        echo "$path"
+    # The folders themselves last, once nothing in them stays; one that is a file system of its own cannot go.
+    for folder in /var/lib/rancher /var/lib/kubelet "$DATA"; do
+        stays=
+        for path in "$folder"/* "$folder"/.[!.]*; do
+            [ -e "$path" ] || continue
+            case " $KEPT " in *" $path "*) [ "$mode" = purge ] || { stays=yes; continue; } ;; esac
+            echo "$path"
+        done
+        [ -d "$folder" ] && [ -z "$stays" ] && ! mountpoint -q "$folder" && echo "$folder"
     done
     for path in $KEPT; do
         case $path in "$DATA"/*) continue ;; esac
