@@ -31,6 +31,7 @@ SHARED = (
     "member.window",
     "parts.fetch.answers",
     "parts.fetch.fetching",
+    "parts.fetch.login",
     "parts.fetch.pulling",
     "parts.helm.release",
 )
