@@ -171,6 +171,13 @@ class Node:
 
     def build(self, name: str) -> Ended:
         self.start(name)
+        try:
+            return self.wait(name)
+        except StepFailed as error:
+            if "NotFound" not in error.cause:
+                raise
+        # BinderHub takes ended build pods away once a minute, and was there between its end and its log
+        self.start(name)
         return self.wait(name)
 
     def events(self, event: str) -> list[dict[str, Any]]:
