@@ -149,7 +149,8 @@ class Authority:
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.url = f"https://{self.name}:{self._server.server_address[1]}/dir"
+        self.port = int(self._server.server_address[1])
+        self.url = f"https://{self.name}:{self.port}/dir"
         return self
 
     def __exit__(self, *_: object) -> None:

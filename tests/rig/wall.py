@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import socket
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any, Self
+
+from tests.waiting import wait_until
 
 SQUID = Path("/usr/sbin/squid")
 PORT = 3128
@@ -57,12 +63,14 @@ class Wall:
     `login` is `user:password`, for a proxy that wants one. `tried` counts packets that were refused.
     """
 
-    def __init__(self, host: str, here: str, home: Path, login: str = "") -> None:
-        self.host, self.here, self.home, self.login = host, here, home, login
+    def __init__(self, host: str, here: str, login: str = "") -> None:
+        self.host, self.here, self.login = host, here, login
         self.url = f"http://{here}:{PORT}"
         self._table = f"wall-{os.getpid()}"
 
     def __enter__(self) -> Self:
+        # squid leaves root, so its folder must not lie below one of root's
+        self.home = Path(tempfile.mkdtemp(prefix="rig-wall-"))
         self.home.chmod(0o777)
         auth = "http_access allow all"
         if self.login:
@@ -75,6 +83,7 @@ class Wall:
         config = self.home / "squid.conf"
         config.write_text(CONFIG.format(here=self.here, port=PORT, home=self.home, auth=auth))
         subprocess.run([SQUID, "-f", config], check=True)
+        wait_until(self._listens, 20, "squid")
         rules = RULES.format(table=self._table, host=self.host, here=self.here, port=PORT)
         subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
         return self
@@ -82,6 +91,12 @@ class Wall:
     def __exit__(self, *_: object) -> None:
         subprocess.run(["nft", "delete", "table", "ip", self._table], check=False)
         subprocess.run([SQUID, "-f", self.home / "squid.conf", "-k", "kill"], check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((self.here, PORT), 1):
+            return True
+        return False
 
     @property
     def tried(self) -> int:

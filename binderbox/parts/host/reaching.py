@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe, Reached, Skip
 from binderbox.decide import proxies
 from binderbox.member.model import Member
+from binderbox.parts.firewall.addresses import PUBLIC_TCP_PORTS
 from binderbox.parts.ingress import acme
 
 # Who sends on to whom: a registry's tokens and blobs, a release's files.
@@ -26,7 +27,7 @@ BUNDLE = "or make a bundle elsewhere by binderbox bundle create DIR, set offline
 
 @dataclass(frozen=True)
 class Places:
-    """What came of each place; `closed` are mirrors and the proxy, with their addresses, that builds may not reach."""
+    """What came of each place; `closed` are those of the site, with their addresses, that pods or builds may not reach."""
 
     reached: tuple[Reached, ...]
     closed: tuple[tuple[str, str], ...]
@@ -41,14 +42,31 @@ def look_places(probe: Probe) -> Places:
     if not urls:
         raise Skip("everything is in the bundle")
     reached = probe.reach(urls)
+    return Places(reached, tuple(_closed(reached, member)), probe.facts.applied is not None)
+
+
+def _closed(reached: Sequence[Reached], member: Member) -> Iterator[tuple[str, str]]:
+    """Addresses, and where they lead, that builds or pods must reach and the firewall keeps them from.
+
+    BuildKit asks mirrors, held to public addresses; pods ask the authority and the proxy, held to some ports, too.
+    """
     mirrors = {f"{endpoint}/" for one in member.mirrors for endpoint in one.endpoints}
-    closed = tuple(
-        (one.url, one.address) for one in reached if one.url in mirrors and not _open_to_builds(one, member)
+    asked = [(one.url, one.address, one.url == acme.server(member)) for one in reached if one.address]
+    if member.proxy.https:  # then it is the proxy that answers from everywhere
+        asked = [(member.proxy.https, address, True) for _, address, _ in asked[:1]]
+    for url, address, by_pods in asked:
+        if not (by_pods or url in mirrors):
+            continue
+        port = urlsplit(url).port or (443 if url.startswith("https://") else 80)
+        public = ip_address(address).is_global and (port in PUBLIC_TCP_PORTS or not by_pods)
+        if not public and not _allowed(address, port, member):
+            yield url, address
+
+
+def _allowed(address: str, port: int, member: Member) -> bool:
+    return any(
+        ip_address(address) in ip_network(one.network) and port in one.ports for one in member.egress_allow
     )
-    if (port := proxies.port(member)) and (answered := next((one for one in reached if one.address), None)):
-        by = replace(answered, url=f"{urlsplit(str(member.proxy.https)).scheme}://:{port}/")
-        closed = () if _open_to_builds(by, member) else ((str(member.proxy.https), answered.address),)
-    return Places(reached, closed, probe.facts.applied is not None)
 
 
 def places(member: Member, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
@@ -65,18 +83,6 @@ def places(member: Member, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
     return (*sorted(found), acme.server(member)) if member.tls == "acme" else tuple(sorted(found))
 
 
-def _open_to_builds(one: Reached, member: Member) -> bool:
-    """BuildKit asks mirrors itself, and is held to public addresses and `egress_allow`."""
-    if not one.address or ip_address(one.address).is_global:
-        return True
-    parts = urlsplit(one.url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return any(
-        ip_address(one.address) in ip_network(allow.network) and port in allow.ports
-        for allow in member.egress_allow
-    )
-
-
 def judge_places(found: Places) -> Verdict:
     lost = [one for one in found.reached if one.code]
     verdict = warned if found.installed else failed
@@ -85,7 +91,9 @@ def judge_places(found: Places) -> Verdict:
         return verdict(told, "an answer from each, with a certificate that the host trusts", _way_out(lost))
     if found.closed:
         told = ", ".join(f"{urlsplit(url).netloc} is {address}" for url, address in found.closed)
-        needed = "mirrors and a proxy that builds may reach, although their addresses are not public"
+        needed = (
+            "leave for builds and pods to reach it: not each address is public, and not each port is open"
+        )
         return verdict(told, needed, "name their networks and ports in `egress_allow`")
     return passed(", ".join(str(urlsplit(one.url).hostname) for one in found.reached))
 

@@ -9,7 +9,7 @@ import pytest
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Reached
 from binderbox.decide.facts import Applied
-from binderbox.member.model import EgressAllow, Member, Mirror
+from binderbox.member.model import EgressAllow, Member, Mirror, Proxy
 from binderbox.output.results import CheckResult
 from binderbox.parts.checks import of
 from binderbox.parts.host.reaching import places
@@ -104,3 +104,46 @@ def test_what_is_lost_is_named_with_its_reason(
 def test_a_member_that_has_everything_is_only_warned() -> None:
     installed = facts(applied=Applied("domain: binder.example.edu\n"))
     assert run(facts=installed, lost=lost("get.helm.sh", 7, "curl: (7) refused")).verdict == "warn"
+
+
+@pytest.mark.parametrize(
+    ("server", "address", "allowed", "verdict"),
+    [
+        ("https://ca.example.edu/dir", "9.9.9.9", (), "pass"),
+        (
+            "https://ca.example.edu:14000/dir",
+            "9.9.9.9",
+            (),
+            "fail",
+        ),  # pods reach some ports of public addresses
+        ("https://ca.example.edu/dir", "10.9.9.9", (), "fail"),
+        ("https://ca.example.edu:14000/dir", "10.9.9.9", (14000,), "pass"),
+    ],
+)
+def test_an_authority_that_the_ingress_may_not_reach_is_told(
+    server: str, address: str, allowed: tuple[int, ...], verdict: str
+) -> None:
+    egress = (EgressAllow(network="10.9.9.0/24", ports=allowed),) if allowed else ()
+    member = Member(domain="binder.example.edu", acme_server=server, egress_allow=egress)
+    found = run(member, artifacts={}, lost={server: Reached(server, 0, address=address)})
+    assert found.verdict == verdict
+    if verdict == "fail":
+        assert address in found.measured
+        assert "egress_allow" in found.fix
+
+
+def test_a_proxy_that_pods_may_not_reach_is_told_by_its_own_address() -> None:
+    url = "http://proxy.example.edu:3128"
+    there = {f"https://{host}/": Reached(f"https://{host}/", 0, address="9.9.9.9") for host in HOSTS}
+    member = OWN.model_copy(update={"proxy": Proxy(http=url, https=url)})
+    found = run(member, lost=there)
+    assert (found.verdict, found.measured) == ("fail", "proxy.example.edu:3128 is 9.9.9.9")
+    allowed = member.model_copy(update={"egress_allow": (EgressAllow(network="9.9.9.9/32", ports=(3128,)),)})
+    assert run(allowed, lost=there).verdict == "pass"
+
+
+def test_a_proxy_that_wants_a_login_is_told_with_the_command() -> None:
+    member = OWN.model_copy(update={"proxy": Proxy(https="http://proxy.example.edu:3128")})
+    found = run(member, lost=lost("get.helm.sh", 56, "curl: (56) CONNECT tunnel failed, response 407"))
+    assert "the proxy wants a login" in found.measured
+    assert "binderbox secrets set host.example proxy-url" in found.fix

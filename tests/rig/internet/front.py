@@ -34,6 +34,7 @@ class Request:
     status: int = 0
     sent: int = 0
     at_s: float = field(default_factory=time.monotonic)
+    peer: str = ""  # who asked
 
 
 class Front:
@@ -88,6 +89,7 @@ class _Talk(Handler):
             asked.query,
             asked.headers.get("Range"),
             "Authorization" in asked.headers,
+            peer=self.client_address[0],
         )
         front.requests.append(request)
         if door.scheme == "http":
