@@ -7,7 +7,7 @@ member itself are left out, or its parts would look for each other outside.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -19,22 +19,27 @@ SECRET = "\0secret"
 INSIDE = ("localhost", "127.0.0.1", "::1", ".svc", ".cluster.local", "hub", "proxy-public", "binder")
 
 
-def left_out(member: Member) -> str:
-    """NO_PROXY: curl, git and Go read it alike, as names, their ends with a dot before, and networks."""
+def left_out(member: Member, addresses: Iterable[str] = ()) -> str:
+    """NO_PROXY: curl, git and Go read it alike, as names, their ends with a dot before, and networks.
+
+    `addresses` are the node's own: the API server asks the kubelet there.
+    """
     networks = [member.networks.pods, member.networks.services, member.networks.builds]
     gateway = [str(ip_network(one)[1]) for one in networks]  # for readers that know no networks
     own = [member.domain, f".{member.domain}", layout.REGISTRY.partition(":")[0], member.networks.registry_ip]
-    return ",".join([*INSIDE, *networks, *gateway, *own, *member.proxy.no_proxy])
+    return ",".join([*INSIDE, *networks, *gateway, *own, *addresses, *member.proxy.no_proxy])
 
 
-def environment(member: Member, secrets: Collection[str] = ()) -> dict[str, str]:
+def environment(
+    member: Member, secrets: Collection[str] = (), addresses: Iterable[str] = ()
+) -> dict[str, str]:
     """Variable to value, empty where there is no proxy; SECRET where the node holds one, of whose names `secrets` are."""
     http, https = member.proxy.http or "", member.proxy.https or ""
     if not (http or https):
         return {}
     if LOGIN_SECRET in secrets:
         http, https = SECRET, SECRET
-    found = {"http_proxy": http, "https_proxy": https, "no_proxy": left_out(member)}
+    found = {"http_proxy": http, "https_proxy": https, "no_proxy": left_out(member, addresses)}
     found = {name: value for name, value in found.items() if value}
     return found | {name.upper(): value for name, value in found.items()}
 

@@ -45,6 +45,11 @@ def test_the_members_own_parts_are_left_out(inside: str) -> None:
     assert inside in proxies.left_out(MEMBER).split(",")
 
 
+def test_the_nodes_own_addresses_are_left_out_of_what_its_programs_read() -> None:
+    """The API server asks the kubelet at one of them, and would ask the proxy for it."""
+    assert "203.0.113.7" in proxies.environment(MEMBER, (), ("203.0.113.7",))["NO_PROXY"].split(",")
+
+
 def test_the_login_is_nowhere_but_in_the_file_of_root_and_in_secrets_of_releases() -> None:
     secret = proxies.environment(MEMBER, ["proxy-url"])
     assert set(proxies.of_secret(secret)) == {"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}

@@ -85,6 +85,7 @@ def site(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
             scene.configure(
                 tls="acme",
                 acme_server=asked.url,
+                egress_allow=[{"network": f"{here}/32", "ports": [443, asked.port]}],
                 extra_ca=[internet.ca_pem, asked.ca_pem, *(site_settings()["extra_ca"] or [])],
             )
             scene.pin(pinned=True)

@@ -105,6 +105,6 @@ def make_inputs(
         records=records,
         versions_text=versions_text,
         ahead=ahead,
-        proxy=proxies.environment(member, facts.secrets),
+        proxy=proxies.environment(member, facts.secrets, facts.addresses),
         switch_off=tuple(line for line in switch_off_lines(facts.filters) if line in switch_off),
     )
