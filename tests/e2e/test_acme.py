@@ -116,7 +116,7 @@ def test_an_uninstall_keeps_account_and_certificates_for_the_next_install(site: 
     site.scene.binderbox("uninstall", "--yes").must()
     assert len(site.install()["launches"]) == 2  # type: ignore[arg-type]
     assert site.asked.orders == 2
-    assert site.asked.asked.count("/sign-me-up") == 1
+    assert site.asked.accounts == 1
 
 
 TROUBLES = {

@@ -95,6 +95,7 @@ class Authority:
         self.name, self.address = name, address
         self.trouble: Trouble | None = None
         self.asked: list[str] = []
+        self.made: list[str] = []  # paths at which something new was made
         self._programs: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -163,7 +164,12 @@ class Authority:
 
     @property
     def orders(self) -> int:
-        return sum(path == "/order-plz" for path in self.asked)
+        """Without those that were refused for a nonce that was used up, as Pebble pretends of some."""
+        return self.made.count("/order-plz")
+
+    @property
+    def accounts(self) -> int:
+        return self.made.count("/sign-me-up")
 
     def root_pem(self) -> str:
         """Of this run: Pebble makes another at each start."""
@@ -261,6 +267,8 @@ def _handler(authority: Authority) -> type[BaseHTTPRequestHandler]:
                 self._say(said.status, about, json.dumps(said.document).encode())
                 return
             status, headers, data = authority.forward(self.command, self.path, dict(self.headers), body)
+            if status == 201:
+                authority.made.append(self.path)
             if said and status == 200:
                 found = json.loads(data)
                 found["status"] = "invalid"
