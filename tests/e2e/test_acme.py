@@ -99,7 +99,10 @@ def test_install_orders_both_names_and_a_client_that_knows_the_root_alone_launch
     assert len(done["launches"]) == 2  # type: ignore[arg-type]
     assert site.asked.orders == 2
     assert "by CN=Pebble" in site.check()["measured"]
-    gauges = {one["name"]: one for one in site.scene.binderbox("status").result["gauges"]}
+    gauges = {
+        one["name"]: one
+        for one in site.scene.client.binderbox(site.host, "status", "--json").result["gauges"]
+    }
     assert 88 < gauges["certificate"]["value"] <= gauges["certificate"]["limit"] == 90
     assert site.install()["changed"] == []
     assert site.asked.orders == 2
@@ -113,7 +116,7 @@ def test_a_restart_and_a_reboot_order_nothing(site: Site) -> None:
 
 
 def test_an_uninstall_keeps_account_and_certificates_for_the_next_install(site: Site) -> None:
-    site.scene.binderbox("uninstall", "--yes").must()
+    site.scene.client.binderbox(site.host, "uninstall", "--yes").must()
     assert len(site.install()["launches"]) == 2  # type: ignore[arg-type]
     assert site.asked.orders == 2
     assert site.asked.accounts == 1
@@ -138,7 +141,9 @@ def test_what_the_authority_refuses_is_told_by_check_and_status_and_ordered_agai
     wait_until(lambda: words in site.check()["measured"], 90, "the authority's words in check")
     assert way_out in site.check()["fix"]
     failing = {
-        one["id"]: one for one in site.scene.binderbox("status").result["checks"] if one["verdict"] == "fail"
+        one["id"]: one
+        for one in site.scene.client.binderbox(site.host, "status", "--json").result["checks"]
+        if one["verdict"] == "fail"
     }
     assert words in failing["BBX-I03"]["measured"]
     site.asked.trouble = None

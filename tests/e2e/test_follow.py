@@ -217,7 +217,7 @@ def test_a_hub_that_made_new_tables_and_fails_its_proof_leaves_the_one_before_ru
     database = f"{layout.DATA}/hub/{layout.HUB_DATABASE}"
     asked = f"import sqlite3; print(sqlite3.connect('file:{database}?mode=ro', uri=True).execute('{tables}').fetchall())"
     assert host.exec(["python3", "-c", asked]).strip() == "[('double1',)]"
-    assert not host.exists(layout.HUB_DATABASE_COPY)
+    assert host.ssh("test", "-e", layout.HUB_DATABASE_COPY).returncode == 1
 
 
 @pytest.mark.long

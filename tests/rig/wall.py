@@ -19,6 +19,7 @@ PORT = 3128
 RULES = """
 table ip {table} {{
     counter tried {{ }}
+    set places {{ type ipv4_addr . inet_proto . inet_service; flags dynamic; size 1024; }}
     chain in {{
         type filter hook input priority -10; policy accept;
         ip saddr {host} jump from_host
@@ -32,6 +33,7 @@ table ip {table} {{
         ip daddr {here} tcp dport {{ 53, {port} }} return
         ip daddr {here} udp dport 53 return
         ip daddr {here} icmp type echo-request return
+        update @places {{ ip daddr . ip protocol . th dport }}
         counter name tried reject
     }}
 }}
@@ -104,6 +106,13 @@ class Wall:
         told: dict[str, Any] = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
         (found,) = (one["counter"] for one in told["nftables"] if "counter" in one)
         return int(found["packets"])
+
+    @property
+    def places(self) -> str:
+        """What was tried, for people who read why a test failed."""
+        return subprocess.run(
+            ["nft", "list", "set", "ip", self._table, "places"], check=True, capture_output=True, text=True
+        ).stdout
 
     @property
     def log(self) -> str:
