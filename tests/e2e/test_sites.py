@@ -54,7 +54,7 @@ def test_everything_is_pulled_from_the_mirror(scene: Scene) -> None:
 
 
 def test_a_build_from_a_public_image_goes_there_too(scene: Scene) -> None:
-    (image,) = (name for name in images(scene) if name.startswith("docker.io/library/traefik:"))
+    (image,) = (name for name in images(scene) if name.startswith("docker.io/library/traefik"))
     scene.host.exec([layout.K3S, "ctr", "-n", "k8s.io", "images", "rm", image])
     before = len(scene.internet.requests)
     words = BUILD.format(image=image, buildctl=f"{layout.BIN}/buildctl", socket=layout.BUILDKIT_SOCKET)
