@@ -37,9 +37,10 @@ def due(orders: Orders | None, now_s: float) -> tuple[Orders, bool]:
     return Orders(orders.times + 1, now_s), True
 
 
-def render_route(times: int) -> str:
-    """A file of routes that differs from every one before it and routes nothing, for traefik's file provider."""
-    harmless = {f"order-{times}": {"headers": {"customRequestHeaders": {"X-Binderbox-Order": str(times)}}}}
+def render_route(orders: Orders) -> str:
+    """A file of routes that differs from every one before it, also of an earlier trouble, and routes nothing."""
+    mark = f"{orders.at_s:.0f}"
+    harmless = {f"order-{mark}": {"headers": {"customRequestHeaders": {"X-Binderbox-Order": mark}}}}
     return json.dumps({"http": {"middlewares": harmless}}) + "\n"
 
 

@@ -162,7 +162,7 @@ def test_what_the_authority_says_is_read_from_the_log_and_a_new_look_orders_agai
         assert found.way_out(BINDER)
         assert "{" not in found.way_out(BINDER)
         member.asked.trouble = None
-        (ingress.routes / "order.yml").write_text(orders.render_route(1))
+        (ingress.routes / "order.yml").write_text(orders.render_route(orders.Orders(1, 600.0)))
         wait_until(lambda: both_trusted(ingress), 30, "certificates after all")
 
 

@@ -44,8 +44,8 @@ def test_missing_are_names_that_nothing_covers() -> None:
 
 
 def test_each_order_changes_the_routes_and_routes_nothing() -> None:
-    first, second = (json.loads(orders.render_route(times)) for times in (1, 2))
-    assert first != second
+    first, second = (json.loads(orders.render_route(Orders(1, at_s))) for at_s in (600.0, 90_000.0))
+    assert first != second  # the first of another trouble is no old one
     assert set(first["http"]) == {"middlewares"}
 
 

@@ -26,5 +26,5 @@ def look(config: AgentConfig) -> tuple[str, ...]:
     files.write(layout.ORDERS_RECORD, orders.render(record))
     if now:
         telling.audit(JOB, "order", names=" ".join(wanting), times=str(record.times))
-        files.write(layout.ORDER_ROUTES_FILE, orders.render_route(record.times))
+        files.write(layout.ORDER_ROUTES_FILE, orders.render_route(record))
     return wanting
