@@ -45,7 +45,7 @@ FROM_S = 30  # BuildKit asks three times, and then waits for whoever has the nam
 FETCH = """\
 name=$1 within=$2; shift 2
 d=$(mktemp -d) && mkdir "$d/c" || exit 1
-ask() { timeout "$within" "$@" --local "context=$d/c" --local "dockerfile=$d/c" >"$d/said" 2>&1; [ $? != 124 ]; }
+ask() { timeout "$within" env $(cat PROXY_FILE 2>/dev/null) "$@" --local "context=$d/c" --local "dockerfile=$d/c" >"$d/said" 2>&1; [ $? != 124 ]; }
 printf 'FROM %s/nothing:1\\n' "$name" >"$d/c/Dockerfile"
 if ! ask "$@"; then
   printf 'FROM scratch\\nADD https://%s./nothing /\\n' "$name" >"$d/c/Dockerfile"
@@ -53,7 +53,7 @@ if ! ask "$@"; then
 fi
 tail -c 4000 "$d/said"
 rm -rf "$d"
-"""
+""".replace("PROXY_FILE", layout.PROXY_FILE)
 SILENCE_S = 60  # BinderHub sends a keepalive every 25 s
 ASK = "import json, subprocess, sys; print(json.dumps([6 * 7, json.load(open('seen-by-build.json')), json.loads(subprocess.check_output([sys.executable, 'probe.py', 'targets.json']))]))"
 

@@ -30,6 +30,7 @@ table ip {table} {{
     }}
     chain from_host {{
         ct state established,related return
+        tcp flags & (syn | ack) != syn return # of a connection that somebody else began
         ip daddr {here} tcp dport {{ 53, {port} }} return
         ip daddr {here} udp dport 53 return
         ip daddr {here} icmp type echo-request return

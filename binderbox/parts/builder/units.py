@@ -115,7 +115,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 Environment=PYTHONPATH={layout.DOOR}
-ExecStart=/usr/bin/python3 -B -m binderbox.parts.builder.door {DOOR_CONFIG}
+{inputs.proxy}ExecStart=/usr/bin/python3 -B -m binderbox.parts.builder.door {DOOR_CONFIG}
 # Build pods have the directory mounted: it must stay the same one when the door is restarted.
 RuntimeDirectory=binderbox/door
 RuntimeDirectoryMode=0755

@@ -17,6 +17,7 @@ from .pods import Permit
 from .reasons import AGAIN, Once, explain
 from .request import BuildRequest
 
+PROXY = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 END_WITHIN_S = 10.0  # buildctl asks BuildKit to end the build's steps, then leaves
 TAIL = 4 << 10
 MAX_LINE = 64 << 10
@@ -83,6 +84,8 @@ def run_build(
         "HOME": home,
         "DOCKER_CONFIG": home,
     }  # no credentials of the node's root
+    # BuildKit lets its client ask for a registry's tokens, which goes by the site's proxy, too
+    environment |= {name: os.environ[name] for name in PROXY if name in os.environ}
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
