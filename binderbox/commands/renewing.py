@@ -26,7 +26,7 @@ def renewed_in_time(
     A plan that was made with certificates in sight has it right already. The probe knows them afterwards.
     """
     member = probe.member
-    if member.tls != "acme" or probe.facts.received.get(acme.storage(acme.server(member))):
+    if member.tls != "acme" or acme.held(member, probe.facts.received):
         return probe, Outcome()
     received = make_facts(gather(host, brief=True)).received
     seen = replace(probe, facts=replace(probe.facts, received=received))

@@ -72,7 +72,7 @@ def _certificate(probe: Probe) -> list[Gauge]:
     member, facts = probe.member, probe.facts
     if member.tls != "acme":
         return []
-    held = facts.received.get(acme.storage(acme.server(member)), ())
+    held = acme.held(member, facts.received)
     if not held:
         return []
     first = min(held, key=lambda one: one.ends)

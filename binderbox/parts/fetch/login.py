@@ -46,10 +46,10 @@ def hosts(exact: str, known: str) -> Iterator[str]:
         yield directory
 
 
-def token(repository: str, login: str, at: str = TOKENS) -> str:
+def token(repository: str, login: str) -> str:
     """One that pulls this repository. The login goes to curl where no list of processes shows it."""
     quoted = login.replace("\\", "\\\\").replace('"', '\\"')
-    asked = f'url = "{at}?service={SERVICE}&scope=repository:{repository}:pull"\nuser = "{quoted}"\n'
+    asked = f'url = "{TOKENS}?service={SERVICE}&scope=repository:{repository}:pull"\nuser = "{quoted}"\n'
     try:
         done = subprocess.run(
             [*WORDS, "--max-time", str(ASK_S)],

@@ -15,6 +15,7 @@ from binderbox.member.model import Member
 from binderbox.parts.firewall.backstop_rules import render_backstop
 from binderbox.parts.firewall.rules import make_inputs as make_firewall
 from binderbox.parts.firewall.rules import render_ruleset
+from binderbox.parts.ingress import acme
 from binderbox.parts.ingress.drained import DrainInputs, drain_inputs
 from binderbox.parts.ingress.values import INGRESS_USER
 from binderbox.parts.secrets.kinds import MADE
@@ -88,7 +89,7 @@ def make_inputs(
             (f"{member.data_dir}/objectstore", "700", 1000),
             (f"{member.data_dir}/hub", "700", 1000),
             (layout.INGRESS_ROUTES, "700", INGRESS_USER),
-            *([(f"{member.data_dir}/traefik", "700", INGRESS_USER)] if member.tls == "acme" else []),
+            *([(f"{member.data_dir}/{acme.DIRECTORY}", "700", INGRESS_USER)] if member.tls == "acme" else []),
         ),
         journald=f"[Journal]\nSystemMaxUse={disk.logs_gb.value * 1000:.0f}M\n",
         firewall=render_ruleset(firewall),

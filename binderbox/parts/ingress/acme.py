@@ -44,12 +44,17 @@ def file_on_the_node(member: Member) -> str:
     return f"{member.data_dir}/{DIRECTORY}/{storage(server(member))}"
 
 
-def issuers(member: Member, received: Mapping[str, Iterable[Received]]) -> list[str]:
+def issuers(member: Member, received: Mapping[str, tuple[Received, ...]]) -> list[str]:
     """In PEM, who signed what a staging authority gave to this node: nobody else knows them."""
     if member.acme_server != "staging":
         return []
-    chains = [one.chain for one in received.get(storage(server(member)), ())]
+    chains = [one.chain for one in held(member, received)]
     return sorted({pem for chain in chains for pem in PEM.findall(chain)[1:]})
+
+
+def held(member: Member, received: Mapping[str, tuple[Received, ...]]) -> tuple[Received, ...]:
+    """What the authority that is asked now gave; `received` is by file."""
+    return received.get(storage(server(member)), ())
 
 
 def duration_hours(received: Iterable[Received]) -> int:

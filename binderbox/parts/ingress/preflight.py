@@ -28,7 +28,6 @@ class Caa:
 
     records: tuple[tuple[str, str, tuple[str, ...]], ...]  # (name, where, records)
     identities: tuple[str, ...]
-    authority: str
 
 
 def look_caa(probe: Probe) -> Caa:
@@ -41,7 +40,7 @@ def look_caa(probe: Probe) -> Caa:
     found = tuple((name, *_nearest(probe, name)) for name in (member.domain, member.hub_domain))
     if not identities and any(records for _, _, records in found):
         raise Skip(f"{directory} does not say by which name CAA records mean it")
-    return Caa(found, identities, directory)
+    return Caa(found, identities)
 
 
 def _identities(answer: Answer) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ INGRESS_USER = 65532  # of the ingress's pod, in charts/ingress
 def make_inputs(
     member: Member,
     artifacts: Mapping[str, Artifact],
-    received: Mapping[str, Iterable[Received]] | None = None,
+    received: Mapping[str, tuple[Received, ...]] | None = None,
     identity: str = "",
     secrets: Collection[str] = (),
 ) -> ChartInputs:
@@ -33,14 +33,13 @@ def make_inputs(
     tls: dict[str, Any] = {"mode": member.tls}
     if not own_ca:
         server = acme.server(member)
-        file = acme.storage(server)
         tls |= {
             "email": acme.account_email(member),
             "server": server,
             "serverPort": proxies.port(member) or urlsplit(server).port or 443,
             "storagePath": f"{member.data_dir}/{acme.DIRECTORY}",
-            "storageFile": file,
-            "certificatesDurationHours": acme.duration_hours((received or {}).get(file, ())),
+            "storageFile": acme.storage(server),
+            "certificatesDurationHours": acme.duration_hours(acme.held(member, received or {})),
             # the authority may be the site's own, or be reached through a box of the site that ends TLS
             "authoritiesPath": layout.NODE_CA if member.extra_ca else "",
         }

@@ -13,18 +13,17 @@ from binderbox.parts.agent.jobs.config import AgentConfig
 JOB = "watch"
 
 
-def look(config: AgentConfig) -> tuple[str, ...]:
-    """Names of this member for which the ingress has no certificate ; orders when it is time."""
+def look(config: AgentConfig) -> None:
+    """See which names of this member the ingress has no certificate for, and let it order when it is time."""
     if not config.received_file:
-        return ()
+        return
     name = urlsplit(config.binder_url).hostname or ""
     wanting = orders.missing((name, f"hub.{name}"), received.names(config.received_file))
     if not wanting:
         files.remove(layout.ORDERS_RECORD)
-        return ()
+        return
     record, now = orders.due(orders.parse(files.read(layout.ORDERS_RECORD)), time.time())
     files.write(layout.ORDERS_RECORD, orders.render(record))
     if now:
         telling.audit(JOB, "order", names=" ".join(wanting), times=str(record.times))
         files.write(layout.ORDER_ROUTES_FILE, orders.render_route(record))
-    return wanting
