@@ -24,6 +24,8 @@ class Running:
 
     def kill(self) -> None:
         """SIGKILL for the program and every ssh that it started."""
+        ended = self.process.poll()
+        assert ended is None, f"nothing was left to kill: exit code {ended}\n{self.lines[-1:]}"
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+HASH_LENGTH = 16
+KEPT_UNUSED_S = 3 * 24 * 3600  # branches of a few days share the cache; a bundle is 250 MB
+
 
 def cached(
     name: str, recipe: str | bytes, build: Callable[[Path], None], usually_s: int, title: str = ""
@@ -31,8 +34,9 @@ def cached(
     if isinstance(recipe, str):
         recipe = recipe.encode()
     home = cache_home()
-    entry = home / f"{name}-{hashlib.sha256(recipe).hexdigest()[:16]}"
+    entry = home / f"{name}-{hashlib.sha256(recipe).hexdigest()[:HASH_LENGTH]}"
     if entry.is_dir():
+        os.utime(entry)
         return entry
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home / f".{entry.name}.lock", title or name):
@@ -45,10 +49,19 @@ def cached(
             build(partial)
             partial.chmod(0o755)
             partial.rename(entry)
+            os.utime(entry)
+            _forget_unused(home, name)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         _say(f"built {title or name} in {_duration(time.monotonic() - started)}")
     return entry
+
+
+def _forget_unused(home: Path, name: str) -> None:
+    """Older recipes' results of the same name go once no run has asked for them in `KEPT_UNUSED_S`."""
+    for other in home.glob(f"{name}-{'?' * HASH_LENGTH}"):
+        if time.time() - other.stat().st_mtime > KEPT_UNUSED_S:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def recipe_of(*parts: str | bytes | Path) -> bytes:

@@ -79,8 +79,11 @@ def test_it_stays_while_something_is_in_it_and_then_goes_without_a_trace(
     engine.docker("create", "--name", "kept", "--network", "test", "static:1", "/program")
 
     assert not engine.stop_engine(), "a container is left in it"
+    engine.docker("volume", "create", "left")
+    (volumes,) = Path(os.environ["XDG_CACHE_HOME"]).glob("**/data/volumes")
     assert engine.docker("ps", "--all", "--format", "{{.Names}}") == "kept"
     assert engine.stop_engine(force=True)
+    assert not (volumes / "left").exists(), "2 GB of a killed run's host would stay for ever"
 
     after = machine()
     assert (after["tables"], after["iptables"]) == (before["tables"], before["iptables"])
@@ -90,6 +93,15 @@ def test_it_stays_while_something_is_in_it_and_then_goes_without_a_trace(
     assert str(engine.RUN) not in after["processes"]
     assert after["forwarding"] == before["forwarding"]
     assert engine.stop_engine(), "stopping it twice is no failure"
+
+
+def test_volumes_of_a_run_that_was_killed_go_with_the_next_start(another_engine: dict[str, str]) -> None:
+    engine.ensure_engine()
+    engine.docker("volume", "create", "of-a-killed-run")
+    engine._stop_process()  # the machine goes down; nobody cleans
+    engine.ensure_engine()
+    assert engine.docker("volume", "ls", "--quiet") == ""
+    assert engine.stop_engine(force=True)
 
 
 def test_a_pid_file_that_names_another_process_harms_nobody(another_engine: dict[str, str]) -> None:
