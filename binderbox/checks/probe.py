@@ -90,7 +90,8 @@ class Calls:
 class Reached:
     """What came of asking a place from the host: `code` is curl's, 0 for an answer.
 
-    `address` answered, where that is known; `signed` is who signed a certificate that is not trusted.
+    `address` answered, where that is known; `signed` is who signed a certificate that is not trusted. `status` is
+    the answer's, 0 where none is known, and `kind` its content type.
     """
 
     url: str
@@ -98,6 +99,8 @@ class Reached:
     said: str = ""
     signed: str = ""
     address: str = ""
+    status: int = 0
+    kind: str = ""
 
 
 class Skip(Exception):

@@ -269,6 +269,12 @@ def _handler(authority: Authority) -> type[BaseHTTPRequestHandler]:
             status, headers, data = authority.forward(self.command, self.path, dict(self.headers), body)
             if status == 201:
                 authority.made.append(self.path)
+            if (
+                self.path == "/dir" and status == 200
+            ):  # Boulder names itself, for CAA records; Pebble does not
+                found = json.loads(data)
+                found["meta"] = {**found.get("meta", {}), "caaIdentities": [authority.name]}
+                data = json.dumps(found).encode()
             if said and status == 200:
                 found = json.loads(data)
                 found["status"] = "invalid"

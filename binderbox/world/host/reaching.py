@@ -21,7 +21,7 @@ def reach(
     output = host.sh(words, stdin="\n".join(authorities).encode(), timeout_s=LIMIT_S)
     rows = [line.split("|") for line in output.text.splitlines()]
     return tuple(
-        Reached(row[0], int(row[1]), "|".join(row[2:-2]), row[-2], row[-1])
+        Reached(row[0], int(row[1]), "|".join(row[2:-4]), row[-4], row[-3], int(row[-2]), row[-1])
         for row in sorted(rows)
-        if len(row) >= 5
+        if len(row) >= 7
     )

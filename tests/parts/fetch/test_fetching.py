@@ -17,6 +17,7 @@ from binderbox.parts.fetch import fetching
 from binderbox.parts.fetch.fetching import FetchFailed
 from tests.places import ROOT
 from tests.rig.internet import bodies
+from tests.rig.internet.cutting import CuttingProxy
 from tests.rig.internet.faults import Fault
 from tests.rig.internet.machine import Machine
 from tests.rig.internet.releases import ASSETS, HELM
@@ -117,6 +118,18 @@ def test_one_that_is_always_cut_ends_clearly_and_the_next_goes_on(
     internet.faults.clear()
     path = fetch(helm)
     assert sent(internet) == path.stat().st_size
+
+
+def test_through_a_proxy_that_cuts_each_connection_it_goes_on(
+    fetch: Fetch, helm: Pin, machine: Machine, tmp_path: Path
+) -> None:
+    size = fetch(helm).stat().st_size
+    (tmp_path / "file").unlink()
+    with CuttingProxy((ADDRESS, 443), life_bytes=size // 4) as proxy:
+        path, options = tmp_path / "file", ("--proxy", proxy.url, "--cacert", str(machine.ca))
+        fetching.fetch(helm.source, str(helm.sha256), str(path), options=options)
+        assert 4 <= proxy.tunnels <= 8
+    assert path.stat().st_size == size
 
 
 @pytest.mark.parametrize(

@@ -59,16 +59,16 @@ MIRRORED = Member(
 
 def test_mirrors_are_asked_in_the_place_of_their_registry() -> None:
     assert places(MIRRORED, ARTIFACTS.values()) == (
-        "http://10.1.2.3:5000/",
+        "http://10.1.2.3:5000/v2/",
         "https://get.helm.sh/",
         "https://github.com/",
-        "https://mirror.example.edu/",
+        "https://mirror.example.edu/v2/",
         "https://release-assets.githubusercontent.com/",
     )
 
 
 def test_a_mirror_that_builds_may_not_reach_is_told_with_its_address() -> None:
-    url = "https://mirror.example.edu/"
+    url = "https://mirror.example.edu/v2/"
     there = {url: Reached(url, 0, address="10.9.9.9")}
     found = run(MIRRORED, lost=there)
     assert (found.verdict, found.measured) == ("fail", "mirror.example.edu is 10.9.9.9")
@@ -147,3 +147,65 @@ def test_a_proxy_that_wants_a_login_is_told_with_the_command() -> None:
     found = run(member, lost=lost("get.helm.sh", 56, "curl: (56) CONNECT tunnel failed, response 407"))
     assert "the proxy wants a login" in found.measured
     assert "binderbox secrets set host.example proxy-url" in found.fix
+
+
+SITE = OWN.model_copy(
+    update={"proxy": Proxy(http="http://proxy.example.edu:3128", https="http://proxy.example.edu:3128")}
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "measured", "fix"),
+    [
+        (35, "curl: (35) OpenSSL/3.0: error:0A00010B:SSL routines::wrong version number", "answers with a page of its own", "proxy.https"),
+        (56, "curl: (56) CONNECT tunnel failed, response 503", "the proxy refuses it with 503", "ask the keeper of proxy.example.edu:3128"),
+        (56, "curl: (56) Received HTTP code 403 from proxy after CONNECT, response 403", "refuses it with 403", "proxy.example.edu:3128"),
+        (56, "curl: (56) Proxy CONNECT aborted", "the proxy breaks off", "proxy.https"),
+        (5, "curl: (5) Could not resolve proxy: proxy.example.edu", "does not know the proxy proxy.example.edu", "proxy.https"),
+        (7, "curl: (7) Failed to connect to proxy.example.edu port 3128", "proxy.example.edu:3128 takes no connection", "proxy.https"),
+        (60, "curl: (60) SSL certificate problem", "its certificate is by", "extra_ca"),
+    ],
+)  # fmt: skip
+def test_what_the_proxy_does_is_told_as_the_proxys(code: int, said: str, measured: str, fix: str) -> None:
+    found = run(SITE, lost=lost("get.helm.sh", code, said))
+    assert found.verdict == "fail"
+    assert measured in found.measured
+    assert fix in found.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "measured"),
+    [
+        (200, "text/html; charset=utf-8", "no registry answers there, but a page with HTTP 200"),
+        (404, "text/plain", "no registry answers there, but an answer with HTTP 404"),
+        (302, "", "no registry answers there, but an answer with HTTP 302"),
+        (200, "application/json", ""),
+        (401, "application/json", ""),
+        (0, "", ""),
+    ],
+)
+def test_a_mirror_is_asked_as_a_registry(status: int, kind: str, measured: str) -> None:
+    url = "https://mirror.example.edu/v2/"
+    found = run(MIRRORED, lost={url: Reached(url, 0, address="9.9.9.9", status=status, kind=kind)})
+    assert found.verdict == ("fail" if measured else "pass")
+    if measured:
+        assert found.measured == f"mirror.example.edu: {measured}"
+        assert "`mirrors`" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "verdict"),
+    [
+        (503, "application/problem+json", "fail"),
+        (200, "text/html", "fail"),
+        (200, "application/json", "pass"),
+    ],
+)
+def test_an_authority_that_shows_no_directory_is_told(status: int, kind: str, verdict: str) -> None:
+    member = Member(domain="binder.example.edu", acme_server="https://ca.example.edu/dir")
+    url = "https://ca.example.edu/dir"
+    found = run(
+        member, artifacts={}, lost={url: Reached(url, 0, address="9.9.9.9", status=status, kind=kind)}
+    )
+    assert found.verdict == verdict
+    assert verdict == "pass" or "acme_server" in found.fix

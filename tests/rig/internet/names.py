@@ -1,4 +1,4 @@
-"""A resolver that knows some names, for hosts of the rig: UDP and TCP, addresses of IPv4 alone.
+"""A resolver that knows some names, for hosts of the rig: UDP and TCP, addresses of IPv4, and `records` of other kinds.
 
 A key of `addresses` that begins with `*.` stands for every name below it that is not held itself, as in a zone file.
 """
@@ -24,6 +24,7 @@ class Names:
 
     def __init__(self, bind: str, addresses: Mapping[str, str]) -> None:
         self.addresses = dict(addresses)
+        self.records: dict[tuple[str, str], tuple[str, ...]] = {}  # (name, CAA or AAAA) -> as in a zone file
         self.asked: list[str] = []
         self._servers: list[socketserver.BaseServer] = [
             _served(socketserver.ThreadingUDPServer, (bind, 53), _Datagram, self),
@@ -47,7 +48,10 @@ class Names:
         name = question.name.to_text(omit_final_dot=True).lower()
         self.asked.append(name)
         address = held(self.addresses, name)
-        if address is None:
+        kind = dns.rdatatype.to_text(question.rdtype)
+        if others := self.records.get((name, kind)):
+            reply.answer = [dns.rrset.from_text(question.name, TTL_S, dns.rdataclass.IN, kind, *others)]
+        elif address is None:
             reply.set_rcode(dns.rcode.NXDOMAIN)
         elif question.rdtype == dns.rdatatype.A:
             reply.answer = [dns.rrset.from_text(question.name, TTL_S, dns.rdataclass.IN, "A", address)]
