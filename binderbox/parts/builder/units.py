@@ -123,6 +123,9 @@ RuntimeDirectoryPreserve=yes
 Restart=always
 RestartSec=1
 TimeoutStopSec=40
+# it says twice a second that it takes callers
+WatchdogSec=60
+LimitNOFILE=4096
 MemoryMax=2G
 TasksMax=1024
 

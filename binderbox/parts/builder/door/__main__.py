@@ -30,7 +30,7 @@ def main() -> int:
         return 2
     os.umask(0o077)
     pusher = Pusher(Spool(Path(config.state_dir, "spool")), Images(config), config.push_attempts_s)
-    door = Door(config, ApiPods(config), pusher)
+    door = Door(config, ApiPods(config), pusher, alive=lambda: notify("WATCHDOG=1"))
     listener = listen(config.socket)
 
     def stop(number: int, frame: object) -> None:

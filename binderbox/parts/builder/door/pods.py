@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,8 @@ from .refusal import Refused
 
 BUILD_LABEL = "binderhub-build"  # binderhub/build.py: label `component` of its build pods
 CONTAINER = "builder"
-ATTEMPTS = 5  # the API server may be restarting under us: 5 tries, 1 s apart
+API_BACK_S = 100.0  # for an API server that restarts; the engine waits for its first answer for 120 s
+ASK_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,15 @@ class Permit:
     repository: str
     tag: str
 
+    @property
+    def names(self) -> frozenset[str]:
+        """By which slots are shared: the repository's, and its owner's."""
+        return frozenset({self.repository, owner_of(self.repository)})
+
 
 class PodLookup(Protocol):
-    def find(self, uid: str) -> dict[str, Any] | None:
-        """Return the pod with this UID as the API server shows it, or None."""
+    def find(self, uid: str, still_there: Callable[[], None]) -> dict[str, Any] | None:
+        """Return the pod with this UID as the API server shows it, or None; `still_there` raises to give up."""
 
 
 class ApiPods:
@@ -47,26 +54,25 @@ class ApiPods:
             + urllib.parse.urlencode({"labelSelector": f"component={BUILD_LABEL}"})
         )
 
-    def find(self, uid: str) -> dict[str, Any] | None:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(1)
+    def find(self, uid: str, still_there: Callable[[], None] = lambda: None) -> dict[str, Any] | None:
+        deadline = time.monotonic() + API_BACK_S
+        while True:
             try:
                 pods = self._pods()
             except (OSError, ValueError, http.client.HTTPException) as error:
-                fault = error
+                if time.monotonic() + 1 > deadline:
+                    text = f"the API server did not tell which pod this is ({error}); please try again"
+                    raise Refused("api", text) from None
+                time.sleep(1)
+                still_there()
                 continue
-            for pod in pods:
-                if pod.get("metadata", {}).get("uid") == uid:
-                    return pod
-            return None
-        raise Refused("api", f"the API server did not tell which pod this is ({fault}); please try again")
+            return next((pod for pod in pods if pod.get("metadata", {}).get("uid") == uid), None)
 
     def _pods(self) -> list[dict[str, Any]]:
         token = Path(self._config.api_token_file).read_text().strip()
         request = urllib.request.Request(self._url, headers={"Authorization": f"Bearer {token}"})
         context = ssl.create_default_context(cafile=self._config.api_ca_file)
-        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=ASK_WITHIN_S, context=context) as answer:
             items = json.load(answer)["items"]
         return [item for item in items if isinstance(item, dict)]
 
@@ -105,6 +111,18 @@ def judge_pod(
 def repository_of(pod: dict[str, Any]) -> str:
     """The repository that BinderHub noted on its build pod, or an empty text."""
     return str(((pod.get("metadata") or {}).get("annotations") or {}).get("binder-repo") or "")
+
+
+def owner_of(repository: str) -> str:
+    """Whose repository it is: host and first part of its path, such as github.com/OWNER; itself where nobody is named.
+
+    A DOI's first part is the archive's, which is no owner.
+    """
+    host, _, path = repository.partition("://")[2].partition("/")
+    owner, slash, rest = path.partition("/")
+    if not (host and owner and slash and rest) or owner.startswith("10."):
+        return repository
+    return f"{host}/{owner}".lower()
 
 
 def image_argument(words: list[str]) -> str:

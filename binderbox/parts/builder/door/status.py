@@ -19,7 +19,7 @@ from .spool import Spool
 class Status:
     """Writes `{"updated", "slots", "builds": [...], "pushes": [...]}`; times are seconds since 1970.
 
-    A build has `repository`, `tag`, `pod`, `state` (context, waiting, building), `since` and, while it
+    A build has `repository`, `tag`, `pod`, `state` (waiting, context, building), `since` and, while it
     waits, `place`. A push has `repository`, `tag` and `built_at`.
     """
 
@@ -34,10 +34,16 @@ class Status:
     def build(self, permit: Permit) -> Iterator[str]:
         """Show a build while the `with` lasts; yields the key for `moved`."""
         key = uuid.uuid4().hex
-        shown: dict[str, object] = {"repository": permit.repository, "tag": permit.tag, "pod": permit.pod}
+        shown: dict[str, object] = {
+            "repository": permit.repository,
+            "tag": permit.tag,
+            "pod": permit.pod,
+            "state": "waiting",
+            "since": round(time.time()),
+        }
         with self._lock:
             self._builds[key] = shown
-        self.moved(key, "context")
+        self.write()
         try:
             yield key
         finally:

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from . import wire
 
 DOOR = "/run/binderbox/door/door.sock"
 CONNECT_FOR_S = 60.0  # longer than the door takes to be restarted by an upgrade of the node
-ANSWER_WITHIN_S = 120.0  # the door asks the API server who we are
+ANSWER_WITHIN_S = 120.0  # the door asks the API server who we are, which may restart: 100 s (door/pods.py)
 LISTEN_FOR_S = 6 * 3600.0  # the door ends a build long before; this only ends a wait for a door that hangs
 
 
@@ -40,15 +40,10 @@ def build(
             sock.settimeout(ANSWER_WITHIN_S)
             with suppress(wire.Closed):  # refused at first sight; the reason waits to be read
                 wire.send_json(sock, wire.HEADER, {"protocol": wire.PROTOCOL, **header})
-            kind, payload = wire.receive(sock, wire.GO + wire.RESULT)
+            kind, payload = yield from _log_until(sock, wire.GO + wire.RESULT)
             if kind == wire.GO:
                 _send_context(sock, send_context)
-                sock.settimeout(LISTEN_FOR_S)
-                while True:
-                    kind, payload = wire.receive(sock, wire.LOG + wire.RESULT)
-                    if kind == wire.RESULT:
-                        break
-                    yield from payload.decode("utf-8", "replace").splitlines(keepends=True)
+                kind, payload = yield from _log_until(sock, wire.RESULT)
             result = wire.parse_json(payload)
         except (wire.WireError, OSError) as error:
             raise DoorError(
@@ -56,6 +51,16 @@ def build(
             ) from error
     if not result.get("ok"):
         raise DoorError(_reason(result))
+
+
+def _log_until(sock: socket.socket, wanted: bytes) -> Generator[str, None, tuple[bytes, bytes]]:
+    """Yield the log until a frame of the wanted kinds comes, and return that."""
+    while True:
+        kind, payload = wire.receive(sock, wire.LOG + wanted)
+        sock.settimeout(LISTEN_FOR_S)
+        if kind != wire.LOG:
+            return kind, payload
+        yield from payload.decode("utf-8", "replace").splitlines(keepends=True)
 
 
 def _send_context(sock: socket.socket, send_context: Callable[[Callable[[bytes], None]], None]) -> None:

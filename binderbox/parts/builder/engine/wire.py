@@ -3,10 +3,11 @@
 A frame is one byte of kind, four bytes of length (big endian), and the payload.
 
     pod  -> door   HEADER   JSON object, once: protocol, tag, dockerfile, buildargs, labels, platform
+    door -> pod    LOG      text, one or more lines: the place in line, from here on at any time
     door -> pod    GO       empty: send the context (or RESULT at once: refused)
     pod  -> door   DATA     a piece of the context, which is one tar archive
     pod  -> door   END      empty: the context is complete; nothing follows
-    door -> pod    LOG      text, one or more lines
+    door -> pod    LOG      and so on
     door -> pod    RESULT   JSON object, last: ok, error, tail (last log lines), digest
 
 Either side that closes the connection ends the build. Every kind has a ceiling, so a reader never
@@ -21,7 +22,7 @@ import struct
 import time
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 HEADER, GO, DATA, END, LOG, RESULT = b"H", b"G", b"D", b"E", b"L", b"R"
 CEILINGS = {

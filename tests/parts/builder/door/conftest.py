@@ -155,7 +155,7 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
         images = ImageRecords()
 
         class Lookup:
-            def find(self, uid: str) -> dict[str, Any] | None:
+            def find(self, uid: str, still_there: Callable[[], None]) -> dict[str, Any] | None:
                 return pods.get(uid)
 
         def who(sock: socket.socket, accepted: float) -> tuple[int, PodProcess]:

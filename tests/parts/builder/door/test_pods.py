@@ -15,8 +15,10 @@ import pytest
 
 from binderbox.parts.builder.door import pods
 from binderbox.parts.builder.door.cgroup import PodProcess
-from binderbox.parts.builder.door.pods import ApiPods, check_tag, image_argument, judge_pod
+from binderbox.parts.builder.door.pods import ApiPods, check_tag, image_argument, judge_pod, owner_of
 from binderbox.parts.builder.door.refusal import Refused
+from binderbox.parts.builder.engine import wire
+from binderbox.parts.builder.engine.client import ANSWER_WITHIN_S
 
 from .conftest import CONTAINER, POD, TAG, UID, make_config
 
@@ -179,18 +181,62 @@ def test_the_api_server_is_asked_for_build_pods_of_one_namespace(
     )
 
 
-def test_a_restart_of_the_api_server_is_waited_for(
-    api: tuple[ApiPods, list[str], list[int]], monkeypatch: pytest.MonkeyPatch
+class Clock:
+    """Time that passes while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(pods, "time", made)
+    return made
+
+
+def test_a_restart_of_the_api_server_is_waited_for_as_long_as_the_engine_waits(
+    api: tuple[ApiPods, list[str], list[int]], clock: Clock
 ) -> None:
-    monkeypatch.setattr(pods.time, "sleep", lambda seconds: None)
     lookup, asked, codes = api
-    codes.extend([503, 500])
+    codes.extend([503] * 90)
     assert lookup.find(UID) == POD
-    assert len(asked) == 3
+    assert len(asked) == 91
+    assert clock.now < ANSWER_WITHIN_S
 
 
-def test_an_api_server_that_stays_away_is_said(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods.time, "sleep", lambda seconds: None)
+def test_an_api_server_that_stays_away_is_said_before_the_engine_gives_up(state: Path, clock: Clock) -> None:
     (state / "token").write_text("t0ken")
     with pytest.raises(Refused, match="did not tell"):
         ApiPods(replace(make_config(state), api_token_file=str(state / "token"))).find(UID)
+    assert 90 < clock.now < ANSWER_WITHIN_S - pods.ASK_WITHIN_S
+
+
+def test_a_pod_that_leaves_is_not_looked_for_any_longer(state: Path, clock: Clock) -> None:
+    def left() -> None:
+        raise wire.Closed("the build pod left")
+
+    with pytest.raises(wire.Closed):
+        ApiPods(make_config(state)).find(UID, left)
+    assert clock.now < 2
+
+
+@pytest.mark.parametrize(
+    ("repository", "owner"),
+    [
+        ("https://github.com/Jupyter/demo", "github.com/jupyter"),
+        ("https://gitlab.com/group/sub/demo.git", "gitlab.com/group"),
+        ("https://gist.github.com/somebody/0a1b2c", "gist.github.com/somebody"),
+        ("https://doi.org/10.5281/zenodo.3242074", "https://doi.org/10.5281/zenodo.3242074"),
+        ("https://git.example.edu/demo.git", "https://git.example.edu/demo.git"),
+        ("", ""),
+    ],
+)
+def test_who_a_repositorys_owner_is(repository: str, owner: str) -> None:
+    assert owner_of(repository) == owner

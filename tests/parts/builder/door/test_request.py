@@ -27,7 +27,7 @@ def _parse(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("reason", "changes"),
     [
-        ("protocol", {"protocol": 2}),
+        ("protocol", {"protocol": 1}),
         ("other-tag", {"tag": TAG + "0"}),
         ("other-tag", {"tag": "docker.io/library/traefik:v3"}),
         ("other-tag", {"tag": None}),

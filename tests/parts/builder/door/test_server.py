@@ -51,22 +51,36 @@ def _processes(state: Path) -> list[str]:
     return found
 
 
-def _open(door: RunningDoor, dockerfile: str = "") -> socket.socket:
-    """Bring a build as far as its context; with a Dockerfile as far as the build itself."""
+def _ask(door: RunningDoor) -> socket.socket:
+    """Come to the door with a header."""
     sock = door.connect()
     wire.send_json(sock, wire.HEADER, {"protocol": wire.PROTOCOL, **make_header()})
-    assert wire.receive(sock, wire.GO)[0] == wire.GO
-    if dockerfile:
-        wire.send(sock, wire.DATA, tar_of(("Dockerfile", dockerfile.encode())))
-        wire.send(sock, wire.END)
     return sock
 
 
-def _more_pods(door: RunningDoor, count: int) -> None:
-    """Let the next callers be as many different build pods, all of one repository."""
-    for number in range(count):
+def _open(door: RunningDoor, dockerfile: str = "") -> socket.socket:
+    """Bring a build as far as its context; with a Dockerfile as far as the build itself."""
+    sock = _ask(door)
+    assert wire.receive(sock, wire.GO)[0] == wire.GO
+    if dockerfile:
+        _send(sock, dockerfile)
+    return sock
+
+
+def _send(sock: socket.socket, dockerfile: str) -> None:
+    wire.send(sock, wire.DATA, tar_of(("Dockerfile", dockerfile.encode())))
+    wire.send(sock, wire.END)
+
+
+def _more_pods(door: RunningDoor, count: int, *, owners: int = 1, first: int = 0) -> None:
+    """Let the next callers be as many different build pods, of repositories of so many owners."""
+    for number in range(first, first + count):
         uid = f"{number:08x}{UID[8:]}"
-        door.pods[uid] = {**POD, "metadata": {**POD["metadata"], "uid": uid, "name": f"build-{number}"}}
+        metadata = {**POD["metadata"], "uid": uid, "name": f"build-{number}"}
+        if owners > 1:
+            repository = f"https://example.org/owner-{number % owners}/{number}"
+            metadata["annotations"] = {**metadata["annotations"], "binder-repo": repository}
+        door.pods[uid] = {**POD, "metadata": metadata}
         door.callers.append(PodProcess(uid, CONTAINER))
 
 
@@ -350,9 +364,9 @@ def test_builds_wait_in_line_and_are_told_their_place(start: Start, state: Path)
     _more_pods(door, 3)
     first = _open(door, f"say first\nwait-for {state}/go")
     assert wire.receive(first, wire.LOG)[1] == b"first\n"
-    second, third = _open(door, "say second"), None
+    second = _ask(door)
     assert wire.receive(second, wire.LOG)[1].endswith(b"place 1 in line.\n")
-    third = _open(door, "say third")
+    third = _ask(door)
     assert wire.receive(third, wire.LOG)[1].endswith(b"place 2 in line.\n")
     assert [(b["state"], b.get("place")) for b in door.status()["builds"]] == [
         ("building", None),
@@ -363,6 +377,8 @@ def test_builds_wait_in_line_and_are_told_their_place(start: Start, state: Path)
     assert wire.receive(third, wire.LOG)[1].endswith(b"place 1 in line.\n")
     (state / "go").touch()
     assert wire.receive_json(first, wire.RESULT)["ok"]
+    assert wire.receive(third, wire.GO)[0] == wire.GO
+    _send(third, "say third")
     assert wire.receive(third, wire.LOG)[1] == b"third\n"
     assert wire.receive_json(third, wire.RESULT)["ok"]
     first.close()
@@ -371,7 +387,7 @@ def test_builds_wait_in_line_and_are_told_their_place(start: Start, state: Path)
 
 def test_fifty_callers_at_once_all_get_their_image(start: Start) -> None:
     door = start(build_slots=8)
-    _more_pods(door, 50)
+    _more_pods(door, 50, owners=9)
     with ThreadPoolExecutor(50) as pool:
         logs = list(pool.map(lambda n: door.build(f"say build {n}"), range(50)))
     assert [log.splitlines()[-1] for log in logs] == [f"build {n}" for n in range(50)]
@@ -379,7 +395,7 @@ def test_fifty_callers_at_once_all_get_their_image(start: Start) -> None:
 
 
 def test_callers_above_the_ceiling_are_turned_away_and_others_served(start: Start) -> None:
-    door = start(max_connections=3)
+    door = start(max_connections=3, build_slots=6)
     _more_pods(door, 3)
     held = [_open(door) for _ in range(3)]
     with pytest.raises(DoorError, match="as many builds in line"):
@@ -441,11 +457,15 @@ def test_the_door_starts_from_its_config_tells_systemd_and_ends_on_sigterm(state
         assert systemd.recv(100) == b"READY=1"
         with pytest.raises(DoorError, match="belongs to no pod"):
             list(client.build(make_header(), lambda send: None, f"{state}/door.sock"))
+        assert systemd.recv(100) == b"WATCHDOG=1"
         process.send_signal(signal.SIGTERM)
-        assert systemd.recv(100) == b"STOPPING=1"
-        _, said = process.communicate(timeout=10)
+        said = systemd.recv(100)
+        while said == b"WATCHDOG=1":
+            said = systemd.recv(100)
+        assert said == b"STOPPING=1"
+        _, journal = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert [event["event"] for event in events_in(said)] == ["open", "refused", "closed"]
+    assert [event["event"] for event in events_in(journal)] == ["open", "refused", "closed"]
 
 
 def test_a_door_without_a_config_says_what_it_needs(state: Path) -> None:
