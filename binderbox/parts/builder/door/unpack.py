@@ -17,7 +17,8 @@ from typing import IO, Any, Protocol, cast
 
 from .refusal import Refused
 
-MAX_HEADER = 1 << 20  # a long name or a pax header is read into memory as a whole
+MAX_HEADER = 64 << 10  # a long name or a pax header is read into memory as a whole; Linux takes names of 4 KB
+MAX_SEALED = 1000  # directories that nobody may write into, whose modes wait for the end
 MAX_DEPTH = 200
 PIECE = 1 << 20
 _HEADERS = (
@@ -56,29 +57,24 @@ def unpack(stream: Readable, root: str, max_bytes: int, max_files: int, stamp_ns
     """
     total = files = 0
     top = os.open(root, _DIRECTORY)
-    directories: dict[str, tuple[int, int]] = {}
+    sealed: dict[str, int] = {}
     try:
         with tarfile.open(
             fileobj=cast(IO[bytes], stream), mode="r|", tarinfo=_Member, bufsize=PIECE
         ) as archive:
             while (member := archive.next()) is not None:
-                archive.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member it has seen
+                archive.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every member it has seen,
+                archive.pax_headers = {}  # and every key of every global header
                 files += 1
                 total += member.size if member.isreg() else 0
                 if files > max_files:
                     raise Refused("context-files", f"the build context has more than {max_files} files")
                 if total > max_bytes:
                     raise Refused("context-size", f"the build context is larger than {max_bytes >> 20} MB")
-                _place(archive, member, top, stamp_ns, directories)
-        for name in sorted(directories, reverse=True):  # last, so that a directory can be read-only
+                _place(archive, member, top, stamp_ns, sealed)
+        for name in sorted(sealed, reverse=True):
             with _parent(top, name) as (parent, last):
-                mode, time_ns = directories[name]
-                here = os.open(last, _DIRECTORY, dir_fd=parent)
-                try:
-                    os.fchmod(here, mode)
-                    os.utime(here, ns=(time_ns, time_ns))
-                finally:
-                    os.close(here)
+                _be_directory(last, parent, sealed[name])
     except (tarfile.TarError, OSError, ValueError, RecursionError, EOFError) as error:
         if isinstance(error, TimeoutError):
             raise
@@ -93,20 +89,24 @@ def _place(
     member: tarfile.TarInfo,
     top: int,
     stamp_ns: int,
-    directories: dict[str, tuple[int, int]],
+    sealed: dict[str, int],
 ) -> None:
     name = _inside(member.name)
     if not name:
         return  # the context's own directory
     mode = stat.S_IMODE(member.mode)
     time_ns = min(max(int(member.mtime), 0), 1 << 33) * 1_000_000_000 + stamp_ns
-    with _parent(top, name, make=True) as (parent, last):
+    with _parent(top, name, make=True) as (parent, last), _time_kept(parent):
         if member.isdir():
-            try:
+            with suppress(FileExistsError):
                 os.mkdir(last, 0o700, dir_fd=parent)
-            except FileExistsError:
-                os.close(os.open(last, _DIRECTORY, dir_fd=parent))
-            directories[name] = (mode, time_ns)
+            _be_directory(last, parent, mode | 0o700, time_ns)
+            if mode & 0o700 != 0o700:
+                sealed[name] = mode
+                if len(sealed) > MAX_SEALED:
+                    raise Refused(
+                        "context", f"the build context has more than {MAX_SEALED} read-only directories"
+                    )
             return
         _clear(last, parent)
         if member.issym():
@@ -138,6 +138,25 @@ def _write(
             left -= len(piece)
         os.fchmod(file.fileno(), mode)
         os.utime(file.fileno(), ns=(time_ns, time_ns))
+
+
+def _be_directory(last: str, parent: int, mode: int, time_ns: int | None = None) -> None:
+    here = os.open(last, _DIRECTORY, dir_fd=parent)
+    try:
+        os.fchmod(here, mode)
+        if time_ns is not None:
+            os.utime(here, ns=(time_ns, time_ns))
+    finally:
+        os.close(here)
+
+
+@contextmanager
+def _time_kept(directory: int) -> Iterator[None]:
+    """A directory's own time came with its member, and what is placed in it would change it: 300,000 of them, with long
+    names, are too many to remember until the end."""
+    time_ns = os.fstat(directory).st_mtime_ns
+    yield
+    os.utime(directory, ns=(time_ns, time_ns))
 
 
 def _clear(last: str, parent: int) -> None:

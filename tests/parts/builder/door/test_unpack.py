@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
 import tarfile
+import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +47,7 @@ def test_an_ordinary_context_arrives_as_it_was(tmp_path: Path, kind: int) -> Non
     def fill(tar: tarfile.TarFile) -> None:
         _add(tar, "./Dockerfile", content=b"FROM x\n", mode=0o640, mtime=1_700_000_000.25)
         _add(tar, "src/run.sh", content=b"#!/bin/sh\n", mode=0o755, uid=1000, gid=1000)
-        _add(tar, "src/", tarfile.DIRTYPE, mode=0o755)
+        _add(tar, "src/", tarfile.DIRTYPE, mode=0o755, mtime=1_600_000_000)
         _add(tar, "src/link", tarfile.SYMTYPE, linkname="run.sh")
         _add(tar, "src/outside", tarfile.SYMTYPE, linkname="/etc/passwd")
         _add(tar, "src/hard", tarfile.LNKTYPE, linkname="src/run.sh")
@@ -65,6 +68,7 @@ def test_an_ordinary_context_arrives_as_it_was(tmp_path: Path, kind: int) -> Non
     assert os.readlink(tmp_path / "src/link") == "run.sh"
     assert os.readlink(tmp_path / "src/outside") == "/etc/passwd"
     assert stat.S_IMODE((tmp_path / "sealed").stat().st_mode) == 0o555
+    assert (tmp_path / "src").stat().st_mtime_ns == 1_600_000_000 * 10**9 + STAMP
     assert (tmp_path / long_name).read_text() == "long"
     assert (tmp_path / "twice").read_text() == "second"
 
@@ -181,3 +185,66 @@ def test_an_archive_cut_inside_a_file_is_refused(tmp_path: Path) -> None:
     whole = _archive(lambda tar: _add(tar, "f", content=b"x" * 5000)).getvalue()
     with pytest.raises(Refused, match="cannot be unpacked"):
         _unpack(io.BytesIO(whole[:3000]), tmp_path)
+
+
+def held_mb(fill: Callable[[tarfile.TarFile], None], root: Path) -> float:
+    """The most that Python holds at once while this is unpacked, of a stream that nobody keeps."""
+    read, write = os.pipe()
+    writer = threading.Thread(target=_write, args=(write, fill))
+    writer.start()
+    tracemalloc.start()
+    try:
+        with os.fdopen(read, "rb") as stream, contextlib.suppress(Refused):
+            unpack(stream, str(root), 1 << 40, 300_000, STAMP)
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+        writer.join()
+
+
+def _write(descriptor: int, fill: Callable[[tarfile.TarFile], None]) -> None:
+    gone = contextlib.suppress(BrokenPipeError)
+    with gone, os.fdopen(descriptor, "wb") as out, tarfile.open(fileobj=out, mode="w|") as tar:
+        fill(tar)
+
+
+CHAIN = "/".join(f"d{number}{'x' * 240}" for number in range(14))
+
+
+def directories(mode: int) -> Callable[[tarfile.TarFile], None]:
+    def fill(tar: tarfile.TarFile) -> None:
+        for number in range(3000):
+            _add(tar, f"{CHAIN}/{number}", tarfile.DIRTYPE, mode=mode)
+            tar.members = []  # type: ignore[attr-defined]  # the writer remembers them, too
+
+    return fill
+
+
+def global_headers(tar: tarfile.TarFile) -> None:
+    for number in range(500):
+        keys = {f"comment.{number}.{key}": "x" * 3000 for key in range(10)}
+        tar.fileobj.write(tarfile.TarInfo.create_pax_global_header(keys))  # type: ignore[union-attr]
+        _add(tar, str(number))
+
+
+def names_upon_names(tar: tarfile.TarFile) -> None:
+    for _ in range(400):
+        long = tarfile.TarInfo("././@LongLink")
+        long.type, long.size = tarfile.GNUTYPE_LONGNAME, 1 << 20
+        tar.fileobj.write(long.tobuf(tarfile.GNU_FORMAT) + b"x" * (1 << 20))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        directories(0o755),
+        directories(0o500),
+        global_headers,
+        names_upon_names,
+    ],
+    ids=["directories", "sealed directories", "global headers", "names upon names"],
+)
+def test_nothing_in_an_archive_is_remembered_for_its_own_sake(
+    fill: Callable[[tarfile.TarFile], None], tmp_path: Path
+) -> None:
+    assert held_mb(fill, tmp_path) < 12
