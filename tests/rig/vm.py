@@ -22,6 +22,7 @@ from typing import Self
 
 from binderbox.commands.demo_files import make_ssh_key, render_ssh_config
 from binderbox.errors import StepFailed
+from tests.rig import ntp
 from tests.rig.accel import Accel, find_accel
 from tests.rig.cache import cache_home
 from tests.rig.host import ROOT, Account, this_run
@@ -34,6 +35,7 @@ BOOT_S = 600  # a slow one, beside other work, took 120
 DOWN_S = 300
 # What a power cut loses is what the guest's disk had not acknowledged: nothing lies in a cache of ours.
 CACHE = "none"
+TIME = "/run/systemd/timesyncd.conf"
 
 
 @dataclass
@@ -141,6 +143,13 @@ class VmHost:
             return self.booted_at()
 
         wait_other_boot(booted_at, since, timeout_s, self.console)
+        self._set_clock()
+
+    def _set_clock(self) -> None:
+        """Name it a time server, as providers do; below /run, where it is no part of the disk that is compared."""
+        ntp.serve()
+        script = f"mkdir -p {TIME}.d && printf '[Time]\\nNTP=10.0.2.2\\nPollIntervalMaxSec=64\\n' >{TIME}.d/rig.conf && systemctl restart systemd-timesyncd"
+        self.exec(["sh", "-c", script])
 
     def power_cut(self) -> None:
         """From one moment to the next nothing runs, and no disk is written."""
@@ -178,6 +187,7 @@ class VmHost:
         _run(*self._qemu_words())
         (self.directory / "vm.json").write_text(json.dumps({"address": self.address}))
         self._wait_ssh()
+        self._set_clock()
 
     def save(self, directory: Path) -> None:
         """Shut down and keep disk and key there; `start(saved=directory)` goes on from them."""
