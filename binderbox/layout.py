@@ -81,6 +81,7 @@ FETCH_RUN = f"{RUN}/fetch"
 FETCH_AHEAD = f"{FETCH_RUN}/ahead.json"  # what the unit below brings while an install goes on
 BACKSTOP_RUN = "/run/binderbox-backstop"  # which cgroup each of its tables is for
 DOOR_RUN = f"{RUN}/door"
+DOOR_STATUS = f"{RUN}/door-status.json"  # beside the directory that build pods see, not in it
 DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
 BUILDKIT_SOCKET = f"{RUN}/buildkit/buildkitd.sock"
 

@@ -155,7 +155,7 @@ def make(
             ),
         ),
         ingress=make_ingress(member, artifacts, facts.received, facts.identity, facts.secrets),
-        binderhub=make_binderhub(member, sizing, artifacts, secrets=facts.secrets, bundle=bundle),
+        binderhub=make_binderhub(member, sizing, artifacts, disk=disk, secrets=facts.secrets, bundle=bundle),
         agent=make_agent(member, facts, followable.load(), artifacts["sample-base"].images[0]),
         followed=_followed(artifacts),
     )

@@ -154,6 +154,9 @@ class Probe(Protocol):
     def watched(self) -> Mapping[str, str] | None:
         """What the node's watch said last: `verdict` and `why`; None before its first look."""
 
+    def door_told(self) -> tuple[Mapping[str, str], ...] | None:
+        """What the build door gave up in the last day: `what`, `why`, `times`; None where it does not run."""
+
     # from the user's side
     def dns(self, name: str, kind: str) -> tuple[str, ...]:
         """Public DNS as this client sees it; () where the name or the record does not exist."""

@@ -12,7 +12,6 @@ from binderbox import layout
 from binderbox.deploys.operations.packages import words
 from binderbox.errors import BinderboxError
 from binderbox.output.progress import Progress
-from binderbox.parts.builder.settings import DOOR_STATUS
 from binderbox.parts.fetch import program
 from binderbox.world.host.hosts import Host
 
@@ -55,7 +54,7 @@ def packages_of_others(host: Host) -> str:
 
 def builds_under_way(host: Host) -> str:
     """Whose builds the builder's restart waits for."""
-    said = host.read(DOOR_STATUS)
+    said = host.read(layout.DOOR_STATUS)
     names = sorted({str(one["repository"]) for one in json.loads(said)["builds"]}) if said else []
     return f"builds of {', '.join(names)} to end" if names else ""
 

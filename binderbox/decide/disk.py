@@ -1,15 +1,16 @@
 """One planner for every ceiling on the node's disk, so that their sum leaves room.
 
-It counts what has a ceiling. What has none is not in it: what a step of a build or a user writes before something looks,
-contexts on their way in, images that wait for their push.
+It counts what has a ceiling. What a step of a build or a user writes before something looks has none; the floors below
+hold it.
 
 Three stores hold image bytes at once (containerd, BuildKit's cache, the registry's object store); each with a limit
 of its own filled real members (mybinder.org-deploy 44a8414f, ed91228a). So one budget is handed out once:
 
     usable  = disk - what other things on the filesystem take
     budget  = 80 % of usable = images + BuildKit + object store + logs + 3 GB for k3s, the hub and system images
-    defence = free space at which something gives way: images go at 20 % of usable, BuildKit's cache at 12 %,
-              pods are evicted at 5 % (1 to 20 GB)
+    defence = free space at which something gives way: images go at 20 % of usable, those that wait for their push at
+              17 %, builds that grow at 14 to 16 % (how fast the disk fills decides), BuildKit's cache at 12 %, pods are
+              evicted at 5 % (1 to 20 GB)
 
 Kubernetes counts in percent of the *whole* disk, whoever fills it, and deletes every image that no pod runs when
 other things alone pass its mark. So its percentages are computed from what other things take, and eviction is
@@ -31,6 +32,10 @@ SYSTEM_GB = 3.0
 LOGS_SHARE, LOGS_MIN_GB, LOGS_MAX_GB = 0.02, 0.5, 10.0
 IMAGES_SHARE, BUILDKIT_SHARE, OBJECTSTORE_SHARE = 0.38, 0.38, 0.24
 BUILDKIT_FREE_SHARE = 0.12
+BUILDS_FLOOR_SHARE, BUILDS_FLOOR_MAX_SHARE = 0.14, 0.16  # above BuildKit's own, which holds no build back
+PINS_FLOOR_SHARE = 0.17
+PINS_SHARE, PINS = 0.5, 1000
+USER_SHARE, USER_MIN_GB, USER_MAX_GB = 0.05, 1.0, 10.0
 EVICTION_SHARE, EVICTION_MIN_GB, EVICTION_MAX_GB = 0.05, 1.0, 20.0
 DRIFT_SHARE = 0.1
 
@@ -47,6 +52,12 @@ class DiskPlan:
     logs_gb: Value[float]
     buildkit_reserved_gb: Value[float]
     buildkit_min_free_gb: Value[float]
+    builds_floor_gb: Value[float]
+    builds_floor_max_gb: Value[float]
+    pins_floor_gb: Value[float]
+    pins_gb: Value[float]
+    pins: Value[int]
+    user_gb: Value[float]
     image_gc_high_percent: Value[int]
     image_gc_low_percent: Value[int]
     eviction_hard_gb: Value[float]
@@ -63,6 +74,12 @@ class DiskPlan:
             self.logs_gb,
             self.buildkit_reserved_gb,
             self.buildkit_min_free_gb,
+            self.builds_floor_gb,
+            self.builds_floor_max_gb,
+            self.pins_floor_gb,
+            self.pins_gb,
+            self.pins,
+            self.user_gb,
             self.image_gc_high_percent,
             self.image_gc_low_percent,
             self.eviction_hard_gb,
@@ -134,6 +151,37 @@ def make_disk_plan(
             _floor(BUILDKIT_FREE_SHARE * usable),
             "GB",
             "12 % of the usable disk: the cache goes before pods do",
+        ),
+        builds_floor_gb=Value(
+            "disk.builds_floor_gb",
+            _floor(BUILDS_FLOOR_SHARE * usable),
+            "GB free",
+            "14 % of the usable disk: builds that grow end before the cache and pods go",
+        ),
+        builds_floor_max_gb=Value(
+            "disk.builds_floor_max_gb",
+            _floor(BUILDS_FLOOR_MAX_SHARE * usable),
+            "GB free",
+            "16 % of the usable disk: the same where the disk fills quickly",
+        ),
+        pins_floor_gb=Value(
+            "disk.pins_floor_gb",
+            _floor(PINS_FLOOR_SHARE * usable),
+            "GB free",
+            "17 % of the usable disk: images that wait for their push may go",
+        ),
+        pins_gb=Value(
+            "disk.pins_gb",
+            _floor(PINS_SHARE * images.value),
+            "GB",
+            "half of the images' ceiling, for those that wait for their push",
+        ),
+        pins=Value("disk.pins", PINS, "images", "the most that wait for their push"),
+        user_gb=Value(
+            "disk.user_gb",
+            _floor(min(max(USER_SHARE * usable, USER_MIN_GB), USER_MAX_GB)),
+            "GB",
+            "5 % of the usable disk, 1 to 10 GB: what one user may write outside a volume",
         ),
         image_gc_high_percent=Value(
             "disk.image_gc_high_percent",

@@ -55,9 +55,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "config.KubernetesBuildExecutor.resources.requests",
-        {"memory": "128M", "cpu": "50m"},
+        {"memory": "128M", "cpu": "50m", "ephemeral-storage": "20M"},
         "binderhub.config.KubernetesBuildExecutor.resources.requests",
-        deviation="builds queue at the door, and 2 GB for each that waits would stand idle on a small machine",
+        deviation="builds queue at the door, and 2 GB of memory and of disk for each that waits would stand idle on a small machine",
     ),
     Setting(
         "replicas",

@@ -44,6 +44,8 @@ SERVER_ANSWER_FEW_CPUS_S = (
     120  # five new repositories at once on 2 CPUs: three of five never came within JupyterHub's 30 s
 )
 LAUNCH_SLACK_S = 30
+BUILD_PODS_PER_SLOT, BUILD_PODS_MIN, BUILD_PODS_MAX = 4, 2, 32  # 32: BinderHub's own concurrent_build_limit
+BUILD_POD_REQUEST_GB = 0.128  # decide/profile.py
 SPAWN_LIMIT = 64  # z2jh's own
 BUILD_STEP_TYPICAL_GB = 6.0  # jupyterlab-demo's build needs it: mybinder.org-deploy 2b323707
 
@@ -76,6 +78,7 @@ class Sizing:
     build_slots: Value[int]
     build_memory_gb: Value[float]
     build_step_memory_gb: Value[float]
+    build_pods: Value[int]
     build_pod_memory_mb: Value[int]
     system_reserved_gb: Value[float]
     user_memory_guarantee_mb: Value[int]
@@ -96,6 +99,7 @@ class Sizing:
             self.build_slots,
             self.build_memory_gb,
             self.build_step_memory_gb,
+            self.build_pods,
             self.build_pod_memory_mb,
             self.system_reserved_gb,
             self.user_memory_guarantee_mb,
@@ -130,10 +134,11 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
         "MB",
         "the same on every member of the federation",
     )
-    for_users = ram - reserved.value - SYSTEM_POD_MEMORY_GB
+    build_pods = _build_pods(slots.value, ram)
+    for_users = ram - reserved.value - SYSTEM_POD_MEMORY_GB - _round(build_pods.value * BUILD_POD_REQUEST_GB)
     fitting = max(MIN_USERS, int(for_users * 1000 / guarantee.value))
-    pods = _pods(ram, slots.value, fitting).overridden(member.pods)
-    quota = _quota(pods.value, slots.value, fitting, for_users).overridden(member.quota)
+    pods = _pods(ram, slots.value, build_pods.value, fitting).overridden(member.pods)
+    quota = _quota(pods.value, build_pods.value, fitting, for_users).overridden(member.quota)
     answer = _server_answer(cpus)
     sizing = Sizing(
         pods=pods,
@@ -141,6 +146,7 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
         build_slots=slots,
         build_memory_gb=build_memory,
         build_step_memory_gb=step,
+        build_pods=build_pods,
         build_pod_memory_mb=_build_pod_memory(ram),
         system_reserved_gb=reserved,
         user_memory_guarantee_mb=guarantee,
@@ -178,6 +184,15 @@ def _build_slots(build_memory: float, cpus: int) -> Value[int]:
     return Value("build_slots", value, "builds", f"2 GB of the builds' {build_memory} GB each, {most}")
 
 
+def _build_pods(slots: int, ram: float) -> Value[int]:
+    """More than build at once, so that the door shares the slots out, and not BinderHub in the order of arrival."""
+    value = max(BUILD_PODS_MIN, min(BUILD_PODS_MAX, BUILD_PODS_PER_SLOT * slots) if ram >= 8 else 0)
+    reason = f"{BUILD_PODS_PER_SLOT} for each build slot, at most {BUILD_PODS_MAX}: one builds, the others wait at the door"
+    if ram < 8:
+        reason = "a small machine: one builds, another waits"
+    return Value("build_pods", value, "pods", reason)
+
+
 def _server_answer(cpus: int) -> Value[int]:
     """What gives up early is tried again by BinderHub, up to four times, each with one more server beside the last."""
     value = SERVER_ANSWER_FEW_CPUS_S if cpus <= FEW_CPUS else SERVER_ANSWER_S
@@ -206,25 +221,25 @@ def _build_pod_memory(ram: float) -> Value[int]:
     return Value("build_pod_memory_mb", 500 if ram < 8 else 2000, "MB", reason)
 
 
-def _pods(ram: float, slots: int, fitting: int) -> Value[int]:
-    by_rule = int(ram * PODS_PER_GB)
-    least = SYSTEM_PODS + slots + min(fitting, 11)
+def _pods(ram: float, slots: int, build_pods: int, fitting: int) -> Value[int]:
+    by_rule = int(ram * PODS_PER_GB) + max(0, build_pods - slots)
+    least = SYSTEM_PODS + build_pods + min(fitting, 11)
     value = min(max(by_rule, least), MAX_PODS)
     if value == MAX_PODS:
         reason = f"the addresses of a /{NODE_CIDR_MASK} less {POD_ADDRESS_MARGIN} for pods that come and go"
     elif value == by_rule:
-        reason = f"{PODS_PER_GB} for each of {ram:.1f} GB RAM"
+        reason = f"{PODS_PER_GB} for each of {ram:.1f} GB RAM, and {build_pods - slots} of builds that wait"
     else:
-        reason = f"small machine: {SYSTEM_PODS} pods of the system, {slots} of builds, and a few users"
+        reason = f"small machine: {SYSTEM_PODS} pods of the system, {build_pods} of builds, and a few users"
     return Value("pods", value, "pods", reason)
 
 
-def _quota(pods: int, slots: int, fitting: int, for_users: float) -> Value[int]:
-    left = max(MIN_USERS, pods - SYSTEM_PODS - slots)
+def _quota(pods: int, build_pods: int, fitting: int, for_users: float) -> Value[int]:
+    left = max(MIN_USERS, pods - SYSTEM_PODS - build_pods)
     if fitting < left:
         reason = f"{for_users:.1f} GB left for users at {USER_GUARANTEE_MB} MB each"
     else:
-        reason = f"{pods} pods less {SYSTEM_PODS} of the system and {slots} of builds"
+        reason = f"{pods} pods less {SYSTEM_PODS} of the system and {build_pods} of builds"
     value = min(left, fitting)
     if value <= 10:
         reason += "; 11 is the least that a redirector sends users to"
@@ -252,7 +267,7 @@ def _faults(sizing: Sizing, ram: float) -> tuple[SizeFault, ...]:
                 "set it lower, or build_memory_gb higher",
             )
         )
-    room = sizing.pods.value - SYSTEM_PODS - sizing.build_slots.value
+    room = sizing.pods.value - SYSTEM_PODS - sizing.build_pods.value
     if sizing.quota.value > max(room, MIN_USERS):
         fix = "set quota lower, or pods higher"
         found.append(SizeFault("quota", str(sizing.quota.value), f"at most {max(room, MIN_USERS)}", fix))

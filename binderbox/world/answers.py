@@ -84,6 +84,14 @@ class HostAnswers:
         said = self.host.read(layout.WATCH_STATE)
         return json.loads(said) if said else None
 
+    def door_told(self) -> tuple[Mapping[str, str], ...] | None:
+        said = self.host.read(layout.DOOR_STATUS)
+        if not said:
+            return None
+        return tuple(
+            {key: str(value) for key, value in one.items()} for one in json.loads(said).get("told", ())
+        )
+
     def github_calls(self) -> Calls:
         rate = json.loads(self._run(*self.outside("curl", "-fsS", "--max-time", "10", GITHUB)))["rate"]
         return Calls(left=int(rate["remaining"]), limit=int(rate["limit"]))

@@ -7,8 +7,8 @@ from importlib.resources import files
 
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from binderbox.layout import DOOR_UNIT
-from binderbox.parts.builder.settings import DOOR_STATUS, MAX_BUILD_S
+from binderbox.layout import DOOR_STATUS, DOOR_UNIT
+from binderbox.parts.builder.settings import MAX_BUILD_S
 
 SCRIPT = files("binderbox.deploys.files") / "wait-for-builds.sh"
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from binderbox.artifacts.resolve import Artifact
+from binderbox.decide.disk import DiskPlan, make_disk_plan
 from binderbox.decide.sizing import Sizing, make_sizing
 from binderbox.member.model import Member, parse
 from binderbox.parts.helm.inputs import ChartInputs
@@ -62,6 +63,12 @@ def member(text: str = "") -> Member:
 
 def sizing(of: Member) -> Sizing:
     return make_sizing(of, Machine())
+
+
+def disk(of: Member) -> DiskPlan:
+    made = make_disk_plan(of, 100.0, 96.0)
+    assert isinstance(made, DiskPlan)
+    return made
 
 
 def ours() -> dict[str, ChartInputs]:

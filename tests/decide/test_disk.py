@@ -61,9 +61,17 @@ def test_the_ceilings_never_fill_the_disk(disk: float, taken: float) -> None:
     assert found.ceilings_gb <= 0.8 * found.usable_gb.value + 1e-6
     assert found.usable_gb.value <= free + 0.1
     assert all(value.value > 0 for value in found.values if value.key != "disk.other_gb")
-    # Images go first, then BuildKit's cache, then pods: each while there is still room for the next.
+    # Images go first, then those that wait for their push, builds, BuildKit's cache, and pods last: each while there is still room for the next.
     left_at_high = disk * (1 - found.image_gc_high_percent.value / 100)
-    assert left_at_high > found.buildkit_min_free_gb.value > found.eviction_hard_gb.value
+    floors = (
+        left_at_high,
+        found.pins_floor_gb.value,
+        found.builds_floor_max_gb.value,
+        found.builds_floor_gb.value,
+        found.buildkit_min_free_gb.value,
+        found.eviction_hard_gb.value,
+    )
+    assert list(floors) == sorted(set(floors), reverse=True)
     assert 0 < found.image_gc_low_percent.value < found.image_gc_high_percent.value < 100
     assert found.buildkit_reserved_gb.value < found.buildkit_max_gb.value
 

@@ -60,7 +60,11 @@ def test_the_login_is_nowhere_but_in_the_file_of_root_and_in_secrets_of_releases
     )
     ingress = make_inputs(MEMBER, rendering.artifacts(), secrets=["proxy-url"])
     hub = binderhub.make_inputs(
-        MEMBER, rendering.sizing(MEMBER), rendering.artifacts(), secrets=["proxy-url"]
+        MEMBER,
+        rendering.sizing(MEMBER),
+        rendering.artifacts(),
+        disk=rendering.disk(MEMBER),
+        secrets=["proxy-url"],
     )
     assert ingress.secret_values["environment.HTTPS_PROXY"] == "proxy-url"
     assert hub.secret_values["extraEnv.https_proxy"] == "proxy-url"
@@ -74,7 +78,9 @@ def test_the_login_is_nowhere_but_in_the_file_of_root_and_in_secrets_of_releases
 
 def test_without_a_login_pods_have_it_in_their_values() -> None:
     ingress = make_inputs(MEMBER, rendering.artifacts())
-    hub = binderhub.make_inputs(MEMBER, rendering.sizing(MEMBER), rendering.artifacts())
+    hub = binderhub.make_inputs(
+        MEMBER, rendering.sizing(MEMBER), rendering.artifacts(), disk=rendering.disk(MEMBER)
+    )
     assert ingress.values["environment"]["HTTPS_PROXY"] == URL
     assert ingress.values["tls"]["serverPort"] == 3128  # which the network policy must let through
     assert hub.values["extraEnv"]["https_proxy"] == URL

@@ -35,15 +35,23 @@ def size(ram_gb: float, cpus: int, **config: Any) -> Sizing:
 @pytest.mark.parametrize(
     ("ram", "cpus", "pods", "quota", "slots", "build", "step"),
     [
-        (4.1, 2, 15, 2, 1, 0.9, 0.9),  # the smallest VM: one build, two users
-        (8.3, 2, 21, 8, 1, 2.0, 2.0),
-        (16.4, 4, 28, 14, 2, 4.1, 3.1),
-        (25.2, 2, 44, 31, 1, 6.3, 6.3),  # one of two CPUs is for servers that start
-        (33.0, 4, 57, 42, 3, 8.2, 6.0),
-        (64.0, 16, 112, 92, 8, 16.0, 6.0),  # 1.75 x 64; upstream gives all builds 16 Gi at this size
-        (92.0, 24, 161, 141, 8, 16.0, 6.0),
-        (192.0, 48, 336, 316, 8, 16.0, 6.0),  # upstream's quota there: 300
-        (800.0, 64, 990, 970, 8, 16.0, 6.0),  # the addresses of a /22 end first
+        (4.1, 2, 16, 2, 1, 0.9, 0.9),  # the smallest VM: one build, two users
+        (8.3, 2, 23, 7, 1, 2.0, 2.0),
+        (16.4, 4, 34, 14, 2, 4.1, 3.1),
+        (25.2, 2, 47, 31, 1, 6.3, 6.3),  # one of two CPUs is for servers that start
+        (33.0, 4, 66, 42, 3, 8.2, 6.0),
+        (
+            64.0,
+            16,
+            136,
+            92,
+            8,
+            16.0,
+            6.0,
+        ),  # 1.75 x 64, and 24 builds that wait; upstream gives all builds 16 Gi at this size
+        (92.0, 24, 185, 141, 8, 16.0, 6.0),
+        (192.0, 48, 360, 316, 8, 16.0, 6.0),  # upstream's quota there: 300
+        (800.0, 64, 990, 946, 8, 16.0, 6.0),  # the addresses of a /22 end first
     ],
 )
 def test_sizes_of_machines_people_have(
@@ -83,7 +91,7 @@ def test_a_quota_that_gets_no_users_says_so() -> None:
 def test_the_config_wins_and_the_reason_keeps_what_was_computed() -> None:
     sizing = size(64, 16, quota=20, build_slots=3, build_memory_gb=9, build_step_memory_gb=4, pods=60)
     assert (sizing.quota.value, sizing.quota.origin) == (20, "config")
-    assert "computed would be 45" in sizing.quota.reason  # 60 pods less 12 of the system and 3 of builds
+    assert "computed would be 36" in sizing.quota.reason  # 60 pods less 12 of the system and 12 of builds
     assert sizing.build_step_memory_gb.value == 4
     assert sizing.pods.origin == "config"
     assert sizing.build_pod_memory_mb.origin == "computed"
@@ -112,7 +120,7 @@ def test_too_little_ram_is_a_fault() -> None:
 
 def test_every_figure_has_a_reason_and_a_key_of_its_own() -> None:
     values = size(25.2, 2).values
-    assert len({value.key for value in values}) == len(values) == 14
+    assert len({value.key for value in values}) == len(values) == 15
     assert all(value.reason for value in values)
 
 
@@ -120,8 +128,9 @@ def test_every_figure_has_a_reason_and_a_key_of_its_own() -> None:
 def test_nothing_is_handed_out_twice(ram: float, cpus: int) -> None:
     sizing = size(ram, cpus)
     assert sizing.faults == ()
-    assert SYSTEM_PODS + sizing.build_slots.value + sizing.quota.value <= sizing.pods.value <= MAX_PODS
+    assert SYSTEM_PODS + sizing.build_pods.value + sizing.quota.value <= sizing.pods.value <= MAX_PODS
     assert 1 <= sizing.build_slots.value <= cpus
+    assert sizing.build_slots.value <= sizing.build_pods.value <= 32
     assert 0 < sizing.build_step_memory_gb.value <= sizing.build_memory_gb.value
     guaranteed = sizing.quota.value * sizing.user_memory_guarantee_mb.value / 1000
     assert guaranteed + sizing.system_reserved_gb.value + SYSTEM_POD_MEMORY_GB <= ram + 0.1

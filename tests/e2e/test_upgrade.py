@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from binderbox import layout
-from binderbox.parts.builder.settings import DOOR_STATUS
+from binderbox.layout import DOOR_STATUS
 from tests.conftest import Installed
 from tests.e2e.federated import serve_slow_repository
 from tests.waiting import wait_until

@@ -12,14 +12,16 @@ import yaml
 
 from binderbox.member.model import Member
 from binderbox.parts.binderhub import values
-from tests.charts.rendering import artifacts, member, objects, sizing, template
+from tests.charts.rendering import artifacts, disk, member, objects, sizing, template
 
 CHART = Path(__file__).parent / "double" / "chart"
 PLAIN = "tls: own-ca"
 
 
 def render(where: Path, of: Member, *extra: str) -> list[dict[str, Any]]:
-    done = template(values.make_inputs(of, sizing(of), artifacts()), where, *extra, chart=CHART)
+    done = template(
+        values.make_inputs(of, sizing(of), artifacts(), disk=disk(of)), where, *extra, chart=CHART
+    )
     assert done.returncode == 0, done.stderr
     return objects(done.stdout)
 
@@ -88,6 +90,12 @@ def test_the_hub_reads_every_value_that_concerns_it(tmp_path):
 )
 def test_what_the_double_cannot_do_and_unknown_names_are_refused(tmp_path, setting, word):
     of = member(PLAIN)
-    done = template(values.make_inputs(of, sizing(of), artifacts()), tmp_path, "--set", setting, chart=CHART)
+    done = template(
+        values.make_inputs(of, sizing(of), artifacts(), disk=disk(of)),
+        tmp_path,
+        "--set",
+        setting,
+        chart=CHART,
+    )
     assert done.returncode != 0
     assert word in done.stderr

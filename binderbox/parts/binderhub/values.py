@@ -9,6 +9,7 @@ from typing import Any
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide import profile, proxies
+from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
 from binderbox.member.model import Member
 from binderbox.parts.binderhub.egress import user_egress
@@ -20,6 +21,7 @@ from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, 
 
 CHART = "binderhub-chart"
 BUILD_IMAGES = ("repo2docker", "sample-base")
+USER_STORAGE_REQUEST = "20M"  # what a server writes as it starts; the whole quota fits
 POD_ENGINE = "/opt/binderbox-engine"  # where build pods see the engine
 POD_CA = "/opt/binderbox-ca/ca-certificates.crt"
 
@@ -29,6 +31,7 @@ def make_inputs(
     sizing: Sizing,
     artifacts: Mapping[str, Artifact],
     *,
+    disk: DiskPlan,
     secrets: Collection[str] = (),
     bundle: Path | None = None,
 ) -> ChartInputs:
@@ -51,6 +54,7 @@ def make_inputs(
         # launch that was followed through it while the hub ended would hang until launch_timeout.
         "extraEnv": {"JUPYTERHUB_API_URL": "http://hub:8081/hub/api/"},
         "deployment.labels": {"hub.jupyter.org/network-access-hub": "true"},
+        "config.BinderHub.concurrent_build_limit": sizing.build_pods.value,
         "config.Launcher.launch_timeout": sizing.launch_timeout_s.value,
         "config.LaunchQuota.total_quota": sizing.quota.value,
         f"{executor}.docker_host": None,
@@ -88,6 +92,9 @@ def make_inputs(
         "jupyterhub.singleuser.memory.guarantee": f"{sizing.user_memory_guarantee_mb.value}M",
         "jupyterhub.singleuser.memory.limit": _memory(sizing.user_memory_limit_gb.value),
         "jupyterhub.singleuser.cpu.limit": sizing.user_cpu_limit.value,
+        # What a notebook writes into its layer; without a guarantee of its own Kubernetes takes the limit for one.
+        "jupyterhub.singleuser.extraResource.limits": {"ephemeral-storage": _memory(disk.user_gb.value)},
+        "jupyterhub.singleuser.extraResource.guarantees": {"ephemeral-storage": USER_STORAGE_REQUEST},
         "jupyterhub.singleuser.networkPolicy.egress": user_egress(member),
         "jupyterhub.singleuser.networkPolicy.egressAllowRules.dnsPortsPrivateIPs": False,
         "jupyterhub.singleuser.networkPolicy.egressAllowRules.dnsPortsCloudMetadataServer": False,

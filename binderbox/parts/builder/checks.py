@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from binderbox import layout
-from binderbox.checks.core import Check, Verdict, failed, passed
-from binderbox.checks.probe import FileInfo, Probe
+from binderbox.checks.core import Check, Verdict, failed, passed, warned
+from binderbox.checks.probe import FileInfo, Probe, Skip
 from binderbox.checks.workloads import (
     AGAIN,
     judge_present,
@@ -85,6 +85,24 @@ def judge_ceiling(found: Ceiling) -> Verdict:
     )
 
 
+def look_told(probe: Probe) -> tuple[Mapping[str, str], ...]:
+    told = probe.door_told()
+    if told is None:
+        raise Skip("the door does not run")
+    return told
+
+
+def judge_told(told: tuple[Mapping[str, str], ...]) -> Verdict:
+    """An image that is lost costs a build, and says that its push or the disk has a trouble that goes on."""
+    if not told:
+        return passed("nothing in the last day")
+    said = "; ".join(f"{one['what']} ({one['times']}): {one['why']}" for one in told[-3:])
+    needed = "room for builds, and a registry that takes their images"
+    fix = f"binderbox status HOST; journalctl -u {layout.DOOR_UNIT} on the host says which; a larger disk, or other figures of `disk`"
+    lost = any(one["what"] == "image-let-go" for one in told)
+    return failed(said, needed, fix) if lost else warned(said, needed, fix)
+
+
 CHECKS = (
     Check("BBX-B01", "builder", "buildkitd is active", look_unit(layout.BUILDKITD_UNIT), judge_unit,
           "It runs on the host, because it must share containerd's mounts."),
@@ -102,4 +120,6 @@ CHECKS = (
           "Build pods reach nothing else of the builder."),
     Check("BBX-B08", "builder", "the build door is open", look_door_socket, judge_socket_kind,
           "Build pods see the socket's directory, read-only."),
+    Check("BBX-B09", "builder", "nothing had to be given up to protect the node", look_told, judge_told,
+          "Builds that fill the disk are ended, and images that cannot be pushed are let go; told for a day."),
 )  # fmt: skip

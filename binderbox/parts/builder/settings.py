@@ -21,7 +21,6 @@ from binderbox.member.model import Mirror, Networks
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
-DOOR_STATUS = f"{layout.RUN}/door-status.json"  # beside the directory that build pods see, not in it
 READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
 SCOPE_LIMITS = f"{layout.SYSTEMD}/bbx-.scope.d/50-limits.conf"
 PROGRAMS = (
@@ -29,9 +28,6 @@ PROGRAMS = (
     "buildctl",
     *(f"buildkit-cni-{name}" for name in ("bridge", "firewall", "host-local", "loopback")),
 )
-
-# Only the repository is compared. A frontend makes the very build steps, limits included, so a stranger's is not run.
-FRONTENDS = ("docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream")
 
 HISTORY_S = 3600
 HISTORY_ENTRIES = 100  # build arguments show in it
@@ -44,6 +40,9 @@ MAX_CONTEXT_FILES = 300_000
 MAX_BUILD_S = 3600
 IDLE_S = 60
 PUSH_ATTEMPTS_S = 7 * 24 * 3600
+# A layer lies in containerd compressed and unpacked. Debian's base with Python packages, by zstd at level 1: 1 to 3.0.
+IMAGE_TO_LAYERS = 4.0
+TASKS = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io"
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,12 @@ class BuilderInputs:
     cache_reserved_gb: float
     cache_max_gb: float
     cache_min_free_gb: float
+    free_floor_gb: float
+    free_ceiling_gb: float
+    images_free_gb: float
+    eviction_gb: float
+    pins_gb: float
+    pins: int
     networks: Networks
     resolvers: tuple[str, ...] = ()
     cgroup_v2: bool = False
@@ -106,6 +111,12 @@ def make_inputs(
         cache_reserved_gb=disk.buildkit_reserved_gb.value,
         cache_max_gb=disk.buildkit_max_gb.value,
         cache_min_free_gb=disk.buildkit_min_free_gb.value,
+        free_floor_gb=disk.builds_floor_gb.value,
+        free_ceiling_gb=disk.builds_floor_max_gb.value,
+        images_free_gb=disk.pins_floor_gb.value,
+        eviction_gb=disk.eviction_hard_gb.value,
+        pins_gb=disk.pins_gb.value,
+        pins=disk.pins.value,
         networks=networks,
         resolvers=tuple(resolvers),
         cgroup_v2=cgroup_v2,
@@ -130,7 +141,8 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
             "dns": {"nameservers": [inputs.networks.cluster_dns], "searchDomains": ["."]},
             "history": {"maxAge": HISTORY_S, "maxEntries": HISTORY_ENTRIES},
             **_registries(inputs.mirrors),
-            "frontend": {"gateway.v0": {"enabled": True, "allowedRepositories": list(FRONTENDS)}},
+            # the door builds every Dockerfile with BuildKit's own frontend: door/frontend.py
+            "frontend": {"gateway.v0": {"enabled": False}},
             "worker": {
                 "oci": {
                     "enabled": False
@@ -194,7 +206,7 @@ def render_door(inputs: BuilderInputs) -> str:
         {
             "socket": layout.DOOR_SOCKET,
             "state_dir": f"{inputs.data_dir}/door",
-            "status_file": DOOR_STATUS,
+            "status_file": layout.DOOR_STATUS,
             "image_prefix": layout.IMAGE_PREFIX,
             "reserved_images": list(inputs.reserved_images),
             "platform": inputs.platform,
@@ -205,6 +217,14 @@ def render_door(inputs: BuilderInputs) -> str:
             "max_context_files": MAX_CONTEXT_FILES,
             "max_build_s": MAX_BUILD_S,
             "build_step_memory_mb": round(inputs.build_step_memory_gb * 1000),
+            "free_floor_mb": round(inputs.free_floor_gb * 1000),
+            "free_ceiling_mb": round(inputs.free_ceiling_gb * 1000),
+            "images_free_mb": round(inputs.images_free_gb * 1000),
+            "eviction_mb": round(inputs.eviction_gb * 1000),
+            "pins_mb": round(inputs.pins_gb * 1000 / IMAGE_TO_LAYERS),
+            "pins": inputs.pins,
+            "audit_file": layout.AUDIT_FILE,
+            "tasks_dir": TASKS,
             "idle_s": IDLE_S,
             "push_attempts_s": PUSH_ATTEMPTS_S,
             "buildctl": f"{layout.BIN}/buildctl",

@@ -14,6 +14,7 @@ from binderbox import layout
 from binderbox.parts.builder.settings import (
     BUILDKITD_CONFIG,
     DOOR_CONFIG,
+    MAX_BUILD_S,
     BuilderInputs,
     bytes_of,
 )
@@ -23,6 +24,7 @@ from binderbox.parts.firewall.backstop_rules import owned
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
 FETCHES = "binderbox-fetches"  # a table of its own, which the backstop owns
+STEP_LATE_S = 300  # beyond the time of a whole build
 STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
 CPU_WEIGHT = 50  # without effect as long as the slice has no neighbour: see above
 
@@ -177,4 +179,6 @@ def render_scope_limits(inputs: BuilderInputs) -> str:
 MemoryMax={bytes_of(inputs.build_step_memory_gb)}
 MemorySwapMax=0
 TasksMax={STEP_TASKS}
+# whatever becomes of its build, of BuildKit and of the door
+RuntimeMaxSec={MAX_BUILD_S + STEP_LATE_S}
 """

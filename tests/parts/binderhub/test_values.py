@@ -10,6 +10,7 @@ import yaml
 
 from binderbox import layout
 from binderbox.decide import profile
+from binderbox.decide.disk import DiskPlan, make_disk_plan
 from binderbox.member.model import Member
 from binderbox.parts.binderhub import values
 from binderbox.parts.builder import build_class
@@ -19,13 +20,13 @@ from binderbox.parts.objectstore.values import make_inputs as make_objectstore
 from binderbox.parts.secrets import kinds
 from binderbox.parts.secrets.kinds import GIVEN, MADE
 from tests.charts import rendering
-from tests.charts.rendering import artifacts, member, sizing
+from tests.charts.rendering import artifacts, disk, member, sizing
 from tests.places import ROOT, UPSTREAM
 
 
 def hub(of: Member | None = None, **more: Any) -> ChartInputs:
     of = of or member("tls: own-ca")
-    return values.make_inputs(of, sizing(of), artifacts(), **more)
+    return values.make_inputs(of, sizing(of), artifacts(), disk=disk(of), **more)
 
 
 def at(inputs: ChartInputs, path: str) -> Any:
@@ -109,7 +110,10 @@ def test_a_sites_authority_reaches_build_pods_and_binderhub_only_when_there_is_o
     assert "extraVolumes" not in plain.values
     assert set(at(plain, "config.KubernetesBuildExecutor.extra_envs")) == {"PYTHONPATH", "BINDERBOX_DOOR"}
     with_ca = values.make_inputs(
-        member().model_copy(update={"extra_ca": ("PEM",)}), sizing(member()), artifacts()
+        member().model_copy(update={"extra_ca": ("PEM",)}),
+        sizing(member()),
+        artifacts(),
+        disk=disk(member()),
     )
     mounts = at(with_ca, "config.BinderboxBuildExecutor.host_paths")
     assert (
@@ -265,3 +269,25 @@ class TestBuildPod:
         assert executor.push_secret
         assert "--push" in executor.get_cmd()
         assert "--engine=binderbox" in executor.get_cmd()
+
+
+@pytest.mark.parametrize("disk_gb", [20, 30, 100, 1000])
+def test_a_user_may_fill_a_share_of_the_disk_and_the_whole_quota_fits_on_it(disk_gb: float) -> None:
+    """Without a guarantee of its own Kubernetes takes the limit for one, and most of a full quota stays Pending."""
+    plan, sizes = make_disk_plan(member(), disk_gb, disk_gb), sizing(member())
+    assert isinstance(plan, DiskPlan)
+    of = values.make_inputs(member(), sizes, artifacts(), disk=plan)
+    limit = at(of, "jupyterhub.singleuser.extraResource.limits")["ephemeral-storage"]
+    users = at(of, "jupyterhub.singleuser.extraResource.guarantees")["ephemeral-storage"]
+    builds = at(of, "config.KubernetesBuildExecutor.resources.requests")["ephemeral-storage"]
+    assert 1e9 <= in_bytes(limit) <= 0.051 * disk_gb * 1e9 or limit == "1G"
+    wanted = sizes.quota.value * in_bytes(users) + sizes.build_pods.value * in_bytes(builds)
+    assert wanted < (plan.usable_gb.value - plan.eviction_hard_gb.value) * 1e9 / 2
+
+
+def in_bytes(size: str) -> float:
+    return float(size[:-1]) * {"M": 1e6, "G": 1e9}[size[-1]]
+
+
+def test_binderhub_starts_as_many_build_pods_as_the_plan_counts() -> None:
+    assert at(hub(), "config.BinderHub.concurrent_build_limit") == sizing(member()).build_pods.value

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...systemd import notify
 from .config import ConfigFault, parse_config
-from .containerd import Images
+from .containerd import COMMAND_S, Images
 from .events import say
+from .growth import Growth
+from .guard import EVERY_S, MB, Guard, free_at
 from .listening import listen
 from .pods import ApiPods
-from .pusher import Pusher
+from .pusher import Budget, Pusher
 from .server import Door
 from .spool import Spool
+from .steps import Steps
+from .telling import Telling
 
 REPIN_EVERY_S = 600  # a pin is a label on an image's record, and whoever writes the record anew drops it
+STATUS_EVERY_S = 5
+SWEEP_EVERY_S = 10.0  # for steps whose build has ended without them
+YOUNG_S = 10.0  # a step that has just begun is of a build that this door knows in a moment
 
 
 def main() -> int:
@@ -29,16 +38,33 @@ def main() -> int:
         say("no-config", fault=str(error), usage="python3 -m binderbox.parts.builder.door CONFIG")
         return 2
     os.umask(0o077)
-    pusher = Pusher(Spool(Path(config.state_dir, "spool")), Images(config), config.push_attempts_s)
-    door = Door(config, ApiPods(config), pusher, alive=lambda: notify("WATCHDOG=1"))
+    state, images = Path(config.state_dir), Images(config)
+    telling = Telling(state / "told.json", Path(config.audit_file))
+    budget = Budget(config.pins_mb * MB, config.pins)
+    pusher = Pusher(Spool(state / "spool"), images, config.push_attempts_s, budget, telling)
+    steps = Steps(Path(config.tasks_dir), images.ctr, _run)
+    door = Door(config, ApiPods(config), pusher, steps, alive=lambda: notify("WATCHDOG=1"))
     listener = listen(config.socket)
+
+    def end(key: str, why: str) -> None:
+        telling.tell("build-ended", why)
+        door.builds.end(key, why)
+
+    growth = Growth(steps.tasks, lambda: door.builds.running)
+    guard = Guard(config, lambda: free_at(config.state_dir), growth.look, end, pusher.make_room)
 
     def stop(number: int, frame: object) -> None:
         door.stopping = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    for work in (*[pusher.work] * config.push_slots, lambda: _upkeep(door, pusher)):
+    for work in (
+        *[pusher.work] * config.push_slots,
+        lambda: _each(door, STATUS_EVERY_S, door.status.write),
+        lambda: _each(door, REPIN_EVERY_S, pusher.repin),
+        lambda: _each(door, SWEEP_EVERY_S, lambda: _sweep(door, steps)),
+        lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
+    ):
         threading.Thread(target=work, daemon=True).start()
     say("open", socket=config.socket, slots=config.build_slots, pushes=len(pusher.spool.all()))
     notify("READY=1")
@@ -49,14 +75,27 @@ def main() -> int:
     return 0
 
 
-def _upkeep(door: Door, pusher: Pusher) -> None:
-    passed = 0
+def _each(door: Door, seconds: float, work: Callable[[], object]) -> None:
+    """Do it again and again; what goes wrong in it once must not be the end of it."""
     while not door.stopping:
-        if passed % REPIN_EVERY_S == 0:
-            pusher.repin()
-        door.status.write()
-        time.sleep(5)
-        passed += 5
+        try:
+            work()
+        except Exception as error:
+            say("bug", fault=repr(error))
+        time.sleep(seconds)
+
+
+def _sweep(door: Door, steps: Steps) -> None:
+    """End the steps that a restart of BuildKit, containerd or this door left without a build."""
+    for step in steps.unowned(set(door.builds.running), YOUNG_S):
+        say("step-ended", step=step.id, gone=steps.end(step))
+
+
+def _run(words: Sequence[str]) -> str:
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_S, errors="replace"
+    )
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -6,34 +6,60 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..engine import wire
 from .buildkit import Ended, build_command, run_build
 from .config import DoorConfig
 from .events import say
+from .frontend import Asked, asked_by
 from .pods import Permit
 from .pusher import Pusher
+from .reasons import AGAIN
+from .refusal import Refused
 from .request import BuildRequest
 from .slots import Slots
 from .sockets import still_there
 from .status import Status
+from .steps import Steps, mark
 from .workplace import Workplace, Workplaces
 
+RESTARTED = f"The build door of this node is being restarted. {AGAIN}"
 BUILDER_BACK_S = 60.0  # for a builder that was restarted
+
+
+@dataclass
+class Running:
+    """A build that BuildKit has; `began` in seconds of the monotonic clock, `ended` why it is to end, if it is."""
+
+    began: float
+    ended: str = ""
 
 
 class Builds:
     """All builds of the door. A context is taken only once its build has a slot, so the slots bound what lies on the disk."""
 
     def __init__(
-        self, config: DoorConfig, pusher: Pusher, status: Status, stopping: Callable[[], bool]
+        self, config: DoorConfig, pusher: Pusher, status: Status, steps: Steps, stopping: Callable[[], bool]
     ) -> None:
         self._config = config
         self._pusher = pusher
         self._status = status
+        self._steps = steps
         self._stopping = stopping
+        self._running: dict[str, Running] = {}
         self._slots = Slots(config.build_slots)
         self._workplaces = Workplaces(config)
+
+    @property
+    def running(self) -> dict[str, Running]:
+        """Those that BuildKit has, by their keys."""
+        return dict(self._running)
+
+    def end(self, key: str, why: str) -> None:
+        """End one; its visitor reads why."""
+        if one := self._running.get(key):
+            one.ended = why
 
     def clear(self) -> None:
         """Begin anew, without what a killed door left behind."""
@@ -50,6 +76,11 @@ class Builds:
             self._status.moved(key, "context")
             wire.send(pod, wire.GO)
             size = self._workplaces.receive(pod, place)
+            frontend = asked_by(place.context, request.dockerfile)
+            if frontend and not frontend.is_dockers:
+                raise Refused("frontend", _foreign(frontend, request.dockerfile))
+            if frontend:
+                _log(pod, f"{_ignored(frontend, request.dockerfile)}\n".encode())
             self._status.moved(key, "building")
             who = {
                 "repository": permit.repository,
@@ -58,18 +89,41 @@ class Builds:
                 "uid": permit.uid,
             }
             say("build-started", **who, context_mb=size >> 20, waited_s=round(waited_s, 1))
-            ended = self._run(pod, permit, request, place)
+            ended = self._run(pod, permit, request, place, key)
             seconds = round(time.monotonic() - came, 1)
             say("build-ended", **who, ok=not ended.fault, fault=ended.fault, seconds=seconds)
             if ended.fault:
-                return {"ok": False, "error": ended.fault, "seconds": seconds}
+                labs = f" {_labs(frontend, request.dockerfile)}" if frontend and frontend.is_labs else ""
+                return {"ok": False, "error": f"{ended.fault}{labs}", "seconds": seconds}
             digest = json.loads(place.metadata.read_text())["containerimage.digest"]
         self._pusher.add(permit.tag, digest, permit.repository)
         return {"ok": True, "digest": digest, "seconds": seconds}
 
-    def _run(self, pod: socket.socket, permit: Permit, request: BuildRequest, place: Workplace) -> Ended:
-        """Run buildctl; once more when the builder went away under it, whose fault the build is not."""
-        command = build_command(self._config, permit, request, str(place.context), str(place.metadata))
+    def _run(
+        self, pod: socket.socket, permit: Permit, request: BuildRequest, place: Workplace, key: str
+    ) -> Ended:
+        """Run buildctl; once more when the builder went away under it, whose fault the build is not.
+
+        Whatever of its steps is left after that has no owner any more.
+        """
+        running = self._running[key] = Running(time.monotonic())
+        try:
+            return self._try_twice(pod, permit, request, place, key, running)
+        finally:
+            del self._running[key]
+
+    def _try_twice(
+        self,
+        pod: socket.socket,
+        permit: Permit,
+        request: BuildRequest,
+        place: Workplace,
+        key: str,
+        running: Running,
+    ) -> Ended:
+        command = build_command(
+            self._config, permit, request, str(place.context), str(place.metadata), mark(key)
+        )
         for last in (False, True):
             ended = run_build(
                 command,
@@ -78,8 +132,10 @@ class Builds:
                 self._config.max_build_s,
                 self._config.build_step_memory_mb / 1000,
                 lambda text: _log(pod, text),
-                self._stopping,
+                lambda: running.ended or (RESTARTED if self._stopping() else ""),
             )
+            for step in self._steps.of(key):
+                say("step-ended", repository=permit.repository, step=step.id, gone=self._steps.end(step))
             if not ended.again or last:
                 break
             say("build-again", repository=permit.repository, tag=permit.tag, fault=ended.fault)
@@ -90,6 +146,26 @@ class Builds:
     def _tell_place(self, pod: socket.socket, key: str, place: int) -> None:
         self._status.moved(key, "waiting", place)
         _log(pod, f"Waiting for a build slot of this node: place {place} in line.\n".encode())
+
+
+def _foreign(asked: Asked, dockerfile: str) -> str:
+    return (
+        f"line {asked.line} of {dockerfile} asks for the frontend {asked.image}, and this node runs nobody's but BuildKit's own; "
+        "take the line out if the file is a plain Dockerfile"
+    )
+
+
+def _ignored(asked: Asked, dockerfile: str) -> str:
+    return (
+        f"Line {asked.line} of {dockerfile} asks for the frontend {asked.image}; it was ignored: "
+        "this node builds every Dockerfile with BuildKit's own."
+    )
+
+
+def _labs(asked: Asked, dockerfile: str) -> str:
+    return (
+        f"What only {asked.image} knows, for which line {asked.line} of {dockerfile} asks, is not built here."
+    )
 
 
 def _log(pod: socket.socket, text: bytes) -> None:

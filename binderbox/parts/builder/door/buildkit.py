@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .config import DoorConfig
+from .frontend import OWN
 from .pods import Permit
-from .reasons import AGAIN, Once, explain
+from .reasons import Once, explain
 from .request import BuildRequest
 
 PROXY = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -32,20 +33,20 @@ class Ended:
 
 
 def build_command(
-    config: DoorConfig, permit: Permit, request: BuildRequest, context: str, metadata: str
+    config: DoorConfig, permit: Permit, request: BuildRequest, context: str, metadata: str, mark: str
 ) -> list[str]:
     """Return buildctl's arguments. The caller chooses Dockerfile, build args and labels, and nothing else.
 
     Each value is the rest of one argument of its own: buildctl splits `--opt` and `--local` at the first
     `=` only. `--output` is a comma-separated list, which is why a tag's letters are checked (pods.py).
+    `mark` is in the environment of its steps.
     One manifest without attestations, because BinderHub's registry check asks for an OCI image manifest.
     Base layers stay as they are; only new ones are compressed, at zstd's quickest level.
     """
-    namespace = hashlib.sha256((permit.repository or permit.tag).encode()).hexdigest()[:32]
+    # By the tag, which names repository and commit: GitHub shows a fork's commit under its parent's address, too.
+    namespace = hashlib.sha256(permit.tag.encode()).hexdigest()[:32]
     options = [f"filename={request.dockerfile}"]
-    options += [
-        f"build-arg:{one}" for one in config.step_proxy
-    ]  # no part of what is cached: BuildKit knows them
+    options += [f"build-arg:{one}" for one in _proxy(config.step_proxy, mark)]
     options += [f"build-arg:{name}={value}" for name, value in request.buildargs]
     options += [f"label:{name}={value}" for name, value in request.labels]
     options += [
@@ -58,9 +59,21 @@ def build_command(
         "compression=zstd,compression-level=1"
     )
     command = [config.buildctl, "--addr", config.buildkit_address, "build", "--progress=plain"]
-    command += ["--frontend=dockerfile.v0", f"--local=context={context}", f"--local=dockerfile={context}"]
+    command += [
+        "--frontend=dockerfile.v0",
+        OWN,
+        f"--local=context={context}",
+        f"--local=dockerfile={context}",
+    ]
     command += [f"--opt={option}" for option in options]
     return [*command, f"--output={output}", f"--metadata-file={metadata}"]
+
+
+def _proxy(told: tuple[str, ...], mark: str) -> list[str]:
+    """What steps are told of the site's proxy, and whose they are (steps.py); no part of what BuildKit caches by."""
+    values = dict(one.split("=", 1) for one in told)
+    values["no_proxy"] = ",".join(filter(None, (values.get("no_proxy"), mark)))
+    return [f"{name}={value}" for name, value in sorted(values.items())]
 
 
 def run_build(
@@ -70,14 +83,14 @@ def run_build(
     max_build_s: float,
     step_memory_gb: float,
     log: Callable[[bytes], None],
-    stopping: Callable[[], bool],
+    ending: Callable[[], str],
 ) -> Ended:
     """Run buildctl, hand its output to `log` in whole lines, and end it when it must end.
 
     It ends early when the pod closes its connection (or says anything: it has nothing more to say),
-    after max_build_s, when `log` fails, or when the door is stopping. Whatever happens, buildctl is gone
-    when this returns, and a BuildKit that runs ends the steps with its session; steps outlive one that crashed or whose
-    containerd was restarted.
+    after max_build_s, when `log` fails, or when `ending` says why. Whatever happens, buildctl is gone when this returns,
+    and a BuildKit that runs ends the steps with its session; those of one that crashed, or whose containerd was
+    restarted, are ended by whoever asks for them (steps.py).
     """
     environment = {
         "PATH": os.defpath,
@@ -105,8 +118,8 @@ def run_build(
             while True:
                 if time.monotonic() > deadline:
                     return Ended(f"The build took longer than {max_build_s:.0f} s and was ended.")
-                if stopping():
-                    return Ended(f"The build door of this node is being restarted. {AGAIN}")
+                if why := ending():
+                    return Ended(why)
                 events = {key.fileobj for key, _ in ready.select(1.0)}
                 if pod in events:
                     return Ended("the build pod left")

@@ -20,6 +20,11 @@ class DoorConfig:
     + platform: the node's, for example linux/amd64; no other is built
     + step_proxy: NAME=VALUE of the site's proxy, for build steps
     + build_slots: builds at the same time; others wait in the order in which they came
+    + free_floor_mb: below it builds are ended; up to free_ceiling_mb where the disk fills quickly, so that the kubelet's
+      eviction_mb is not reached before it looks
+    + images_free_mb: below it images that wait for their push may be deleted
+    + pins_mb, pins: what may wait, by the compressed size of its layers and by number
+    + tasks_dir: containerd's bundles of the namespace in which builds run
     + idle_s: a pod that neither sends nor reads for so long is given up
     + push_attempts_s: how long a push is tried again, before the image loses its protection
     + api_*, namespace: where build pods are looked up, with a token that can read pods of that namespace
@@ -41,6 +46,14 @@ class DoorConfig:
     max_context_files: int
     max_build_s: int
     build_step_memory_mb: int
+    free_floor_mb: int
+    free_ceiling_mb: int
+    images_free_mb: int
+    eviction_mb: int
+    pins_mb: int
+    pins: int
+    audit_file: str
+    tasks_dir: str
     idle_s: int
     push_attempts_s: int
     buildctl: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -39,6 +40,15 @@ class Images:
                 return digest
         return ""
 
+    def pinned(self) -> set[str]:
+        """Names of all images that carry the pin."""
+        return set(self._ctr(["images", "list", "-q", f'labels."{PIN}"==pinned'], COMMAND_S).split())
+
+    def layers(self, digest: str) -> dict[str, int]:
+        """Digest and compressed bytes of each layer of the image manifest with this digest."""
+        manifest = json.loads(self._ctr(["content", "get", digest], COMMAND_S))
+        return {str(one["digest"]): int(one["size"]) for one in manifest.get("layers", ())}
+
     def push(self, tag: str) -> None:
         """Push to the registry, with its credential read afresh from the node's secrets.
 
@@ -65,13 +75,17 @@ class Images:
             file.write(text)
         partial.rename(directory / "hosts.toml")
 
-    def _ctr(self, words: list[str], timeout_s: int) -> str:
-        command = [
+    @property
+    def ctr(self) -> tuple[str, ...]:
+        """The words before those of a command, of which none is secret."""
+        return (
             *self._config.ctr,
             f"--address={self._config.containerd_socket}",
             f"--namespace={self._config.containerd_namespace}",
-            *words,
-        ]
+        )
+
+    def _ctr(self, words: list[str], timeout_s: int) -> str:
+        command = [*self.ctr, *words]
         try:
             done = subprocess.run(
                 command,

@@ -1,4 +1,4 @@
-"""Pushes built images to the registry beside their launch, again and again until it works."""
+"""Pushes built images to the registry beside their launch, again and again until it works, or until they are too much."""
 
 from __future__ import annotations
 
@@ -10,15 +10,27 @@ from typing import Protocol
 from .containerd import ContainerdError
 from .events import say
 from .spool import Pending, Spool
+from .telling import Telling
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
+SHORT_SHARE = 0.25  # of what waits is let go at once when the disk is short: the kubelet looks for images every 5 minutes
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may wait for its push, in layers' compressed bytes and in images."""
+
+    size_bytes: int
+    images: int
 
 
 class ImageStore(Protocol):
     def pin(self, tag: str) -> None: ...
     def unpin(self, tag: str) -> None: ...
+    def pinned(self) -> set[str]: ...
     def digest(self, tag: str) -> str: ...
+    def layers(self, digest: str) -> dict[str, int]: ...
     def push(self, tag: str) -> None: ...
 
 
@@ -36,6 +48,8 @@ class Pusher:
     spool: Spool
     images: ImageStore
     give_up_s: float
+    budget: Budget
+    telling: Telling
     _tries: dict[str, _Tries] = field(default_factory=dict)
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _pins: threading.Lock = field(default_factory=threading.Lock)  # before _wake, held while containerd works
@@ -50,7 +64,12 @@ class Pusher:
         with self._wake:
             pending = self.spool.add(tag, digest, repository)
             self._wake.notify()
-        threading.Thread(target=self._pin_held, args=(pending,), daemon=True).start()
+        threading.Thread(target=self._take_over, args=(pending,), daemon=True).start()
+
+    def _take_over(self, pending: Pending) -> None:
+        self._pin_held(pending)
+        self._measure(pending)
+        self.keep_budget()
 
     def work(self) -> None:
         """Push until `stop`; run by as many threads as there may be pushes at once."""
@@ -67,8 +86,46 @@ class Pusher:
 
     def repin(self) -> None:
         """Put the pin back on everything that waits: a restart of containerd's plugins or a rebuild drops it."""
+        try:
+            pinned = self.images.pinned()
+        except ContainerdError as error:
+            say("pin-failed", fault=str(error))
+            return
         for pending in self.spool.all():
-            self._pin_held(pending)
+            if pending.tag not in pinned:
+                self._pin_held(pending)
+            if not self.spool.is_measured(pending):
+                self._measure(pending)
+        self.keep_budget()
+
+    def keep_budget(self) -> None:
+        """Let go of the oldest images above the budget: a push that is lost costs one more build, a full disk all of them."""
+        waiting, many = self.spool.all(), 0
+        while many < len(waiting) and (
+            len(waiting) - many > self.budget.images or self.spool.size(without=many) > self.budget.size_bytes
+        ):
+            many += 1
+        self._let_go_unpushed(waiting[:many], "more wait for their push than this node keeps")
+
+    def make_room(self, why: str) -> int:
+        """Let go of the oldest quarter of what waits, at least one; how many that were."""
+        waiting = self.spool.all()
+        oldest = waiting[: max(1, int(len(waiting) * SHORT_SHARE))]
+        self._let_go_unpushed(oldest, why)
+        return len(oldest)
+
+    def _let_go_unpushed(self, images: list[Pending], why: str) -> None:
+        for pending in images:
+            self._let_go(pending, unpin=True)
+            say("push-let-go", tag=pending.tag, repository=pending.repository, fault=why)
+        if images:
+            self.telling.tell("image-let-go", f"{len(images)} built and not pushed: {why}")
+
+    def _measure(self, pending: Pending) -> None:
+        try:
+            self.spool.measured(pending, self.images.layers(pending.digest))
+        except (ContainerdError, ValueError, KeyError, TypeError, AttributeError) as error:
+            say("not-measured", tag=pending.tag, fault=str(error))
 
     def stop(self) -> None:
         with self._wake:
@@ -129,8 +186,7 @@ class Pusher:
                 self._unpin(pending.tag)
             with self._wake:
                 self._tries.pop(pending.made, None)
-                if self.spool.holds(pending):
-                    self.spool.remove(pending)
+                self.spool.remove(pending)
 
     def _unpin(self, tag: str) -> None:
         try:

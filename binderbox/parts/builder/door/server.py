@@ -27,6 +27,7 @@ from .refusal import Refused
 from .request import parse_request
 from .sockets import still_there
 from .status import Status
+from .steps import Steps
 
 HEADER_WITHIN_S = 10.0
 TAKE_A_BREATH_S = 0.1  # when the machine has no more descriptors or threads for us
@@ -45,6 +46,7 @@ class Door:
         config: DoorConfig,
         pods: PodLookup,
         pusher: Pusher,
+        steps: Steps,
         who: Identify = identify,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
@@ -54,13 +56,13 @@ class Door:
         self._identify = who
         self._alive = alive
         self._callers = Callers(config.max_connections)
-        self.status = Status(config.status_file, config.build_slots, pusher.spool)
-        self._builds = Builds(config, pusher, self.status, lambda: self.stopping)
+        self.status = Status(config.status_file, config.build_slots, pusher.spool, pusher.telling)
+        self.builds = Builds(config, pusher, self.status, steps, lambda: self.stopping)
         self.stopping = False
 
     def serve(self, listener: socket.socket) -> None:
         """Accept callers until `stopping`; then wait for the builds that are being ended."""
-        self._builds.clear()
+        self.builds.clear()
         self.status.write()
         threads: set[threading.Thread] = set()
         listener.settimeout(0.5)
@@ -134,7 +136,7 @@ class Door:
             with self.status.build(permit) as key:
                 header = wire.receive_json(pod, wire.HEADER, HEADER_WITHIN_S)
                 request = parse_request(header, permit.tag, self._config.platform)
-                return self._builds.build(pod, permit, request, key)
+                return self.builds.build(pod, permit, request, key)
         except Refused as refused:
             say("refused", reason=refused.reason, fault=str(refused), **known)
             return {"ok": False, "error": f"The build door refused: {refused}"}

@@ -14,19 +14,21 @@ from pathlib import Path
 from .events import say
 from .pods import Permit
 from .spool import Spool
+from .telling import Telling
 
 
 class Status:
-    """Writes `{"updated", "slots", "builds": [...], "pushes": [...]}`; times are seconds since 1970.
+    """Writes `{"updated", "slots", "builds": [...], "pushes": [...], "told": [...]}`; times are seconds since 1970.
 
     A build has `repository`, `tag`, `pod`, `state` (waiting, context, building), `since` and, while it
     waits, `place`. A push has `repository`, `tag` and `built_at`.
     """
 
-    def __init__(self, path: str, slots: int, spool: Spool) -> None:
+    def __init__(self, path: str, slots: int, spool: Spool, telling: Telling) -> None:
         self._path = Path(path)
         self._slots = slots
         self._spool = spool
+        self._telling = telling
         self._builds: dict[str, dict[str, object]] = {}
         self._lock = threading.Lock()
 
@@ -70,6 +72,7 @@ class Status:
                     {"repository": p.repository, "tag": p.tag, "built_at": round(p.built_at)}
                     for p in self._spool.all()
                 ],
+                "told": self._telling.recent(),
             }
             partial = self._path.with_suffix(".new")
             try:

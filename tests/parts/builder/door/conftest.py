@@ -10,7 +10,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,18 @@ from binderbox.parts.builder.door.cgroup import PodProcess
 from binderbox.parts.builder.door.config import DoorConfig
 from binderbox.parts.builder.door.containerd import ContainerdError
 from binderbox.parts.builder.door.listening import listen
-from binderbox.parts.builder.door.pusher import Pusher
+from binderbox.parts.builder.door.pusher import Budget, Pusher
 from binderbox.parts.builder.door.server import Door
 from binderbox.parts.builder.door.spool import Spool
+from binderbox.parts.builder.door.steps import Steps
+from binderbox.parts.builder.door.telling import Telling
 from binderbox.parts.builder.engine import client
 
 HERE = Path(__file__).parent
 POD: dict[str, Any] = json.loads((HERE / "recorded/build_pod.json").read_text())
 UID: str = POD["metadata"]["uid"]
 CONTAINER = POD["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
+PLENTY = Budget(1 << 40, 1000)
 TAG: str = POD["spec"]["containers"][0]["args"][2].removeprefix("--image=")
 
 
@@ -48,6 +51,14 @@ def make_config(state: Path) -> DoorConfig:
         max_context_files=1000,
         max_build_s=20,
         build_step_memory_mb=4700,
+        free_floor_mb=1,
+        free_ceiling_mb=2,
+        images_free_mb=1,
+        eviction_mb=1,
+        pins_mb=1000,
+        pins=1000,
+        audit_file=f"{state}/audit.log",
+        tasks_dir=f"{state}/tasks",
         idle_s=5,
         push_attempts_s=3600,
         buildctl=str(HERE / "buildctl.py"),
@@ -72,19 +83,26 @@ def make_config(state: Path) -> DoorConfig:
 class ImageRecords:
     """Image records as containerd keeps them: what the door pins, pushes and lets go."""
 
-    pinned: set[str] = field(default_factory=set)
+    pins: set[str] = field(default_factory=set)
+    layers_of: dict[str, dict[str, int]] = field(default_factory=dict)
     pushed: list[str] = field(default_factory=list)
     broken: bool = False
     absent: bool = False
 
     def pin(self, tag: str) -> None:
-        self.pinned.add(tag)
+        self.pins.add(tag)
 
     def unpin(self, tag: str) -> None:
-        self.pinned.discard(tag)
+        self.pins.discard(tag)
+
+    def pinned(self) -> set[str]:
+        return set(self.pins)
 
     def digest(self, tag: str) -> str:
         return "" if self.absent else "sha256:" + "0" * 64
+
+    def layers(self, digest: str) -> dict[str, int]:
+        return self.layers_of.get(digest, {})
 
     def push(self, tag: str) -> None:
         if self.broken:
@@ -115,6 +133,17 @@ class RunningDoor:
         return json.loads(Path(self.config.status_file).read_text())  # type: ignore[no-any-return]
 
 
+def make_pusher(
+    state: Path, images: ImageRecords, give_up_s: float = 3600, budget: Budget = PLENTY
+) -> Pusher:
+    telling = Telling(state / "told.json", state / "audit.log")
+    return Pusher(Spool(state / "spool"), images, give_up_s, budget, telling)
+
+
+def no_command(words: Sequence[str]) -> str:
+    raise AssertionError(f"nothing is to be run here: {words}")
+
+
 def make_header(**changes: Any) -> dict[str, Any]:
     return {"tag": TAG, "dockerfile": "Dockerfile", "buildargs": {}, "labels": {}, "platform": "", **changes}
 
@@ -141,7 +170,7 @@ def state() -> Iterator[Path]:
     """A directory with a short name: a unix socket's path has 107 characters at most."""
     directory = Path(tempfile.mkdtemp(prefix="door"))
     yield directory
-    shutil.rmtree(directory)
+    shutil.rmtree(directory, ignore_errors=True)  # a thread of the test may write there to its end
 
 
 @pytest.fixture
@@ -162,7 +191,8 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
             pid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
             return pid, callers.pop(0) if callers else PodProcess(UID, CONTAINER)
 
-        door = Door(config, Lookup(), Pusher(Spool(state / "spool"), images, config.push_attempts_s), who)
+        pusher = make_pusher(state, images, config.push_attempts_s)
+        door = Door(config, Lookup(), pusher, Steps(Path(config.tasks_dir), (), no_command), who)
         thread = threading.Thread(target=door.serve, args=(listen(config.socket),))
         thread.start()
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from binderbox.parts.builder.door import pusher as module
-from binderbox.parts.builder.door.pusher import Pusher
+from binderbox.parts.builder.door.pusher import Budget, Pusher
 from binderbox.parts.builder.door.spool import Spool
 
-from .conftest import TAG, ImageRecords, events_in, eventually
+from .conftest import PLENTY, TAG, ImageRecords, events_in, eventually, make_pusher
 
 DIGEST = "sha256:" + "0" * 64
 REPOSITORY = "https://example.org/demo.git"
@@ -21,8 +21,8 @@ REPOSITORY = "https://example.org/demo.git"
 def start(state: Path) -> Iterator[Callable[..., tuple[Pusher, ImageRecords]]]:
     running: list[tuple[Pusher, threading.Thread]] = []
 
-    def go(images: ImageRecords, give_up_s: float = 3600) -> Pusher:
-        pusher = Pusher(Spool(state / "spool"), images, give_up_s)
+    def go(images: ImageRecords, give_up_s: float = 3600, budget: Budget = PLENTY) -> Pusher:
+        pusher = make_pusher(state, images, give_up_s, budget)
         thread = threading.Thread(target=pusher.work)
         thread.start()
         running.append((pusher, thread))
@@ -39,11 +39,11 @@ def test_an_image_is_pinned_until_it_is_pushed(start: Callable[..., Pusher]) -> 
     images = ImageRecords(broken=True)
     pusher = start(images)
     pusher.add(TAG, DIGEST, REPOSITORY)
-    eventually(lambda: images.pinned == {TAG})
+    eventually(lambda: images.pins == {TAG})
     assert [(p.tag, p.digest, p.repository) for p in pusher.spool.all()] == [(TAG, DIGEST, REPOSITORY)]
     images.broken = False
     eventually(lambda: not pusher.spool.all())
-    assert (images.pushed, images.pinned) == ([TAG], set())
+    assert (images.pushed, images.pins) == ([TAG], set())
 
 
 def test_a_push_that_fails_is_tried_again_and_again_with_longer_waits(
@@ -63,7 +63,7 @@ def test_a_push_that_fails_is_tried_again_and_again_with_longer_waits(
     eventually(four_failures)
     assert [event["next_in_s"] for event in failed[:4]] == [0.05, 0.1, 0.15, 0.15]
     assert failed[0]["repository"] == REPOSITORY
-    assert images.pinned == {TAG}
+    assert images.pins == {TAG}
     images.broken = False
     eventually(lambda: not pusher.spool.all())
 
@@ -80,8 +80,8 @@ def test_a_pin_that_got_lost_is_put_back(state: Path) -> None:
     images = ImageRecords()
     spool = Spool(state / "spool")
     spool.add(TAG, DIGEST, REPOSITORY)
-    Pusher(spool, images, 3600).repin()
-    assert images.pinned == {TAG}
+    make_pusher(state, images).repin()
+    assert images.pins == {TAG}
 
 
 def test_a_tag_built_again_while_it_is_pushed_is_pushed_again(start: Callable[..., Pusher]) -> None:
@@ -100,7 +100,7 @@ def test_a_tag_built_again_while_it_is_pushed_is_pushed_again(start: Callable[..
     pusher.add(TAG, "sha256:" + "1" * 64, REPOSITORY)
     go_on.set()
     eventually(lambda: not pusher.spool.all())
-    assert (images.pushed, images.pinned) == ([TAG, TAG], set())
+    assert (images.pushed, images.pins) == ([TAG, TAG], set())
 
 
 def test_an_image_that_is_gone_is_not_pushed_for_ever(
@@ -116,7 +116,7 @@ def test_a_push_that_never_works_ends_and_lets_the_image_go(start: Callable[...,
     images = ImageRecords(broken=True)
     pusher = start(images, give_up_s=0)
     pusher.add(TAG, DIGEST, REPOSITORY)
-    eventually(lambda: not pusher.spool.all() and not images.pinned)
+    eventually(lambda: not pusher.spool.all() and not images.pins)
 
 
 def test_a_torn_or_foreign_file_in_the_spool_stops_nothing(state: Path) -> None:
@@ -126,3 +126,79 @@ def test_a_torn_or_foreign_file_in_the_spool_stops_nothing(state: Path) -> None:
     (state / "spool/list.json").write_text("[]")
     pending = spool.add(TAG, DIGEST, REPOSITORY)
     assert spool.all() == [pending]
+
+
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+def tags(pusher: Pusher) -> list[str]:
+    return [one.tag for one in pusher.spool.all()]
+
+
+def test_above_the_budget_the_oldest_images_are_let_go_and_told(
+    start: Callable[..., Pusher], state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = {digest(number): {"base": 500, f"own-{number}": 100} for number in range(4)}
+    images = ImageRecords(broken=True, layers_of=layers)
+    pusher = start(images, budget=Budget(700, 1000))
+    for number in range(3):
+        pusher.add(f"r/i-{number}:1", digest(number), REPOSITORY)
+        eventually(lambda number=number: f"r/i-{number}:1" in images.pins or number == 2)
+    eventually(lambda: tags(pusher) == ["r/i-1:1", "r/i-2:1"])  # their base is counted once: 700
+    eventually(lambda: images.pins == {"r/i-1:1", "r/i-2:1"})
+    assert pusher.spool.size() == 700
+    eventually(lambda: [one["what"] for one in pusher.telling.recent()] == ["image-let-go"])
+    assert "image-let-go" in (state / "audit.log").read_text()
+    assert "push-let-go" in {one["event"] for one in events_in(capsys.readouterr().err)}
+
+
+def test_so_are_those_above_its_number(start: Callable[..., Pusher]) -> None:
+    images = ImageRecords(broken=True)
+    pusher = start(images, budget=Budget(1 << 40, 2))
+    for number in range(5):
+        pusher.add(f"r/i-{number}:1", digest(number), REPOSITORY)
+    eventually(lambda: tags(pusher) == ["r/i-3:1", "r/i-4:1"])
+    eventually(lambda: images.pins == {"r/i-3:1", "r/i-4:1"})
+
+
+def test_where_the_disk_is_short_the_oldest_quarter_goes(start: Callable[..., Pusher]) -> None:
+    images = ImageRecords(broken=True)
+    pusher = start(images)
+    for number in range(8):
+        pusher.add(f"r/i-{number}:1", digest(number), REPOSITORY)
+    assert pusher.make_room("the disk is short") == 2
+    assert tags(pusher) == [f"r/i-{number}:1" for number in range(2, 8)]
+
+
+def test_three_thousand_images_that_wait_cost_a_build_nothing(state: Path) -> None:
+    """Each build read all of them: 0.27 s, and putting their pins back took 13 minutes."""
+    spool = Spool(state / "spool")
+    for number in range(3000):
+        spool.add(f"r/i-{number}:1", digest(number), REPOSITORY)
+    again = Spool(state / "spool")
+    assert len(again.all()) == 3000
+    for path in (state / "spool").glob("*.json"):
+        path.unlink()  # nobody reads them any more
+    pending = again.add("r/i-new:1", digest(9), REPOSITORY)
+    assert again.holds(pending)
+    assert len(again.all()) == 3001
+    images = ImageRecords(pins={one.tag for one in again.all()} - {"r/i-7:1"})
+    asked: list[str] = []
+    images.pin = asked.append  # type: ignore[method-assign]
+    pusher = make_pusher(state, images, budget=Budget(1 << 40, 5000))
+    pusher.spool = again
+    pusher.repin()
+    assert asked == ["r/i-7:1"]
+
+
+def test_a_tag_that_is_built_again_is_the_newest(state: Path) -> None:
+    spool = Spool(state / "spool")
+    first = spool.add("r/i-a:1", digest(1), REPOSITORY)
+    spool.measured(first, {"x": 5})
+    spool.add("r/i-b:1", digest(2), REPOSITORY)
+    spool.add("r/i-a:1", digest(3), REPOSITORY)
+    assert [one.tag for one in spool.all()] == ["r/i-b:1", "r/i-a:1"]
+    assert spool.size() == 0
+    spool.remove(first)
+    assert len(spool.all()) == 2

@@ -64,22 +64,24 @@ def test_the_caller_chooses_dockerfile_arguments_and_labels_and_the_door_the_res
         labels={"repo2docker.repo": "https://example.org/?a=b,cgroup-parent=/"},
         platform="linux/amd64",
     )
-    command = build_command(make_config(state), PERMIT, request, "/c", "/m")
+    command = build_command(make_config(state), PERMIT, request, "/c", "/m", "mark.invalid")
     assert command[1:] == [
         "--addr",
         "unix:///nowhere.sock",
         "build",
         "--progress=plain",
         "--frontend=dockerfile.v0",
+        "--opt=cmdline=dockerfile.v0",
         "--local=context=/c",
         "--local=dockerfile=/c",
         "--opt=filename=binder/Dockerfile",
+        "--opt=build-arg:no_proxy=mark.invalid",
         "--opt=build-arg:NB_UID=1000",
         "--opt=build-arg:NB_USER=jovyan",
         "--opt=label:repo2docker.repo=https://example.org/?a=b,cgroup-parent=/",
         "--opt=platform=linux/amd64",
         "--opt=image-resolve-mode=local",
-        "--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=712607af1f320c78aadc65e6acefb426",
+        "--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=0391c93a1d561625c385352f9b5b1f15",
         f"--output=type=image,name={TAG},unpack=true,push=false,oci-mediatypes=true,compression=zstd,compression-level=1",
         "--metadata-file=/m",
     ]
@@ -87,7 +89,7 @@ def test_the_caller_chooses_dockerfile_arguments_and_labels_and_the_door_the_res
 
 def test_build_steps_are_told_of_the_sites_proxy_unless_the_repository_says_another(state: Any) -> None:
     config = replace(make_config(state), step_proxy=("https_proxy=http://proxy.example.edu:3128",))
-    command = build_command(config, PERMIT, _parse(buildargs={"https_proxy": ""}), "/c", "/m")
+    command = build_command(config, PERMIT, _parse(buildargs={"https_proxy": ""}), "/c", "/m", "mark.invalid")
     told = [word for word in command if "https_proxy" in word]
     assert told == [
         "--opt=build-arg:https_proxy=http://proxy.example.edu:3128",
@@ -113,10 +115,13 @@ def test_the_operators_account_is_buildctls_and_nothing_of_it_is_in_the_context(
                 }
 
 
-def test_each_repository_has_cache_mounts_of_its_own(state: Any) -> None:
-    def namespace(repository: str) -> str:
-        command = build_command(make_config(state), Permit("p", "u", repository, TAG), _parse(), "/c", "/m")
+def test_cache_mounts_are_a_commits_own(state: Any) -> None:
+    """GitHub shows a fork's commit under its parent's address, too."""
+
+    def namespace(tag: str) -> str:
+        permit = Permit("p", "u", "https://github.com/popular/demo", tag)
+        command = build_command(make_config(state), permit, _parse(), "/c", "/m", "mark.invalid")
         return next(word for word in command if "CACHE_MOUNT_NS" in word)
 
-    assert namespace("https://example.org/a") == namespace("https://example.org/a")
-    assert namespace("https://example.org/a") != namespace("https://example.org/b")
+    assert namespace(TAG) == namespace(TAG)
+    assert namespace(TAG) != namespace(f"{TAG[:-1]}0")

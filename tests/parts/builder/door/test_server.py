@@ -89,7 +89,7 @@ def test_a_build_streams_its_log_and_its_image_is_pushed(
 ) -> None:
     assert door.build("say hello\nsay world") == "hello\nworld\n"
     assert [pending.tag for pending in door.door._pusher.spool.all()] == [TAG]
-    eventually(lambda: door.images.pinned == {TAG})
+    eventually(lambda: door.images.pins == {TAG})
     eventually(lambda: not list(Path(door.config.state_dir, "contexts").iterdir()))
     said = events_in(capsys.readouterr().err)
     assert [event["event"] for event in said] == ["build-started", "build-ended"]
@@ -212,7 +212,9 @@ def test_a_process_that_is_no_build_pod_is_refused_and_logged(
 ) -> None:
     door = start()
     config = replace(door.config, state_dir=f"{state}/real")  # each door empties its own when it starts
-    real = Door(config, door.door._pods, door.door._pusher)  # with the kernel's own answer to who calls
+    real = Door(
+        config, door.door._pods, door.door._pusher, door.door.builds._steps
+    )  # with the kernel's own answer to who calls
     thread = threading.Thread(target=real.serve, args=(listen(f"{state}/real.sock"),))
     thread.start()
     try:

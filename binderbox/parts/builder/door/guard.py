@@ -1,0 +1,146 @@
+"""Keeps builds from filling the node's disk: below a floor of free bytes or inodes, those that write most are ended.
+
+BuildKit's own floor (`minFreeSpace`) makes it prune its cache and holds no build back; the kubelet's ends pods. So this
+one lies above both. Looked at each second while anything is built.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .config import DoorConfig
+from .events import say
+
+MB = 1_000_000
+EVERY_S = 1.0
+SAMPLE_BELOW, SAMPLE_EVERY_S = 1.5, 5.0  # floors: from here on each step is measured, before it has ended
+SETTLE_S = 5.0  # what an ended build had written is taken away beside
+ROOM_EVERY_S = 60.0
+EVICTION_LATE_S = 20.0  # the kubelet looks each 10 s, and has a pod's figures of up to 10 s ago
+INODES_SHARE = 0.06  # the kubelet evicts at 3 %
+ANY_SHARE = 0.1  # of what all have written: who has less is nobody's trouble
+
+
+@dataclass(frozen=True)
+class Free:
+    """What is left; `inodes_in_all` is 0 where they are made as needed."""
+
+    size_bytes: int
+    inodes: int
+    inodes_in_all: int
+
+
+@dataclass(frozen=True)
+class Floor:
+    size_bytes: int
+
+    def holds(self, free: Free) -> bool:
+        return free.size_bytes >= self.size_bytes and free.inodes >= INODES_SHARE * free.inodes_in_all
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What one build has written; `began` in seconds of the monotonic clock."""
+
+    key: str
+    began: float
+    size_bytes: int
+    inodes: int
+
+
+def floor(plain_mb: int, eviction_mb: int, highest_mb: int, rate_bytes_s: float) -> Floor:
+    """The floor that holds what is written until the kubelet has evicted somebody, at the highest rate seen here."""
+    wanted = eviction_mb * MB + EVICTION_LATE_S * rate_bytes_s
+    return Floor(round(min(max(plain_mb * MB, wanted), highest_mb * MB)))
+
+
+def choose(builds: Iterable[Grown], free: Free, floor: Floor) -> str | None:
+    """The key of the build that is to end: the largest grower of what is short, the newest of those alike, or of all where
+    no step has written anything (a fetch of BuildKit's own grows then)."""
+    found = list(builds)
+    short_of_inodes = free.size_bytes >= floor.size_bytes
+
+    def grown(one: Grown) -> int:
+        return one.inodes if short_of_inodes else one.size_bytes
+
+    total = sum(map(grown, found))
+    growers = [one for one in found if total and grown(one) >= ANY_SHARE * total] or found
+    worst = max(growers, key=lambda one: (grown(one), one.began), default=None)
+    return worst.key if worst else None
+
+
+class Guard:
+    """`look` says what is free, `grown` what each build under way has written, `end` ends one and says why in its log.
+
+    `make_room` is asked first: whether it let go of something that the kubelet may delete.
+    """
+
+    def __init__(
+        self,
+        config: DoorConfig,
+        look: Callable[[], Free],
+        grown: Callable[[], list[Grown]],
+        end: Callable[[str, str], None],
+        make_room: Callable[[str], int],
+    ) -> None:
+        self._config = config
+        self._look = look
+        self._grown = grown
+        self._end = end
+        self._make_room = make_room
+        self._rate_bytes_s = 0.0
+        self._last: tuple[float, Free] | None = None
+        self._quiet_until = self._sampled_at = 0.0
+        self._room_at = float("-inf")
+
+    @property
+    def floor(self) -> Floor:
+        one = self._config
+        return floor(one.free_floor_mb, one.eviction_mb, one.free_ceiling_mb, self._rate_bytes_s)
+
+    def step(self, now: float) -> None:
+        """One look, and what follows from it."""
+        free = self._look()
+        self._learn(now, free)
+        short = free.size_bytes < self._config.images_free_mb * MB and now - self._room_at > ROOM_EVERY_S
+        if short and self._make_room("the disk is short, and Kubernetes may not delete what is pinned"):
+            self._room_at = now
+        floor = self.floor
+        if free.size_bytes < SAMPLE_BELOW * floor.size_bytes and now - self._sampled_at >= SAMPLE_EVERY_S:
+            self._sampled_at = now
+            self._grown()
+        if floor.holds(free):
+            return
+        collapsing = free.size_bytes < floor.size_bytes / 2
+        if now < self._quiet_until and not collapsing:
+            return
+        builds = self._grown()
+        worst = choose(builds, free, floor)
+        if worst is None:
+            return
+        had = next(one for one in builds if one.key == worst)
+        told = f"{had.size_bytes / 1e9:.1f} GB in {had.inodes} files" if had.inodes else "what it fetched"
+        self._end(
+            worst, f"The disk of this node ran short, and this build wrote most of it: {told}. It was ended."
+        )
+        say(
+            "disk-short",
+            free_mb=free.size_bytes // MB,
+            floor_mb=floor.size_bytes // MB,
+            free_inodes=free.inodes,
+        )
+        self._quiet_until = now + SETTLE_S
+
+    def _learn(self, now: float, free: Free) -> None:
+        """The highest rate of one second at which the disk filled."""
+        if self._last and now > self._last[0]:
+            rate = (self._last[1].size_bytes - free.size_bytes) / (now - self._last[0])
+            self._rate_bytes_s = max(self._rate_bytes_s, rate)
+        self._last = (now, free)
+
+
+def free_at(path: str) -> Free:
+    found = os.statvfs(path)
+    return Free(found.f_bavail * found.f_frsize, found.f_favail, found.f_files)

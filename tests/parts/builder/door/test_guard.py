@@ -1,0 +1,177 @@
+"""A disk that runs short costs the builds that fill it, before it costs anybody else anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from binderbox.parts.builder.door.guard import (
+    INODES_SHARE,
+    MB,
+    SETTLE_S,
+    Floor,
+    Free,
+    Grown,
+    Guard,
+    choose,
+    floor,
+    free_at,
+)
+from binderbox.parts.builder.door.telling import Telling
+
+from .conftest import make_config
+
+GB = 1_000_000_000
+PLENTY = 1 << 40
+FLOOR = Floor(4 * GB)
+
+
+def short_of_bytes(size_bytes: int = 3 * GB) -> Free:
+    return Free(size_bytes, 1000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("builds", "worst"),
+    [
+        ([], None),
+        ([Grown("a", 1, GB, 10), Grown("b", 2, 3 * GB, 10)], "b"),
+        ([Grown("small-and-new", 9, 1, 1), Grown("large", 1, 3 * GB, 10)], "large"),
+        ([Grown("older", 1, GB, 10), Grown("newer", 2, GB, 10)], "newer"),
+        ([Grown("older", 1, 0, 0), Grown("newer", 2, 0, 0)], "newer"),
+    ],
+)
+def test_the_largest_grower_ends_and_the_newest_of_those_alike(
+    builds: list[Grown], worst: str | None
+) -> None:
+    assert choose(builds, short_of_bytes(), FLOOR) == worst
+
+
+def test_where_inodes_are_short_files_count() -> None:
+    free = Free(100 * GB, 10, 1000)
+    assert not FLOOR.holds(free)
+    builds = [Grown("bytes", 2, 9 * GB, 5), Grown("files", 1, 1, 300_000)]
+    assert choose(builds, free, FLOOR) == "files"
+
+
+def test_a_file_system_that_makes_inodes_as_needed_is_never_short_of_them() -> None:
+    assert FLOOR.holds(Free(100 * GB, 0, 0))
+
+
+@given(st.floats(0, 5e9))
+def test_the_floor_holds_what_is_written_until_the_kubelet_looks_within_its_bounds(rate: float) -> None:
+    found = floor(14_000, 5_000, 16_000, rate)
+    assert 14 * GB <= found.size_bytes <= 16 * GB
+    assert found.size_bytes >= min(16 * GB, 5 * GB + 20 * rate) - 1
+
+
+@dataclass
+class Node:
+    """A disk, its builds, and what was done about them."""
+
+    free: Free
+    builds: list[Grown] = field(default_factory=list)
+    ended: list[tuple[str, str]] = field(default_factory=list)
+    room: list[str] = field(default_factory=list)
+    waiting: int = 0
+    asked: int = 0
+
+    def end(self, key: str, why: str) -> None:
+        self.ended.append((key, why))
+        self.builds = [one for one in self.builds if one.key != key]
+
+    def grown(self) -> list[Grown]:
+        self.asked += 1
+        return self.builds
+
+    def make_room(self, why: str) -> int:
+        self.room.append(why)
+        return self.waiting
+
+
+def guard(node: Node, state: Path) -> Guard:
+    config = replace(
+        make_config(state), free_floor_mb=4000, free_ceiling_mb=5000, images_free_mb=6000, eviction_mb=1000
+    )
+    return Guard(config, lambda: node.free, node.grown, node.end, node.make_room)
+
+
+def test_builds_go_on_while_there_is_room(state: Path) -> None:
+    node = Node(Free(100 * GB, 900, 1000), [Grown("a", 1, GB, 10)])
+    watching = guard(node, state)
+    for second in range(20):
+        watching.step(second)
+    assert (node.ended, node.room, node.asked) == ([], [], 0)
+
+
+def test_one_build_ends_at_a_time_and_its_visitor_reads_how_much_it_wrote(state: Path) -> None:
+    node = Node(short_of_bytes(), [Grown("a", 1, 2 * GB, 10), Grown("b", 2, GB, 10)])
+    watching = guard(node, state)
+    watching.step(0)
+    watching.step(1)
+    assert [key for key, _ in node.ended] == ["a"], "what it wrote is being taken away"
+    assert "2.0 GB in 10 files" in node.ended[0][1]
+    watching.step(SETTLE_S + 1)
+    assert [key for key, _ in node.ended] == ["a", "b"]
+
+
+def test_while_the_disk_collapses_nobody_is_waited_for(state: Path) -> None:
+    node = Node(short_of_bytes(), [Grown("a", 1, 2 * GB, 10), Grown("b", 2, GB, 10)])
+    watching = guard(node, state)
+    watching.step(0)
+    node.free = short_of_bytes(1_900 * MB)
+    watching.step(1)
+    assert [key for key, _ in node.ended] == ["a", "b"]
+
+
+def test_a_disk_that_fills_quickly_has_a_higher_floor(state: Path) -> None:
+    node = Node(Free(50 * GB, 900, 1000), [Grown("a", 1, GB, 10)])
+    watching = guard(node, state)
+    watching.step(0)
+    assert watching.floor.size_bytes == 4 * GB
+    node.free = Free(49_800 * MB, 900, 1000)
+    watching.step(1)
+    assert watching.floor.size_bytes == 5 * GB, "20 s of 200 MB and the kubelet's own GB"
+
+
+def test_images_that_wait_for_their_push_go_first_a_quarter_in_a_minute(state: Path) -> None:
+    node = Node(Free(5_500 * MB, 900, 1000), [Grown("a", 1, GB, 10)], waiting=3)
+    watching = guard(node, state)
+    for second in range(70):
+        watching.step(second)
+    assert len(node.room) == 2
+    assert node.ended == []
+
+
+def test_what_is_free_is_read_as_a_user_without_rights_would_have_it(tmp_path: Path) -> None:
+    found = free_at(str(tmp_path))
+    assert found.size_bytes > 0
+    assert found.inodes_in_all == 0 or found.inodes <= found.inodes_in_all
+    assert 0 < INODES_SHARE < 1
+
+
+def test_what_was_given_up_is_told_once_a_minute_and_outlives_a_restart(state: Path) -> None:
+    telling = Telling(state / "told.json", state / "audit.log")
+    for number in range(3):
+        telling.tell("build-ended", f"reason {number}")
+    telling.tell("image-let-go", "full")
+    lines = [json.loads(line) for line in (state / "audit.log").read_text().splitlines()]
+    assert [(one["event"], one["why"], one["command"]) for one in lines] == [
+        ("build-ended", "reason 0", "door"),
+        ("image-let-go", "full", "door"),
+    ]
+    again = Telling(state / "told.json", state / "audit.log").recent()
+    assert [(one["what"], one["why"], one["times"]) for one in again] == [
+        ("build-ended", "reason 2", 3),
+        ("image-let-go", "full", 1),
+    ]
+    assert (state / "audit.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_list_of_what_was_told_that_is_torn_is_begun_anew(state: Path) -> None:
+    (state / "told.json").write_text('[{"at": ')
+    assert Telling(state / "told.json", state / "audit.log").recent() == []

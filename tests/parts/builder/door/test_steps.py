@@ -1,0 +1,142 @@
+"""Steps of builds as containerd keeps them: whose each is, what it has written, and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderbox.parts.builder.door import steps
+from binderbox.parts.builder.door.building import Running
+from binderbox.parts.builder.door.buildkit import build_command
+from binderbox.parts.builder.door.growth import MOUNTS, Growth
+from binderbox.parts.builder.door.pods import Permit
+from binderbox.parts.builder.door.request import BuildRequest
+from binderbox.parts.builder.door.steps import Step, Steps, mark
+
+from .conftest import TAG, make_config
+
+KEY, OTHER = "a" * 32, "b" * 32
+
+
+def bundle(
+    tasks: Path, id: str, *env: str, path: str = "binderbox-builds.slice:bbx:", age_s: float = 60
+) -> Path:
+    """A task's directory, as containerd's shim has it."""
+    made = tasks / id
+    (made / "rootfs").mkdir(parents=True)
+    spec: dict[str, Any] = {"process": {"env": list(env)}, "linux": {"cgroupsPath": f"{path}{id}"}}
+    (made / "config.json").write_text(json.dumps(spec))
+    then = time.time() - age_s
+    os.utime(made / "config.json", (then, then))
+    return made
+
+
+def of(key: str) -> str:
+    return f"no_proxy=10.0.0.0/8,{mark(key)}"
+
+
+def test_a_step_is_of_the_build_that_buildkit_started_it_for(tmp_path: Path) -> None:
+    bundle(tmp_path, "one", "PATH=/bin", of(KEY))
+    bundle(tmp_path, "lying", f"X={mark(OTHER)}", of(OTHER), of(KEY))
+    bundle(tmp_path, "by-hand", "PATH=/bin")
+    bundle(tmp_path, "a-pods", of(KEY), path="kubepods-besteffort-podx.slice:cri-containerd:")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn/config.json").write_text('{"process": ')
+    found = {one.id: one.key for one in steps.running(tmp_path)}
+    assert found == {"one": KEY, "lying": KEY, "by-hand": ""}
+
+
+def test_only_steps_of_builds_that_are_over_have_no_owner(tmp_path: Path) -> None:
+    bundle(tmp_path, "owned", of(KEY))
+    bundle(tmp_path, "left", of(OTHER))
+    bundle(tmp_path, "just-begun", of("c" * 32), age_s=0)
+    bundle(tmp_path, "by-hand")
+    found = Steps(tmp_path, (), lambda words: "").unowned({KEY}, 10)
+    assert [one.id for one in found] == ["left"]
+
+
+def test_its_processes_are_killed_before_its_task_and_container_go(tmp_path: Path) -> None:
+    left, ran = bundle(tmp_path, "left", of(KEY)), []
+
+    def run(words: Sequence[str]) -> str:
+        ran.append(" ".join(words))
+        if "containers delete left" in ran[-1]:
+            shutil.rmtree(left)
+        return ""
+
+    assert Steps(tmp_path, ("k3s", "ctr"), run).end(Step("left", KEY, 0))
+    assert ran == [
+        "systemctl kill --signal=KILL bbx-left.scope",
+        "k3s ctr tasks delete --force left",
+        "k3s ctr containers delete left",
+    ]
+
+
+def test_one_that_cannot_be_ended_is_said_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle(tmp_path, "stays", of(KEY))
+    monkeypatch.setattr(steps, "GONE_WITHIN_S", 0.0)
+
+    def missing(words: Sequence[str]) -> str:
+        raise FileNotFoundError(words[0])
+
+    assert not Steps(tmp_path, ("ctr",), missing).end(Step("stays", KEY, 0))
+
+
+def test_every_build_marks_its_steps_beside_the_sites_proxy(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    permit, request = (
+        Permit("pod", "uid", "https://example.org/demo", TAG),
+        BuildRequest("Dockerfile", (), ()),
+    )
+    plain = build_command(make_config(tmp_path), permit, request, "/c", "/m", mark(KEY))
+    assert f"--opt=build-arg:no_proxy={mark(KEY)}" in plain
+    told = replace(make_config(tmp_path), step_proxy=("http_proxy=http://p:3128", "no_proxy=.example.edu"))
+    site = build_command(told, permit, request, "/c", "/m", mark(KEY))
+    assert f"--opt=build-arg:no_proxy=.example.edu,{mark(KEY)}" in site
+    assert "--opt=build-arg:http_proxy=http://p:3128" in site
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Iterator[Path]:
+    """A bundle whose root is an overlay, as a step's is; where it writes."""
+    rootfs = bundle(tmp_path / "tasks", "one", of(KEY)) / "rootfs"
+    for name in ("lower", "upper", "work"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lower/base").write_bytes(bytes(1 << 20))
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    words = ["mount", "-t", "overlay", "overlay", "-o", options, str(rootfs)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no overlay can be mounted here: it needs root and a file system that takes one")
+    yield rootfs
+    subprocess.run(["umount", str(rootfs)], check=True)
+
+
+def test_what_a_step_writes_is_measured_without_what_it_stands_on(overlay: Path, tmp_path: Path) -> None:
+    growth = Growth(tmp_path / "tasks", lambda: {KEY: Running(1.0), OTHER: Running(2.0)})
+    before = {one.key: one.size_bytes for one in growth.look()}
+    assert before == {KEY: 0, OTHER: 0}
+    (overlay / "sub").mkdir()
+    (overlay / "sub/written").write_bytes(os.urandom(3 << 20))
+    (found,) = (one for one in growth.look() if one.key == KEY)
+    assert 3 << 20 <= found.size_bytes < 4 << 20
+    assert found.inodes == 2
+
+
+def test_what_an_ended_step_had_written_stays_its_builds(overlay: Path, tmp_path: Path) -> None:
+    growth = Growth(tmp_path / "tasks", lambda: {KEY: Running(1.0)})
+    (overlay / "written").write_bytes(os.urandom(3 << 20))
+    growth.look()
+    (tmp_path / "tasks/one/config.json").unlink()
+    assert growth.look()[0].size_bytes >= 3 << 20
+    assert MOUNTS.exists()

@@ -1,0 +1,35 @@
+"""What the door gave up to protect the node stands in a check for a day."""
+
+from __future__ import annotations
+
+import pytest
+
+from binderbox.checks.core import run_checks
+from binderbox.output.results import CheckResult
+from binderbox.parts.checks import of
+from tests.checks.fakes import FakeProbe
+
+ENDED = {"at": "1", "what": "build-ended", "why": "this build wrote 9.0 GB", "times": "2"}
+LOST = {"at": "2", "what": "image-let-go", "why": "3 built and not pushed", "times": "1"}
+
+
+def told(*said: dict[str, str]) -> CheckResult:
+    return next(one for one in run_checks(of("builder"), FakeProbe(told=said)) if one.id == "BBX-B09")
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "words"),
+    [((), "pass", "nothing"), ((ENDED,), "warn", "build-ended (2): this build wrote"), ((ENDED, LOST), "fail", "image-let-go")],
+)  # fmt: skip
+def test_an_ended_build_warns_and_a_lost_image_fails(
+    said: tuple[dict[str, str], ...], verdict: str, words: str
+) -> None:
+    found = told(*said)
+    assert found.verdict == verdict
+    assert words in found.measured
+    assert verdict == "pass" or "journalctl -u binderbox-door.service" in found.fix
+
+
+def test_where_no_door_runs_there_is_nothing_to_tell() -> None:
+    found = next(one for one in run_checks(of("builder"), FakeProbe()) if one.id == "BBX-B09")
+    assert found.verdict == "skip"
