@@ -33,6 +33,7 @@ ORDER_ROUTES_FILE = f"{INGRESS_ROUTES}/order.yml"
 
 LIB = "/usr/local/lib/binderbox"
 BIN = f"{LIB}/bin"
+CNI = f"{LIB}/cni"  # the plugins of the builds' network
 ENGINE = f"{LIB}/engine"
 DOOR = f"{LIB}/door"
 KEEPER = f"{LIB}/firewall"

@@ -8,6 +8,7 @@ from pyinfra.operations import systemd
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.travelling import module, modules_of, with_packages
+from binderbox.parts.builder import network
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
 from binderbox.parts.builder.settings import BuilderInputs
@@ -26,7 +27,7 @@ def install_builder(inputs: BuilderInputs) -> None:
     programs = artifacts.extract(
         name="install BuildKit",
         archive=artifacts.path_of(inputs.buildkit),
-        members={f"bin/{name}": f"{layout.BIN}/{name}" for name in builder.PROGRAMS},
+        members=builder.PROGRAMS,
     )
     directories = files.directories({f"{inputs.data_dir}/buildkit": 0o700, f"{inputs.data_dir}/door": 0o700})
     credential = reader.credential(name="take the credential for reading pods", directory=builder.READER)
@@ -34,6 +35,8 @@ def install_builder(inputs: BuilderInputs) -> None:
         {
             builder.BUILDKITD_CONFIG: files.Content(builder.render_buildkitd(inputs), 0o600),
             BUILDKITD_FILE: files.Content(builder_units.render_buildkitd_unit(inputs)),
+            network.CONFIG: files.Content(network.render_network(inputs.networks)),
+            f"{layout.CNI}/{network.NEIGHBOUR}": files.Content(network.neighbour(), 0o755),
             **fetches(inputs),
         }
     )

@@ -18,16 +18,16 @@ from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
 from binderbox.member.model import Mirror, Networks
+from binderbox.parts.builder import network
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
 READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
 SCOPE_LIMITS = f"{layout.SYSTEMD}/bbx-.scope.d/50-limits.conf"
-PROGRAMS = (
-    "buildkitd",
-    "buildctl",
-    *(f"buildkit-cni-{name}" for name in ("bridge", "firewall", "host-local", "loopback")),
-)
+PROGRAMS = {  # of BuildKit's archive, and where each lies
+    **{f"bin/{name}": f"{layout.BIN}/{name}" for name in ("buildkitd", "buildctl")},
+    **{f"bin/buildkit-cni-{name}": f"{layout.CNI}/{name}" for name in network.PLUGINS},
+}
 
 HISTORY_S = 3600
 HISTORY_ENTRIES = 100  # build arguments show in it
@@ -47,7 +47,7 @@ TASKS = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io"
 
 @dataclass(frozen=True)
 class BuilderInputs:
-    """Everything the builder's deploy needs; `buildkit` is a tar with PROGRAMS in `bin/`.
+    """Everything the builder's deploy needs; `buildkit` is a tar with PROGRAMS.
 
     + resolvers: whom buildkitd asks for names, at port 53 alone where the host has cgroup v2
     + egress_networks: what else it may ask although it is not public
@@ -153,9 +153,9 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
                     "namespace": "k8s.io",
                     "snapshotter": "overlayfs",
                     "platforms": [inputs.platform],
-                    "networkMode": "bridge",  # `auto` falls back to the host's own network
-                    "bridgeName": layout.BUILD_INTERFACE,
-                    "bridgeSubnet": inputs.networks.builds,
+                    "networkMode": "cni",  # `auto` falls back to the host's own network, `bridge` isolates nobody
+                    "cniConfigPath": network.CONFIG,
+                    "cniBinaryPath": layout.CNI,
                     "cniPoolSize": 2 * inputs.build_slots,  # networks made ahead: 0.1 s less for each step
                     "defaultCgroupParent": f"{layout.BUILDS_SLICE}:bbx:",
                     "max-parallelism": 4 * inputs.build_slots,

@@ -56,7 +56,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-# buildkit-cni-* are looked for in PATH
+# its CNI plugins look for ip and iptables
 Environment=PATH={layout.BIN}:/usr/sbin:/usr/bin:/sbin:/bin
 {inputs.proxy}{names}ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
 RuntimeDirectory=binderbox/buildkit

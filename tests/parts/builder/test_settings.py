@@ -14,6 +14,7 @@ from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.deploys.builder import door_tree, engine_tree
 from binderbox.member.model import Mirror, Networks
+from binderbox.parts.builder import network
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
 from binderbox.parts.builder.door.config import parse_config
@@ -68,11 +69,13 @@ def test_builds_run_on_the_kubelets_containerd_and_on_a_network_of_their_own() -
     worker = config["worker"]["containerd"]
     assert config["worker"]["oci"] == {"enabled": False}
     assert (worker["address"], worker["namespace"]) == ("/run/k3s/containerd/containerd.sock", "k8s.io")
-    assert (worker["networkMode"], worker["bridgeName"], worker["bridgeSubnet"]) == (
-        "bridge",
-        "bbxbuild0",
-        "10.44.0.0/16",
+    assert (worker["networkMode"], worker["cniConfigPath"], worker["cniBinaryPath"]) == (
+        "cni",
+        network.CONFIG,
+        layout.CNI,
     )
+    bridge, *_ = json.loads(network.render_network(Networks()))["plugins"]
+    assert (bridge["bridge"], bridge["ipam"]["ranges"]) == ("bbxbuild0", [[{"subnet": "10.44.0.0/16"}]])
     assert worker["defaultCgroupParent"] == "binderbox-builds.slice:bbx:"
     assert worker["runtime"]["options"]["SystemdCgroup"] is True
     assert config["dns"] == {"nameservers": ["10.43.0.10"], "searchDomains": ["."]}  # none of the host's
