@@ -9,6 +9,7 @@ import yaml
 
 from binderbox import layout
 from binderbox.member.model import Mirror, Networks
+from binderbox.parts.builder import build_pods
 from binderbox.parts.k3s.starting import AFTER_FILE, BEFORE_FILE
 
 EVICTION_RECLAIM = "500M"
@@ -145,7 +146,8 @@ def _docker(login: str) -> dict[str, object]:
 
 
 def render_manifest() -> str:
-    """What every later part stands on: the namespaces, the priority of our pods, the node programs' reader.
+    """What every later part stands on: the namespaces, the priority of our pods, the node programs' reader, what build
+    pods may.
 
     The door and the watcher of system pods read pods, and nothing else, with the token of `node-reader`.
     """
@@ -204,5 +206,6 @@ def render_manifest() -> str:
             },
             "subjects": [reader],
         },
+        *build_pods.policy(labels),
     ]
     return yaml.safe_dump_all(objects, sort_keys=False)

@@ -1,0 +1,129 @@
+"""Strangers' code on a real node: it wastes its own build, and nothing else; restarts leave nothing of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from binderbox import layout
+from binderbox.parts.builder import settings as builder
+from tests.parts.builder.test_on_host import Node, node
+from tests.waiting import wait_until
+
+__all__ = ["node"]  # the fixture
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+RAW = """
+import socket
+for family, kind in ((socket.AF_PACKET, socket.SOCK_RAW), (socket.AF_INET, socket.SOCK_RAW)):
+    try:
+        socket.socket(family, kind, 1)
+        print("RAW")
+    except PermissionError:
+        print("refused")
+"""
+ENDLESS = "import os\nwith open('/endless', 'wb') as out:\n while True:\n  out.write(os.urandom(1 << 20))\n"
+GB = 1_000_000_000
+
+
+def tasks(node: Node) -> set[str]:
+    """Containerd's tasks of build steps."""
+    found = node.exec(f"grep -l '{layout.BUILDS_SLICE}:bbx:' {builder.TASKS}/*/config.json || true")
+    return {line.split("/")[-2] for line in found.split()}
+
+
+def containers(node: Node) -> set[str]:
+    """All containers of containerd's that are no pod's."""
+    return set(
+        node.exec(
+            f"{layout.K3S} ctr -n k8s.io containers ls -q 'labels.\"io.cri-containerd.kind\"!=x'"
+        ).split()
+    )
+
+
+def started(node: Node, name: str, seconds: int) -> None:
+    """A build whose step is known to run."""
+    node.repository(name, f"RUN echo under-way; sleep {seconds}")
+    node.start(name)
+    node.until_said(name, "under-way")
+    wait_until(lambda: node.processes(f"sleep {seconds}"), 15, "the step is under way")
+
+
+def test_a_build_pod_makes_no_raw_packets(node: Node) -> None:
+    node.write("raw.py", RAW)
+    node.start("raw", "python3", "/srv/repos/raw.py")
+    assert node.wait("raw").log.split() == ["refused", "refused"]
+
+
+def test_a_step_is_marked_as_its_builds(node: Node) -> None:
+    started(node, "marked", 7171)
+    (task,) = tasks(node)
+    spec = json.loads(node.exec(f"cat {builder.TASKS}/{task}/config.json"))
+    told = [one for one in spec["process"]["env"] if one.startswith("no_proxy=")]
+    assert "bbx-build-" in told[-1]
+    node.kubectl("delete", "pod", "build-marked", "--grace-period=0", "--force")
+    wait_until(lambda: not tasks(node), 20, "its step ends with its pod")
+
+
+@pytest.mark.parametrize("unit", [layout.BUILDKITD_UNIT, layout.DOOR_UNIT])
+def test_a_crash_leaves_no_step_and_the_next_build_works(node: Node, unit: str) -> None:
+    name = f"crash-{unit.split('-')[1].partition('.')[0]}"
+    started(node, name, 7272)
+    before = containers(node)
+    node.exec(f"systemctl kill --signal=KILL --kill-whom=main {unit}")
+    if unit == layout.BUILDKITD_UNIT:  # the same build is tried once more
+        node.until_said(name, "Building once more")
+        node.kubectl("delete", "pod", f"build-{name}", "--grace-period=0", "--force")
+    else:
+        assert node.wait(name).phase == "Failed"
+    wait_until(lambda: not node.processes("sleep 7272"), 40, "no step is left")
+    wait_until(lambda: not tasks(node), 20, "no task is left")
+    assert containers(node) <= before
+    node.repository(f"after-{name}", "RUN echo works")
+    ended = node.build(f"after-{name}")
+    assert ended.phase == "Succeeded", ended.log
+
+
+@pytest.fixture
+def floor(node: Node) -> Iterator[int]:
+    """A floor of free disk a little below what is free; its distance in bytes."""
+    config = f"{layout.ETC}/door.json"
+    before = node.exec(f"cat {config}")
+    free = int(node.exec("df --output=avail -B1 /var/lib/binderbox | tail -n 1"))
+    mb = (free - GB) // 1_000_000
+    changed = json.loads(before) | {"free_floor_mb": mb, "free_ceiling_mb": mb, "eviction_mb": 1}
+    node.exec(f"cat > {config}", json.dumps(changed).encode())
+    node.exec(f"systemctl restart {layout.DOOR_UNIT}")
+    yield GB
+    node.exec(f"cat > {config}", before.encode())
+    node.exec(f"systemctl restart {layout.DOOR_UNIT}")
+
+
+def test_a_step_that_fills_the_disk_ends_and_an_honest_build_beside_it_does_not(
+    node: Node, floor: int
+) -> None:
+    node.repository("filler", "COPY fill.py /tmp/\nRUN python3 /tmp/fill.py", **{"fill.py": ENDLESS})
+    node.repository("honest", "RUN sleep 8 && echo still-here")
+    with ThreadPoolExecutor(2) as pool:
+        honest = pool.submit(node.build, "honest")
+        filler = node.build("filler")
+        assert filler.phase == "Failed"
+        assert "The disk of this node ran short, and this build wrote most of it" in filler.log
+        assert honest.result().phase == "Succeeded", honest.result().log
+    told = json.loads(node.exec(f"cat {layout.DOOR_STATUS}"))["told"]
+    assert "build-ended" in {one["what"] for one in told}
+    assert '"event": "build-ended"' in node.exec(f"cat {layout.AUDIT_FILE}")
+    wait_until(lambda: not tasks(node), 20, "no task is left")
+
+
+def test_cache_mounts_are_not_another_commits(node: Node) -> None:
+    for name in ("keeps", "looks"):
+        node.repository(name, "RUN --mount=type=cache,target=/cache ls /cache; touch /cache/of-$UNIQUE")
+    assert node.build("keeps").phase == "Succeeded"
+    assert "of-" not in node.build("looks").log.partition("touch /cache")[2].replace("of-$UNIQUE", "")
+
+
+def test_a_context_is_gone_from_the_node_with_its_build(node: Node) -> None:
+    wait_until(lambda: not node.exec("ls /var/lib/binderbox/door/contexts"), 10, "no context is left")
