@@ -139,7 +139,7 @@ def make(
             networks=member.networks,
             resolvers=facts.own_resolvers if facts.cgroup_version == 2 else facts.resolvers,
             cgroup_v2=facts.cgroup_version == 2,
-            egress_networks=[allow.network for allow in member.egress_allow],
+            egress_allow=member.egress_allow,
             node_addresses=facts.addresses,
             # what is followed changes between installs, and its names are none that a build may have anyway
             mirrors=member.mirrors,

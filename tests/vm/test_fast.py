@@ -176,15 +176,17 @@ else:
     print("reached")
 """
 RESOLVE = "import socket; print(socket.getaddrinfo('deb.debian.org', 80)[0][4][0])"
-LISTEN = "import socket, time; s = socket.create_server(('0.0.0.0', 8081)); time.sleep(120)"
+LISTEN = "import socket, time; s = [socket.create_server(('0.0.0.0', port)) for port in (8081, 9418)]; time.sleep(120)"
+PUBLIC = "9.9.9.9"  # here on the loopback alone
 METADATA = "169.254.169.254"
 
 
-def as_buildkitd(prepared: Prepared, inputs: BuilderInputs, *words: str) -> str:
-    """What a program says that runs under buildkitd's limits: its name, its address lists, its rules."""
+def as_buildkitd(prepared: Prepared, inputs: BuilderInputs, *words: str, bpf: bool = True) -> str:
+    """What a program says that runs under buildkitd's limits: its name, its rules and, where there is BPF, its address lists."""
     text = units.render_buildkitd_unit(inputs)
-    limits = [line for line in text.splitlines() if line.startswith(("IPAddress", "ExecStartPre"))]
-    assert len(limits) == 3
+    kinds = ("IPAddress", "ExecStartPre") if bpf else ("ExecStartPre",)
+    limits = [line for line in text.splitlines() if line.startswith(kinds)]
+    assert len(limits) == (3 if bpf else 1)
     script, *arguments = words
     unit = ["[Service]", "Type=oneshot", *limits, "StandardOutput=file:/run/said"]
     unit += [f"ExecStart=/usr/bin/python3 /run/asks.py {' '.join(arguments)}", ""]
@@ -212,6 +214,20 @@ def test_a_fetch_goes_where_the_unit_lets_it_and_nowhere_else(prepared: Prepared
         assert as_buildkitd(prepared, inputs, ASK, target, "8081") != "reached", target
     assert as_buildkitd(prepared, inputs, ASK, "127.0.0.53", "53") == "reached"
     assert as_buildkitd(prepared, inputs, RESOLVE)
+
+
+def test_without_bpf_it_goes_to_the_same_places_and_on_no_other_port(prepared: Prepared) -> None:
+    """A systemd that was built without BPF takes the unit's address list and does nothing."""
+    prepared.sh(f"for one in {METADATA} 10.99.0.1 {PUBLIC}; do ip address replace $one/32 dev lo; done")
+    prepared.host.exec(
+        ["systemd-run", "-q", "--collect", f"--unit=target-{uuid.uuid4().hex[:8]}", "python3", "-c", LISTEN]
+    )
+    inputs = prepared.plan.builder
+    for target in (METADATA, "10.99.0.1", "127.0.0.1", PUBLIC):
+        assert prepared.host.exec(["python3", "-c", ASK, target, "8081"]).strip() == "reached"
+        assert as_buildkitd(prepared, inputs, ASK, target, "8081", bpf=False) != "reached", target
+    for target, said in ((PUBLIC, "reached"), ("10.99.0.1", "ConnectionRefusedError")):
+        assert as_buildkitd(prepared, inputs, ASK, target, "9418", bpf=False) == said
 
 
 def test_a_resolver_at_the_metadata_address_opens_nothing_else_there(prepared: Prepared) -> None:

@@ -17,7 +17,7 @@ from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
-from binderbox.member.model import Mirror, Networks
+from binderbox.member.model import EgressAllow, Mirror, Networks
 from binderbox.parts.builder import network
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
@@ -50,7 +50,7 @@ class BuilderInputs:
     """Everything the builder's deploy needs; `buildkit` is a tar with PROGRAMS.
 
     + resolvers: whom buildkitd asks for names, at port 53 alone where the host has cgroup v2
-    + egress_networks: what else it may ask although it is not public
+    + egress_allow: what else it may ask although it is not public
     + proxy: lines of buildkitd's unit for the site's proxy; step_proxy: what build steps are told of it
     + node_addresses: this node's own, which it may not ask although they may be public
     """
@@ -74,7 +74,7 @@ class BuilderInputs:
     networks: Networks
     resolvers: tuple[str, ...] = ()
     cgroup_v2: bool = False
-    egress_networks: tuple[str, ...] = ()
+    egress_allow: tuple[EgressAllow, ...] = ()
     node_addresses: tuple[str, ...] = ()
     reserved_images: tuple[str, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
@@ -93,7 +93,7 @@ def make_inputs(
     networks: Networks,
     resolvers: Iterable[str] = (),
     cgroup_v2: bool = False,
-    egress_networks: Iterable[str] = (),
+    egress_allow: tuple[EgressAllow, ...] = (),
     node_addresses: Iterable[str] = (),
     reserved_images: Iterable[str] = (),
     mirrors: tuple[Mirror, ...] = (),
@@ -120,7 +120,7 @@ def make_inputs(
         networks=networks,
         resolvers=tuple(resolvers),
         cgroup_v2=cgroup_v2,
-        egress_networks=tuple(egress_networks),
+        egress_allow=egress_allow,
         node_addresses=tuple(node_addresses),
         reserved_images=tuple(reserved_images),
         mirrors=mirrors,

@@ -4,11 +4,13 @@
   binderbox.slice, where it is alone, so they take nothing from builds and give nothing to pods;
 - the prefix drop-in `bbx-.scope.d` holds each step by itself, which BuildKit cannot (a step beyond it ends with 137);
 - buildkitd's own fetches (`FROM`, `ADD https://...`) leave from the host itself, where the rules for the builds'
-  bridge do not see them: there the unit's address list holds, by destination alone. In it what is allowed wins
-  over what is denied, so a wide `egress_allow` opens more to a fetch than to a build step.
+  bridge do not see them. There a table of nftables' holds, by buildkitd's cgroup, and the unit's address list, which knows
+  no ports, and is silently void where systemd has no BPF. The first is there on cgroup v2 alone.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from binderbox import layout
 from binderbox.parts.builder.settings import (
@@ -18,7 +20,7 @@ from binderbox.parts.builder.settings import (
     BuilderInputs,
     bytes_of,
 )
-from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6
+from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6, PUBLIC_6, PUBLIC_TCP_PORTS
 from binderbox.parts.firewall.backstop_rules import owned
 
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
@@ -32,7 +34,7 @@ CPU_WEIGHT = 50  # without effect as long as the slice has no neighbour: see abo
 def render_buildkitd_unit(inputs: BuilderInputs) -> str:
     """buildkitd shares containerd's mounts, so nothing here may give it a mount namespace of its own."""
     denied = [*NOT_PUBLIC_4, *NOT_PUBLIC_6_LOCAL, *NOT_PUBLIC_6, *inputs.node_addresses]
-    allowed = [*inputs.resolvers, *inputs.egress_networks]
+    allowed = [*inputs.resolvers, *(one.network for one in inputs.egress_allow)]
     # Without a resolver's address nothing could be fetched at all; `plan` always knows one.
     fetching = (
         f"IPAddressDeny={' '.join(denied)}\nIPAddressAllow={' '.join(allowed)}\n" if inputs.resolvers else ""
@@ -78,15 +80,29 @@ WantedBy=multi-user.target
 
 
 def render_fetches(inputs: BuilderInputs) -> str:
-    """nftables text: whom buildkitd may ask for names, it may ask for nothing else.
+    """nftables text: what buildkitd may ask, and nothing else: its resolvers for names, what `egress_allow` says, and
+    public addresses on a build step's ports.
 
-    The unit's address list knows no ports, and a resolver's address may be the node's loopback (resolved's stub) or the
-    metadata service's (Google, Oracle).
+    A resolver's address may be the node's loopback (resolved's stub) or the metadata service's (Google, Oracle).
     """
-    rows = [
-        f"        {'ip6' if ':' in address else 'ip'} daddr {address} counter reject"
-        for address in dict.fromkeys(inputs.resolvers)
-        if "%" not in address
+    allowed = [
+        f"        {_family(one)} daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return"
+        for one in dict.fromkeys(inputs.resolvers)
+        if "%" not in one
+    ]
+    allowed += [
+        f"        {_family(one.network)} daddr {one.network} tcp dport {_set(one.ports)} return"
+        for one in inputs.egress_allow
+    ]
+    closed = [
+        *(
+            f"        {_family(one)} daddr {one} counter reject"
+            for one in inputs.node_addresses
+            if "%" not in one
+        ),
+        f"        ip daddr {_set(NOT_PUBLIC_4)} counter reject",
+        f"        ip6 daddr {_set(NOT_PUBLIC_6)} counter reject",
+        f"        ip6 daddr != {PUBLIC_6} counter reject",
     ]
     return owned(
         FETCHES,
@@ -98,12 +114,23 @@ def render_fetches(inputs: BuilderInputs) -> str:
                 "    }",
                 "",
                 "    chain fetches {",
-                "        meta l4proto { tcp, udp } th dport 53 return",
-                *rows,
+                "        ct state established,related return",
+                *allowed,
+                *closed,
+                f"        tcp dport {_set(PUBLIC_TCP_PORTS)} return",
+                "        counter reject",
                 "    }",
             ]
         ),
     )
+
+
+def _family(address: str) -> str:
+    return "ip6" if ":" in address else "ip"
+
+
+def _set(values: Iterable[object]) -> str:
+    return "{ " + ", ".join(str(one) for one in values) + " }"
 
 
 def render_door_unit(inputs: BuilderInputs) -> str:

@@ -47,17 +47,17 @@ def look_places(probe: Probe) -> Places:
 def _closed(reached: Sequence[Reached], member: Member) -> Iterator[tuple[str, str]]:
     """Addresses, and where they lead, that builds or pods must reach and the firewall keeps them from.
 
-    BuildKit asks mirrors, held to public addresses; pods ask the authority and the proxy, held to some ports, too.
+    BuildKit asks mirrors, pods ask the authority, both ask the proxy: all are held to some ports of public addresses.
     """
-    mirrors = mirrors_of(member)
-    asked = [(one.url, one.address, one.url == acme.server(member)) for one in reached if one.address]
+    asked = [(one.url, one.address) for one in reached if one.address]
     if member.proxy.https:  # then it is the proxy that answers from everywhere
-        asked = [(member.proxy.https, address, True) for _, address, _ in asked[:1]]
-    for url, address, by_pods in asked:
-        if not (by_pods or url in mirrors):
-            continue
+        asked = [(member.proxy.https, address) for _, address in asked[:1]]
+    else:
+        theirs = {*mirrors_of(member), acme.server(member)}
+        asked = [(url, address) for url, address in asked if url in theirs]
+    for url, address in asked:
         port = urlsplit(url).port or (443 if url.startswith("https://") else 80)
-        public = ip_address(address).is_global and (port in PUBLIC_TCP_PORTS or not by_pods)
+        public = ip_address(address).is_global and port in PUBLIC_TCP_PORTS
         if not public and not _allowed(address, port, member):
             yield url, address
 

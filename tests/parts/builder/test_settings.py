@@ -13,7 +13,7 @@ import pytest
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.deploys.builder import door_tree, engine_tree
-from binderbox.member.model import Mirror, Networks
+from binderbox.member.model import EgressAllow, Mirror, Networks
 from binderbox.parts.builder import network
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
@@ -39,7 +39,7 @@ INPUTS = BuilderInputs(
     pins=1000,
     networks=Networks(),
     resolvers=("192.0.2.53",),
-    egress_networks=("198.51.100.0/24",),
+    egress_allow=(EgressAllow(network="198.51.100.0/24", ports=(5000, 443)),),
     node_addresses=("203.0.113.9",),
 )
 
@@ -114,16 +114,24 @@ def test_buildkitd_itself_cannot_ask_what_is_not_public() -> None:
     assert "IPAddress" not in builder_units.render_buildkitd_unit(replace(INPUTS, resolvers=()))
 
 
-def test_whom_buildkitd_asks_for_names_it_asks_for_nothing_else() -> None:
+def test_buildkitd_asks_resolvers_for_names_and_public_addresses_on_a_steps_ports() -> None:
     """A resolver's address may be the loopback's or the metadata service's; the unit's address list knows no ports."""
     inputs = replace(INPUTS, resolvers=("127.0.0.53", "fd00::53", "fe80::1%eth0"), cgroup_v2=True)
     rules = builder_units.render_fetches(inputs)
     assert f'socket cgroupv2 level 2 "system.slice/{layout.BUILDKITD_UNIT}" jump fetches' in rules
     rows = [line.strip() for line in rules.partition("chain fetches")[2].splitlines()]
-    assert rows[1:4] == [
-        "meta l4proto { tcp, udp } th dport 53 return",
-        "ip daddr 127.0.0.53 counter reject",
-        "ip6 daddr fd00::53 counter reject",
+    assert rows[1:5] == [
+        "ct state established,related return",
+        "ip daddr 127.0.0.53 meta l4proto { tcp, udp } th dport 53 return",
+        "ip6 daddr fd00::53 meta l4proto { tcp, udp } th dport 53 return",
+        "ip daddr 198.51.100.0/24 tcp dport { 5000, 443 } return",
+    ]
+    assert rows[5] == "ip daddr 203.0.113.9 counter reject"
+    assert "127.0.0.0/8" in rows[6]
+    assert rows[8:11] == [
+        "ip6 daddr != 2000::/3 counter reject",
+        "tcp dport { 80, 443, 9418 } return",
+        "counter reject",
     ]
     service = _unit(builder_units.render_buildkitd_unit(inputs))["Service"]
     assert f"{layout.BACKSTOP_RUN}/fetches" in service["ExecStartPre"]
