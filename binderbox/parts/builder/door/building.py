@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..engine import wire
+from . import dockerfile, frontend
 from .buildkit import Ended, build_command, run_build
 from .config import DoorConfig
 from .events import say
-from .frontend import Asked, asked_by
 from .pods import Permit
 from .pusher import Pusher
 from .reasons import AGAIN
@@ -76,11 +76,11 @@ class Builds:
             self._status.moved(key, "context")
             wire.send(pod, wire.GO)
             size = self._workplaces.receive(pod, place)
-            frontend = asked_by(place.context, request.dockerfile)
-            if frontend and not frontend.is_dockers:
-                raise Refused("frontend", _foreign(frontend, request.dockerfile))
-            if frontend:
-                _log(pod, f"{_ignored(frontend, request.dockerfile)}\n".encode())
+            wanted = frontend.asked(dockerfile.read(place.context, request.dockerfile))
+            if wanted and not wanted.is_dockers:
+                raise Refused("frontend", frontend.foreign(wanted, request.dockerfile))
+            if wanted:
+                _log(pod, f"{frontend.ignored(wanted, request.dockerfile)}\n".encode())
             self._status.moved(key, "building")
             who = {
                 "repository": permit.repository,
@@ -93,7 +93,7 @@ class Builds:
             seconds = round(time.monotonic() - came, 1)
             say("build-ended", **who, ok=not ended.fault, fault=ended.fault, seconds=seconds)
             if ended.fault:
-                labs = f" {_labs(frontend, request.dockerfile)}" if frontend and frontend.is_labs else ""
+                labs = f" {frontend.labs(wanted, request.dockerfile)}" if wanted and wanted.is_labs else ""
                 return {"ok": False, "error": f"{ended.fault}{labs}", "seconds": seconds}
             digest = json.loads(place.metadata.read_text())["containerimage.digest"]
         self._pusher.add(permit.tag, digest, permit.repository)
@@ -146,26 +146,6 @@ class Builds:
     def _tell_place(self, pod: socket.socket, key: str, place: int) -> None:
         self._status.moved(key, "waiting", place)
         _log(pod, f"Waiting for a build slot of this node: place {place} in line.\n".encode())
-
-
-def _foreign(asked: Asked, dockerfile: str) -> str:
-    return (
-        f"line {asked.line} of {dockerfile} asks for the frontend {asked.image}, and this node runs nobody's but BuildKit's own; "
-        "take the line out if the file is a plain Dockerfile"
-    )
-
-
-def _ignored(asked: Asked, dockerfile: str) -> str:
-    return (
-        f"Line {asked.line} of {dockerfile} asks for the frontend {asked.image}; it was ignored: "
-        "this node builds every Dockerfile with BuildKit's own."
-    )
-
-
-def _labs(asked: Asked, dockerfile: str) -> str:
-    return (
-        f"What only {asked.image} knows, for which line {asked.line} of {dockerfile} asks, is not built here."
-    )
 
 
 def _log(pod: socket.socket, text: bytes) -> None:

@@ -7,14 +7,11 @@ included, and is whatever Docker Hub has under that name today.
 from __future__ import annotations
 
 import json
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 OWN = "--opt=cmdline=dockerfile.v0"
-READ_AT_MOST = 64 << 10
 _DIRECTIVE = re.compile(rb"\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 _KNOWN = (b"syntax", b"escape", b"check")
 
@@ -58,16 +55,19 @@ def asked(text: bytes) -> Asked | None:
     return None
 
 
-def asked_by(context: Path, dockerfile: str) -> Asked | None:
-    """The same of a file of a stranger's context; one behind a symlink is left to BuildKit."""
-    here = os.open(context, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for part in dockerfile.split("/"):
-            below = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
-        return asked(os.read(here, READ_AT_MOST))
-    except OSError:  # none, a link or a directory: BuildKit says so
-        return None
-    finally:
-        os.close(here)
+def foreign(one: Asked, name: str) -> str:
+    return (
+        f"line {one.line} of {name} asks for the frontend {one.image}, and this node runs nobody's but BuildKit's own; "
+        "take the line out if the file is a plain Dockerfile"
+    )
+
+
+def ignored(one: Asked, name: str) -> str:
+    return (
+        f"Line {one.line} of {name} asks for the frontend {one.image}; it was ignored: "
+        "this node builds every Dockerfile with BuildKit's own."
+    )
+
+
+def labs(one: Asked, name: str) -> str:
+    return f"What only {one.image} knows, for which line {one.line} of {name} asks, is not built here."

@@ -47,7 +47,7 @@ def make_config(state: Path) -> DoorConfig:
         build_slots=2,
         push_slots=1,
         max_connections=80,
-        max_context_mb=8,
+        max_context_mb=16,
         max_context_files=1000,
         max_build_s=20,
         build_step_memory_mb=4700,

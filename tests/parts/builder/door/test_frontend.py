@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from binderbox.parts.builder.door.frontend import Asked, asked, asked_by
+from binderbox.parts.builder.door import dockerfile
+from binderbox.parts.builder.door.frontend import Asked, asked
+from binderbox.parts.builder.engine import client
 from binderbox.parts.builder.engine.client import DoorError
 
-from .conftest import RunningDoor
+from .conftest import RunningDoor, make_header, tar_of
 
 
 @pytest.mark.parametrize(
@@ -63,12 +66,32 @@ def test_a_dockerfile_is_read_in_its_context_alone(tmp_path: Path) -> None:
     (context / "link").symlink_to(tmp_path / "outside")
     (context / "up").symlink_to(tmp_path)
     os.mkfifo(context / "pipe")
-    found = {
-        name: asked_by(context, name)
-        for name in ("binder/Dockerfile", "link", "up/outside", "pipe", "binder", "none")
-    }
-    assert found.pop("binder/Dockerfile") == Asked("a/b", 1)
-    assert set(found.values()) == {None}
+    names = ("binder/Dockerfile", "link", "up/outside", "pipe", "binder", "none")
+    found = {name: dockerfile.read(context, name) for name in names}
+    assert found.pop("binder/Dockerfile") == b"# syntax=a/b"
+    assert set(found.values()) == {b""}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"#" * (10 << 20), "larger than 1024 kB"),
+        (b"FROM x\n" + b"run true\n" * 501, "501 instructions that make layers"),
+        (b"FROM x\n" + b"  COPY a b\n\tADD c d\n" * 300, "600 instructions that make layers"),
+    ],
+    ids=["10 MB", "runs", "copies"],
+)
+def test_one_that_is_too_much_for_buildkit_is_refused_before_it_has_it(
+    door: RunningDoor, text: bytes, words: str
+) -> None:
+    with pytest.raises(DoorError, match=words):
+        list(client.build(make_header(), lambda send: sent(send, text), door.config.socket))
+
+
+def sent(send: Callable[[bytes], None], text: bytes) -> None:
+    archive = tar_of(("Dockerfile", text))
+    for start in range(0, len(archive), 1 << 18):
+        send(archive[start : start + (1 << 18)])
 
 
 def test_a_line_for_dockers_frontend_is_ignored_and_the_log_says_so(door: RunningDoor) -> None:

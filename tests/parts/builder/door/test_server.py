@@ -248,7 +248,7 @@ def test_a_context_above_the_ceiling_is_cut_while_it_is_sent(
             sent[0] += 1
 
     started = time.monotonic()
-    with pytest.raises(DoorError, match="larger than 8 MB"):
+    with pytest.raises(DoorError, match="larger than 16 MB"):
         list(client.build(make_header(), ten_gigabytes, door.config.socket))
     assert time.monotonic() - started < 10
     assert sent[0] < 20
