@@ -44,7 +44,7 @@ def pressure(node: Node) -> set[str]:
 
 
 def put(node: Node, repository: Repository) -> None:
-    node.repository(repository.name, repository.dockerfile, **repository.files)
+    node.repository(repository.name, f"USER root\n{repository.dockerfile}", **repository.files)
     if repository.many_files:
         where = f"{REPOSITORIES}/{repository.name}/files"
         node.exec(f"mkdir -p {where} && cd {where} && seq {repository.many_files} | xargs touch")

@@ -175,6 +175,7 @@ def test_power_cut(machine: Callable[[str | None], Machine], slow: Slow) -> None
     """Idle, in a build, while a push waits, and in a switch of the follower: the next boot is well, nothing is lost."""
     host, chance = machine(INSTALLED), random.Random(SEED)
     wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    slow.install(host, "--json").must()  # the saved disk may have an older binderbox
     first = slow.binderbox(host, "launch", "--json").must().result["image"]
     wait_until(lambda: manifest(host, first), WELL_S, "the first image in the registry")
     time.sleep(chance.uniform(0, 30))

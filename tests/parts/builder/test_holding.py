@@ -104,7 +104,7 @@ def floor(node: Node) -> Iterator[int]:
 def test_a_step_that_fills_the_disk_ends_and_an_honest_build_beside_it_does_not(
     node: Node, floor: int
 ) -> None:
-    node.repository("filler", "COPY fill.py /tmp/\nRUN python3 /tmp/fill.py", **{"fill.py": ENDLESS})
+    node.repository("filler", "USER root\nCOPY fill.py /tmp/\nRUN python3 /tmp/fill.py", **{"fill.py": ENDLESS})
     node.repository("honest", "RUN sleep 8 && echo still-here")
     with ThreadPoolExecutor(2) as pool:
         honest = pool.submit(node.build, "honest")
@@ -120,7 +120,7 @@ def test_a_step_that_fills_the_disk_ends_and_an_honest_build_beside_it_does_not(
 
 def test_cache_mounts_are_not_another_commits(node: Node) -> None:
     for name in ("keeps", "looks"):
-        node.repository(name, "RUN --mount=type=cache,target=/cache ls /cache; touch /cache/of-$UNIQUE")
+        node.repository(name, "USER root\nRUN --mount=type=cache,target=/cache ls /cache; touch /cache/of-$UNIQUE")
     assert node.build("keeps").phase == "Succeeded"
     assert "of-" not in node.build("looks").log.partition("touch /cache")[2].replace("of-$UNIQUE", "")
 
