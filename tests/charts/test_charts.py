@@ -248,7 +248,9 @@ def test_user_pods_may_reach_the_ingress_by_the_labels_it_really_has(tmp_path: P
 
 def test_what_the_pods_ask_for_is_what_sizing_counts() -> None:
     of = rendering.member("tls: own-ca")
-    binderhub = make_binderhub(of, rendering.sizing(of), rendering.artifacts()).values
+    binderhub = make_binderhub(
+        of, rendering.sizing(of), rendering.artifacts(), disk=rendering.disk(of)
+    ).values
     jupyterhub = binderhub["jupyterhub"]
     asked = [
         inputs.values["resources"] for name, inputs in rendering.ours().items() if name != "ingress-acme"

@@ -242,6 +242,7 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
     binder, public = "https://binder.example.org", "hub.binder.example.org"
     probe = FakeProbe(
         plan=plan,
+        told=(),
         artifacts={"repo2docker": artifact("repo2docker", images=(PINNED,))},
         units={
             **{

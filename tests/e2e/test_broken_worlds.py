@@ -110,7 +110,7 @@ def proxy(site: Site, answer: bytes) -> Iterator[None]:
 @contextmanager
 def filtered(site: Site, rule: str) -> Iterator[None]:
     """With a rule at the site's wall, which this machine is."""
-    site.host.exec(["nft", "-f", "-"], stdin=f"table inet wall {{ {rule} }}".encode())
+    site.host.exec(["nft", "-f", "-"], stdin=f"table inet wall {{\n{rule}\n}}\n".encode())
     try:
         yield
     finally:
@@ -119,14 +119,14 @@ def filtered(site: Site, rule: str) -> Iterator[None]:
 
 @contextmanager
 def no_way_out(site: Site) -> Iterator[None]:
-    rule = "chain out { type filter hook output priority 0; tcp dport 443 ct state new drop; }"
+    rule = "chain out {\ntype filter hook output priority 0\ntcp dport 443 ct state new drop\n}"
     with filtered(site, rule):
         yield
 
 
 @contextmanager
 def port_80_is_shut(site: Site) -> Iterator[None]:
-    rule = "chain in { type filter hook input priority 0; tcp dport 80 drop; }"
+    rule = "chain in {\ntype filter hook input priority 0\ntcp dport 80 drop\n}"
     with filtered(site, rule):
         yield
 
@@ -197,7 +197,7 @@ LOGIN = http("407 Proxy Authentication Required", 'Proxy-Authenticate: Basic rea
 WORLDS = {
     "no way out": (no_way_out, "BBX-H31", "get.helm.sh: ", "open outgoing TCP 443"),
     "a proxy wants a login": (
-        lambda site: proxy(site, LOGIN), "BBX-H31", "the proxy wants a login", "secrets set host proxy-url",
+        lambda site: proxy(site, LOGIN), "BBX-H31", "the proxy wants a login", "binderbox secrets set",
     ),
     "a proxy refuses": (
         lambda site: proxy(site, http("403 Forbidden")), "BBX-H31", "the proxy refuses it with 403", "ask the keeper of",
@@ -209,7 +209,7 @@ WORLDS = {
     "a box ends TLS": (a_box_ends_tls, "BBX-H31", "quay.io: its certificate is by", "extra_ca"),
     "a mirror is a page": (a_mirror_is_a_page, "BBX-H31", f"{MIRROR}: no registry answers there", "`mirrors`"),
     "port 80 is shut": (port_80_is_shut, "BBX-D07", "", "open TCP port 80"),
-    "a wrong address": (a_wrong_address, "BBX-D01", "10.", "set exactly this record"),
+    "a wrong address": (a_wrong_address, "BBX-D01", "10.", "set `ingress_ip"),
     "an IPv6 address": (an_ipv6_address, "BBX-D04", "2001:db8::1", "take the AAAA record"),
     "CAA forbids": (caa_forbids, "BBX-D05", "university.edu CAA 0 issue", f'0 issue "{AUTHORITY}"'),
     "an example's e-mail": (an_example_email, "BBX-D06", "me@example.org", "set `email`"),
