@@ -37,7 +37,7 @@ ALL = (
     Repository("fills-inodes", run("import os\nos.mkdir('/many')\nfor n in range(200_000): open(f'/many/{n}', 'w').close()\nprint('made them')"), "Succeeded", "made them"),
     Repository("host-network", "RUN --network=host id", "Failed", "network.host is not allowed"),
     Repository("insecure", "RUN --security=insecure id", "Failed", "security.insecure is not allowed"),
-    Repository("mounts-ssh", "RUN --mount=type=ssh id", "Failed"),
+    Repository("mounts-ssh", "RUN --mount=type=ssh,required=true id", "Failed"),
     Repository("mounts-a-secret", "RUN --mount=type=secret,id=registry-password,required=true id", "Failed"),
     Repository("mounts-the-context", "RUN --mount=type=bind,target=/c,rw ls /c; echo mine-alone", "Succeeded", "mine-alone"),
     Repository("kernel-modules", "RUN mount -t proc x /mnt 2>&1; echo 1 2>/dev/null >/proc/sysrq-trigger; echo held=$?", "Succeeded", "held="),

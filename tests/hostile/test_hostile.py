@@ -12,6 +12,7 @@ import pytest
 
 from binderbox import layout
 from binderbox.errors import StepFailed
+from binderbox.parts.builder.units import STEP_TASKS
 from tests.hostile.repositories import ALL, LEAVES, Repository
 from tests.parts.builder.test_holding import tasks
 from tests.parts.builder.test_on_host import REPOSITORIES, Node, node
@@ -31,8 +32,10 @@ def open_node(node: Node) -> Iterator[Node]:
     before = node.exec(f"cat {config}")
     changed = json.loads(before) | {"build_slots": SLOTS}
     node.exec(f"cat > {config}", json.dumps(changed).encode())
+    node.exec(f"systemctl set-property --runtime {layout.BUILDS_SLICE} TasksMax={SLOTS * STEP_TASKS}")
     node.exec(f"systemctl restart {layout.DOOR_UNIT}")
     yield node
+    node.exec(f"rm -rf /run/systemd/system.control/{layout.BUILDS_SLICE}.d && systemctl daemon-reload")
     node.exec(f"cat > {config}", before.encode())
     node.exec(f"systemctl restart {layout.DOOR_UNIT}")
 
