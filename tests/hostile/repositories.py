@@ -41,7 +41,7 @@ ALL = (
     Repository("mounts-a-secret", "RUN --mount=type=secret,id=registry-password,required=true id", "Failed"),
     Repository("mounts-the-context", "RUN --mount=type=bind,target=/c,rw ls /c; echo mine-alone", "Succeeded", "mine-alone"),
     Repository("kernel-modules", "RUN mount -t proc x /mnt 2>&1; echo 1 2>/dev/null >/proc/sysrq-trigger; echo held=$?", "Succeeded", "held="),
-    Repository("raw-sockets", run("import socket\ns = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\ns.bind(('eth0', 0))\ns.settimeout(3)\nprint('listens')\ntry: print('GOT', s.recv(9999)[:12])\nexcept OSError: print('heard nobody')"), "Succeeded", "listens"),
+    Repository("raw-sockets", run("import socket\ns = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\ns.bind(([n for _, n in socket.if_nameindex() if n != 'lo'][0], 0))\ns.settimeout(3)\nprint('listens')\ntry: print('GOT', s.recv(9999)[:12])\nexcept OSError: print('heard nobody')"), "Succeeded", "listens"),
     Repository("long-names", "COPY . /c\nRUN ls /c | wc -l", "Succeeded", files={"n" * 250: "x"}),
     Repository("many-files", "COPY files /c\nRUN ls /c | wc -l", "Succeeded", "20000", many_files=20_000),
     Repository("arguments", 'ARG A="x,y=z --opt=target=evil"\nENV B="$A"\nRUN printf "%s\\n" "$B"', "Succeeded", "x,y=z"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...systemd import notify
-from .config import ConfigFault, parse_config
+from .config import ConfigFault, DoorConfig, parse_config
 from .containerd import COMMAND_S, Images
 from .events import say
 from .growth import Growth
@@ -22,7 +22,7 @@ from .pods import ApiPods
 from .pusher import Budget, Pusher
 from .server import Door
 from .spool import Spool
-from .steps import Steps
+from .steps import Steps, restarted
 from .telling import Telling
 
 REPIN_EVERY_S = 600  # a pin is a label on an image's record, and whoever writes the record anew drops it
@@ -62,7 +62,7 @@ def main() -> int:
         *[pusher.work] * config.push_slots,
         lambda: _each(door, STATUS_EVERY_S, door.status.write),
         lambda: _each(door, REPIN_EVERY_S, pusher.repin),
-        lambda: _each(door, SWEEP_EVERY_S, lambda: _sweep(door, steps)),
+        lambda: _each(door, SWEEP_EVERY_S, lambda: _sweep(door, steps, config)),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
     ):
         threading.Thread(target=work, daemon=True).start()
@@ -85,9 +85,10 @@ def _each(door: Door, seconds: float, work: Callable[[], object]) -> None:
         time.sleep(seconds)
 
 
-def _sweep(door: Door, steps: Steps) -> None:
+def _sweep(door: Door, steps: Steps, config: DoorConfig) -> None:
     """End the steps that a restart of BuildKit, containerd or this door left without a build."""
-    for step in steps.unowned(set(door.builds.running), YOUNG_S):
+    since = restarted((config.buildkit_address.removeprefix("unix://"), config.containerd_socket))
+    for step in steps.unowned(set(door.builds.running), since, YOUNG_S):
         say("step-ended", step=step.id, gone=steps.end(step))
 
 

@@ -102,10 +102,7 @@ class Builds:
     def _run(
         self, pod: socket.socket, permit: Permit, request: BuildRequest, place: Workplace, key: str
     ) -> Ended:
-        """Run buildctl; once more when the builder went away under it, whose fault the build is not.
-
-        Whatever of its steps is left after that has no owner any more.
-        """
+        """Run buildctl; once more when the builder went away under it, whose fault the build is not."""
         running = self._running[key] = Running(time.monotonic())
         try:
             return self._try_twice(pod, permit, request, place, key, running)
@@ -134,9 +131,11 @@ class Builds:
                 lambda text: _log(pod, text),
                 lambda: running.ended or (RESTARTED if self._stopping() else ""),
             )
-            for step in self._steps.of(key):
+            if not ended.again:
+                break
+            for step in self._steps.of(key):  # its owner is gone, and nobody takes it up
                 say("step-ended", repository=permit.repository, step=step.id, gone=self._steps.end(step))
-            if not ended.again or last:
+            if last:
                 break
             say("build-again", repository=permit.repository, tag=permit.tag, fault=ended.fault)
             _log(pod, b"The builder of this node was restarted. Building once more.\n")

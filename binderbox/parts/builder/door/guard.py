@@ -21,6 +21,8 @@ ROOM_EVERY_S = 60.0
 EVICTION_LATE_S = 20.0  # the kubelet looks each 10 s, and has a pod's figures of up to 10 s ago
 INODES_SHARE = 0.06  # the kubelet evicts at 3 %
 ANY_SHARE = 0.1  # of what all have written: who has less is nobody's trouble
+MUCH_BYTES, MUCH_INODES = 64 * MB, 10_000  # so is who has written less than this
+FILLS_BYTES, FILLS_INODES = 1 * MB, 100  # lost from one look to the next: it still fills
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,23 @@ def floor(plain_mb: int, eviction_mb: int, highest_mb: int, rate_bytes_s: float)
     return Floor(round(min(max(plain_mb * MB, wanted), highest_mb * MB)))
 
 
-def choose(builds: Iterable[Grown], free: Free, floor: Floor) -> str | None:
-    """The key of the build that is to end: the largest grower of what is short, the newest of those alike, or of all where
-    no step has written anything (a fetch of BuildKit's own grows then)."""
+def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> str | None:
+    """The key of the build that is to end: the largest grower of what is short, the newest of those alike.
+
+    + lost: what the disk has lost since the last look. Where no step has written anything of it, a fetch of BuildKit's own
+      does, which nobody can tell; then the newest ends. A disk that is short and fills no further costs nobody his build.
+    """
     found = list(builds)
     short_of_inodes = free.size_bytes >= floor.size_bytes
 
     def grown(one: Grown) -> int:
         return one.inodes if short_of_inodes else one.size_bytes
 
+    least = MUCH_INODES if short_of_inodes else MUCH_BYTES
     total = sum(map(grown, found))
-    growers = [one for one in found if total and grown(one) >= ANY_SHARE * total] or found
-    worst = max(growers, key=lambda one: (grown(one), one.began), default=None)
+    growers = [one for one in found if grown(one) >= max(least, ANY_SHARE * total)]
+    fills = lost.inodes >= FILLS_INODES if short_of_inodes else lost.size_bytes >= FILLS_BYTES
+    worst = max(growers or (found if fills else ()), key=lambda one: (grown(one), one.began), default=None)
     return worst.key if worst else None
 
 
@@ -103,7 +110,7 @@ class Guard:
     def step(self, now: float) -> None:
         """One look, and what follows from it."""
         free = self._look()
-        self._learn(now, free)
+        lost = self._learn(now, free)
         short = free.size_bytes < self._config.images_free_mb * MB and now - self._room_at > ROOM_EVERY_S
         if short and self._make_room("the disk is short, and Kubernetes may not delete what is pinned"):
             self._room_at = now
@@ -114,10 +121,11 @@ class Guard:
         if floor.holds(free):
             return
         collapsing = free.size_bytes < floor.size_bytes / 2
-        if now < self._quiet_until and not collapsing:
+        given_back = lost.size_bytes <= -FILLS_BYTES or lost.inodes <= -FILLS_INODES
+        if (now < self._quiet_until or given_back) and not collapsing:
             return
         builds = self._grown()
-        worst = choose(builds, free, floor)
+        worst = choose(builds, free, floor, lost)
         if worst is None:
             return
         had = next(one for one in builds if one.key == worst)
@@ -133,12 +141,14 @@ class Guard:
         )
         self._quiet_until = now + SETTLE_S
 
-    def _learn(self, now: float, free: Free) -> None:
-        """The highest rate of one second at which the disk filled."""
-        if self._last and now > self._last[0]:
-            rate = (self._last[1].size_bytes - free.size_bytes) / (now - self._last[0])
-            self._rate_bytes_s = max(self._rate_bytes_s, rate)
+    def _learn(self, now: float, free: Free) -> Free:
+        """What was lost since the last look; the highest rate at which the disk filled is kept."""
+        then, before = self._last or (now, free)
         self._last = (now, free)
+        lost = Free(before.size_bytes - free.size_bytes, before.inodes - free.inodes, free.inodes_in_all)
+        if now > then:
+            self._rate_bytes_s = max(self._rate_bytes_s, lost.size_bytes / (now - then))
+        return lost
 
 
 def free_at(path: str) -> Free:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,15 @@ def _upper(rootfs: str, mounts: str) -> str:
     return ""
 
 
+def restarted(sockets: Iterable[str]) -> float:
+    """When the last of these sockets was made, in seconds since 1970; 0 where none is there."""
+    made = [0.0]
+    for path in sockets:
+        with suppress(OSError):
+            made.append(os.stat(path).st_mtime)
+    return max(made)
+
+
 class Steps:
     """The node's steps, by `command` that runs one of the node's programs and returns what it printed."""
 
@@ -100,11 +109,22 @@ class Steps:
     def of(self, key: str) -> list[Step]:
         return [one for one in running(self.tasks) if one.key == key]
 
-    def unowned(self, keys: set[str], older_than_s: float) -> Iterator[Step]:
-        """Those of a build that is not in `keys`, and that are not just being begun. Whoever asks BuildKit beside the door
-        marks nothing; the time of such a step ends with its scope's."""
+    def unowned(self, builds: set[str], restarted: float, older_than_s: float) -> list[Step]:
+        """Those that no build of `builds` can have, and that are not just being begun.
+
+        + restarted: when BuildKit, or the containerd below it, was started last, in seconds since 1970: neither takes up what
+          ran before
+
+        BuildKit runs a step that is the same in two builds once, under the first one's mark, and goes on with it for the
+        second when the first ends: so while anything is built, a step that began since then may have an owner. Whoever
+        asks BuildKit beside the door marks nothing; the time of such a step ends with its scope's.
+        """
         before = time.time() - older_than_s
-        return (one for one in running(self.tasks) if one.key and one.key not in keys and one.since < before)
+        return [
+            one
+            for one in running(self.tasks)
+            if one.key and one.since < before and (one.since < restarted or not builds)
+        ]
 
     def end(self, step: Step) -> bool:
         """Kill all of its processes, and take its task and container away; whether nothing is left."""

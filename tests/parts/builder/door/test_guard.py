@@ -35,27 +35,32 @@ def short_of_bytes(size_bytes: int = 3 * GB) -> Free:
     return Free(size_bytes, 1000, 1000)
 
 
+STILL = Free(0, 0, 1000)
+FILLING = Free(50 * MB, 5_000, 1000)
+
+
 @pytest.mark.parametrize(
-    ("builds", "worst"),
+    ("builds", "lost", "worst"),
     [
-        ([], None),
-        ([Grown("a", 1, GB, 10), Grown("b", 2, 3 * GB, 10)], "b"),
-        ([Grown("small-and-new", 9, 1, 1), Grown("large", 1, 3 * GB, 10)], "large"),
-        ([Grown("older", 1, GB, 10), Grown("newer", 2, GB, 10)], "newer"),
-        ([Grown("older", 1, 0, 0), Grown("newer", 2, 0, 0)], "newer"),
+        ([], FILLING, None),
+        ([Grown("a", 1, GB, 10), Grown("b", 2, 3 * GB, 10)], FILLING, "b"),
+        ([Grown("small-and-new", 9, 1, 1), Grown("large", 1, 3 * GB, 10)], FILLING, "large"),
+        ([Grown("older", 1, GB, 10), Grown("newer", 2, GB, 10)], STILL, "newer"),
+        ([Grown("older", 1, 0, 0), Grown("newer", 2, 0, 0)], FILLING, "newer"),
+        ([Grown("older", 1, 0, 0), Grown("honest", 2, MB, 9)], STILL, None),
     ],
 )
 def test_the_largest_grower_ends_and_the_newest_of_those_alike(
-    builds: list[Grown], worst: str | None
+    builds: list[Grown], lost: Free, worst: str | None
 ) -> None:
-    assert choose(builds, short_of_bytes(), FLOOR) == worst
+    assert choose(builds, short_of_bytes(), FLOOR, lost) == worst
 
 
 def test_where_inodes_are_short_files_count() -> None:
     free = Free(100 * GB, 10, 1000)
     assert not FLOOR.holds(free)
     builds = [Grown("bytes", 2, 9 * GB, 5), Grown("files", 1, 1, 300_000)]
-    assert choose(builds, free, FLOOR) == "files"
+    assert choose(builds, free, FLOOR, STILL) == "files"
 
 
 def test_a_file_system_that_makes_inodes_as_needed_is_never_short_of_them() -> None:
@@ -115,7 +120,10 @@ def test_one_build_ends_at_a_time_and_its_visitor_reads_how_much_it_wrote(state:
     watching.step(1)
     assert [key for key, _ in node.ended] == ["a"], "what it wrote is being taken away"
     assert "2.0 GB in 10 files" in node.ended[0][1]
+    node.free = short_of_bytes(3_500 * MB)
     watching.step(SETTLE_S + 1)
+    assert [key for key, _ in node.ended] == ["a"], "the disk still gets back what was written"
+    watching.step(SETTLE_S + 2)
     assert [key for key, _ in node.ended] == ["a", "b"]
 
 

@@ -54,13 +54,26 @@ def test_a_step_is_of_the_build_that_buildkit_started_it_for(tmp_path: Path) -> 
     assert found == {"one": KEY, "lying": KEY, "by-hand": ""}
 
 
-def test_only_steps_of_builds_that_are_over_have_no_owner(tmp_path: Path) -> None:
-    bundle(tmp_path, "owned", of(KEY))
-    bundle(tmp_path, "left", of(OTHER))
+def test_what_ran_before_buildkit_or_containerd_was_started_has_no_owner(tmp_path: Path) -> None:
+    """And while something is built, what began later may be another build's: BuildKit runs what is the same once."""
+    bundle(tmp_path, "before", of(OTHER), age_s=100)
+    bundle(tmp_path, "its-own-before", of(KEY), age_s=100)
+    bundle(tmp_path, "after", of(OTHER), age_s=40)
     bundle(tmp_path, "just-begun", of("c" * 32), age_s=0)
-    bundle(tmp_path, "by-hand")
-    found = Steps(tmp_path, (), lambda words: "").unowned({KEY}, 10)
-    assert [one.id for one in found] == ["left"]
+    bundle(tmp_path, "by-hand", age_s=100)
+    found, since = Steps(tmp_path, (), lambda words: ""), time.time() - 60
+    assert {one.id for one in found.unowned({KEY}, since, 10)} == {"before", "its-own-before"}
+    assert {one.id for one in found.unowned(set(), since, 10)} == {"before", "its-own-before", "after"}
+
+
+def test_a_restart_is_the_youngest_sockets(tmp_path: Path) -> None:
+    for name, age_s in (("one", 50.0), ("two", 20.0)):
+        (tmp_path / name).touch()
+        then = time.time() - age_s
+        os.utime(tmp_path / name, (then, then))
+    found = steps.restarted([str(tmp_path / name) for name in ("one", "two", "none")])
+    assert 15 < time.time() - found < 25
+    assert steps.restarted([]) == 0
 
 
 def test_its_processes_are_killed_before_its_task_and_container_go(tmp_path: Path) -> None:
