@@ -10,7 +10,7 @@ import pytest
 
 from binderbox import layout
 from binderbox.parts.builder import settings as builder
-from tests.parts.builder.test_on_host import Node, node
+from tests.parts.builder.test_on_host import REPOSITORIES, Node, node
 from tests.waiting import wait_until
 
 __all__ = ["node"]  # the fixture
@@ -132,3 +132,49 @@ def test_cache_mounts_are_not_another_commits(node: Node) -> None:
 
 def test_a_context_is_gone_from_the_node_with_its_build(node: Node) -> None:
     wait_until(lambda: not node.exec("ls /var/lib/binderbox/door/contexts"), 10, "no context is left")
+
+
+FORBIDDEN = """
+import http.server, sys
+class Counted(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        open("/run/arrived", "a").write(self.client_address[0] + "\\n")
+        self.send_response(200); self.end_headers(); self.wfile.write(b"x")
+http.server.ThreadingHTTPServer(("0.0.0.0", 8999), Counted).serve_forever()
+"""
+ASKS = """
+d=$(mktemp -d); while [ -e /run/asking ]; do
+  printf 'FROM scratch\\nADD http://%s:8999/%s /x\\n' {address} "$(date +%N)" >$d/Dockerfile
+  timeout 20 {buildctl} --addr unix://{socket} build --frontend dockerfile.v0 --local context=$d --local dockerfile=$d >/dev/null 2>&1
+  date +%s.%N >>/run/asked
+done
+"""
+
+
+@pytest.mark.long
+def test_no_fetch_of_buildkitds_own_arrives_where_it_must_not_however_often_it_is_restarted(
+    node: Node,
+) -> None:
+    node.write("forbidden.py", FORBIDDEN)
+    asks = ASKS.format(
+        address=node.host.address, buildctl=f"{layout.BIN}/buildctl", socket=layout.BUILDKIT_SOCKET
+    )
+    node.exec("rm -f /run/arrived /run/asked; touch /run/asking")
+    node.exec(f"systemd-run -q --unit=bbx-forbidden python3 {REPOSITORIES}/forbidden.py")
+    wait_until(lambda: node.exec("curl -s http://127.0.0.1:8999/ || true") == "x", 10, "who counts")
+    node.exec("rm /run/arrived")
+    node.write("asks.sh", asks)
+    for number in range(3):
+        node.exec(f"systemd-run -q --unit=bbx-asks-{number} sh {REPOSITORIES}/asks.sh")
+    try:
+        for _ in range(20):
+            node.exec(f"systemctl restart {layout.BUILDKITD_UNIT}")
+            asked = len(node.exec("cat /run/asked 2>/dev/null || true").split())
+            wait_until(
+                lambda asked=asked: len(node.exec("cat /run/asked 2>/dev/null || true").split()) > asked,
+                60,
+                "a fetch after a restart",
+            )
+    finally:
+        node.exec("rm -f /run/asking; systemctl stop bbx-forbidden 'bbx-asks-*'")
+    assert node.exec("cat /run/arrived 2>/dev/null || true") == ""
