@@ -17,6 +17,7 @@ from binderbox.checks.workloads import (
     look_unit,
     planned,
 )
+from binderbox.parts.builder import build_pods
 from binderbox.parts.builder.settings import SCOPE_LIMITS
 
 LABEL = "org.mobyproject.buildkit.worker"
@@ -103,6 +104,19 @@ def judge_told(told: tuple[Mapping[str, str], ...]) -> Verdict:
     return failed(said, needed, fix) if lost else warned(said, needed, fix)
 
 
+def look_policy(probe: Probe) -> int:
+    kinds = "mutatingadmissionpolicies,mutatingadmissionpolicybindings"
+    return len(
+        probe.kubectl_json(["get", kinds, f"--field-selector=metadata.name={build_pods.NAME}"])["items"]
+    )
+
+
+def judge_policy(found: int) -> Verdict:
+    if found == 2:
+        return passed("the API server takes CAP_NET_RAW from each")
+    return failed(f"{found} of 2 objects", f"{build_pods.NAME}: a policy and its binding", AGAIN)
+
+
 CHECKS = (
     Check("BBX-B01", "builder", "buildkitd is active", look_unit(layout.BUILDKITD_UNIT), judge_unit,
           "It runs on the host, because it must share containerd's mounts."),
@@ -122,4 +136,6 @@ CHECKS = (
           "Build pods see the socket's directory, read-only."),
     Check("BBX-B09", "builder", "nothing had to be given up to protect the node", look_told, judge_told,
           "Builds that fill the disk are ended, and images that cannot be pushed are let go; told for a day."),
+    Check("BBX-B10", "builder", "build pods cannot forge packets", look_policy, judge_policy,
+          "With CAP_NET_RAW one could be the gateway of its neighbours, which are users' servers."),
 )  # fmt: skip

@@ -30,6 +30,15 @@ def test_an_ended_build_warns_and_a_lost_image_fails(
     assert verdict == "pass" or "journalctl -u binderbox-door.service" in found.fix
 
 
+@pytest.mark.parametrize(("items", "verdict"), [(2, "pass"), (1, "fail"), (0, "fail")])
+def test_a_policy_that_somebody_took_away_is_told(items: int, verdict: str) -> None:
+    kinds = "mutatingadmissionpolicies,mutatingadmissionpolicybindings"
+    asked = f"get {kinds} --field-selector=metadata.name=binderbox-build-pods"
+    probe = FakeProbe(objects={asked: {"items": [{}] * items}})
+    found = next(one for one in run_checks(of("builder"), probe) if one.id == "BBX-B10")
+    assert found.verdict == verdict
+
+
 def test_where_no_door_runs_there_is_nothing_to_tell() -> None:
     found = next(one for one in run_checks(of("builder"), FakeProbe()) if one.id == "BBX-B09")
     assert found.verdict == "skip"
