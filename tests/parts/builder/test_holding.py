@@ -57,6 +57,7 @@ def test_a_build_pod_makes_no_raw_packets(node: Node) -> None:
     assert node.wait("raw").log.split() == ["refused", "refused"]
 
 
+@pytest.mark.long
 def test_a_step_is_marked_as_its_builds(node: Node) -> None:
     started(node, "marked", 7171)
     (task,) = tasks(node)
@@ -120,6 +121,7 @@ def test_a_step_that_fills_the_disk_ends_and_an_honest_build_beside_it_does_not(
     wait_until(lambda: not tasks(node), 20, "no task is left")
 
 
+@pytest.mark.long
 def test_cache_mounts_are_not_another_commits(node: Node) -> None:
     look = 'for one in /cache/*; do echo "saw $one"; done; touch /cache/left'
     for name in ("keeps", "looks"):
