@@ -147,8 +147,8 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 8999), Counted).serve_forever()
 ASKS = """
 d=$(mktemp -d); while [ -e /run/asking ]; do
   printf 'FROM scratch\\nADD http://%s:8999/%s /x\\n' {address} "$(date +%N)" >$d/Dockerfile
-  timeout 20 {buildctl} --addr unix://{socket} build --frontend dockerfile.v0 --local context=$d --local dockerfile=$d >/dev/null 2>&1
-  date +%s.%N >>/run/asked
+  timeout 20 {buildctl} --addr unix://{socket} build --frontend dockerfile.v0 --local context=$d --local dockerfile=$d 2>&1 |
+    grep -q 'dial tcp' && date +%s.%N >>/run/asked  # it was tried, and held back
 done
 """
 
