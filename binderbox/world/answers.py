@@ -110,18 +110,18 @@ class HostAnswers:
                 f"DNS gave no answer for {name}", cause=str(error), remedy="try again later"
             ) from error
 
-    def http(self, url: str) -> Answer:
+    def http(self, url: str, timeout_s: float = 15) -> Answer:
         from binderbox.world.http.certificate import seen
 
         try:
-            response = self._web.request("GET", url, timeout_s=15)
+            response = self._web.request("GET", url, timeout_s=timeout_s)
         except NoAnswer as error:
             return Answer(url, 0, error=str(error), certificate=seen(url, self._web))
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(url, response.status_code, headers, response.text, certificate=seen(url, self._web))
 
     def port_80(self, url: str, path: str, token: str) -> Answer:
-        return port_80.asked(self.host, path, token, lambda: self.http(url))
+        return port_80.asked(self.host, path, token, lambda: self.http(url, port_80.ASK_S))
 
     def kubectl_json(self, args: Sequence[str]) -> Any:
         if self.at_once is not None and (known := self.at_once.answer(args)) is not None:

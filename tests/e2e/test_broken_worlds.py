@@ -126,7 +126,7 @@ def no_way_out(site: Site) -> Iterator[None]:
 
 @contextmanager
 def port_80_is_shut(site: Site) -> Iterator[None]:
-    rule = "chain in {\ntype filter hook input priority 0\ntcp dport 80 drop\n}"
+    rule = 'chain in {\ntype filter hook input priority 0\niifname != "lo" tcp dport 80 drop\n}'
     with filtered(site, rule):
         yield
 

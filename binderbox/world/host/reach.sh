@@ -10,7 +10,7 @@ for url in "$@"; do
     case $place in *:*) ;; *) case $url in http:*) place=$place:80 ;; *) place=$place:443 ;; esac ;; esac
     signed=
     if command -v curl >/dev/null 2>&1; then
-      said=$(curl --disable -sS -o /dev/null -w '\n@%{remote_ip}|%{http_code}|%{content_type}\n' --max-time 6 --proto '=https,http' --cacert "$ca" -- "$url" 2>&1); code=$?
+      said=$(curl --disable -sS -o /dev/null -w '\n@%{remote_ip}|%{http_code}|%{content_type}\n' --connect-timeout 4 --max-time 6 --proto '=https,http' --cacert "$ca" -- "$url" 2>&1); code=$?
       if [ "$code" = 60 ] && command -v openssl >/dev/null 2>&1; then
         signed=$(timeout 3 openssl s_client -connect "$place" -servername "${place%:*}" </dev/null 2>/dev/null |
           openssl x509 -noout -issuer 2>/dev/null | sed 's/^issuer= *//')

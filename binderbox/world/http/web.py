@@ -99,7 +99,9 @@ class Web:
         headers = {"Host": wanted.netloc.decode(), **options.pop("headers", {})}
         extensions = {
             "sni_hostname": wanted.host,
-            "timeout": httpx.Timeout(patient(timeout_s), connect=patient(CONNECT_TIMEOUT_S)).as_dict(),
+            "timeout": httpx.Timeout(
+                patient(timeout_s), connect=patient(min(timeout_s, CONNECT_TIMEOUT_S))
+            ).as_dict(),
         }
         return self.client.build_request(method, there, headers=headers, extensions=extensions, **options)
 
