@@ -93,7 +93,9 @@ class HostAnswers:
         )
 
     def github_calls(self) -> Calls:
-        rate = json.loads(self._run(*self.outside("curl", "-fsS", "--max-time", "10", GITHUB)))["rate"]
+        rate = json.loads(
+            self._run(*self.outside("curl", "-fsS", "--connect-timeout", "4", "--max-time", "6", GITHUB))
+        )["rate"]
         return Calls(left=int(rate["remaining"]), limit=int(rate["limit"]))
 
     def outside(self, *argv: str) -> tuple[str, ...]:
