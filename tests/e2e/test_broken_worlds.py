@@ -205,7 +205,7 @@ WORLDS = {
     "a proxy answers with a page": (
         lambda site: proxy(site, http("200 OK", "Content-Type: text/html")), "BBX-H31", "a page of its own", "`proxy.https`",
     ),
-    "names have no answer": (no_names, "BBX-H31", "the host's resolver does not know it", "a resolver that knows public names"),
+    "names have no answer": (no_names, "BBX-H31", "the host's resolver does not", "a resolver that knows public names"),
     "a box ends TLS": (a_box_ends_tls, "BBX-H31", "quay.io: its certificate is by", "extra_ca"),
     "a mirror is a page": (a_mirror_is_a_page, "BBX-H31", f"{MIRROR}: no registry answers there", "`mirrors`"),
     "port 80 is shut": (port_80_is_shut, "BBX-D07", "", "open TCP port 80"),

@@ -15,15 +15,8 @@ from binderbox.decide import proxies
 from binderbox.member.model import Member
 from binderbox.parts.ingress import acme
 
-NO_PROXY_NAME, NO_NAME, NO_WAY, NO_TLS, NO_ANSWER, BROKEN, UNTRUSTED = (
-    5,
-    6,
-    7,
-    35,
-    52,
-    56,
-    60,
-)  # curl's exit codes
+# curl's exit codes
+NO_PROXY_NAME, NO_NAME, NO_WAY, TOO_LATE, NO_TLS, BROKEN, UNTRUSTED = 5, 6, 7, 28, 35, 56, 60
 NO_LOGIN = 407
 IS_REGISTRY = (200, 401)  # distribution-spec, end-1
 BUNDLE = "or make a bundle elsewhere by binderbox bundle create DIR, set offline: true, and install with --bundle DIR"
@@ -91,9 +84,10 @@ def _of_proxy(one: Reached, member: Member) -> Lost | None:
 
 
 def _of_place(one: Reached) -> Lost:
-    if one.code == NO_NAME:
-        way = f"let the host have a resolver that knows public names, {BUNDLE}"
-        return Lost(one.url, "the host's resolver does not know it", way)
+    silent = one.code == TOO_LATE and "Resolving timed out" in one.said
+    if one.code == NO_NAME or silent:
+        why = "the host's resolver does not answer" if silent else "the host's resolver does not know it"
+        return Lost(one.url, why, f"let the host have a resolver that knows public names, {BUNDLE}")
     if one.code == UNTRUSTED:
         why = f"its certificate is by {one.signed or 'somebody whom the host does not know'}"
         return Lost(one.url, why, "where a box of the site ends TLS, put its authority into extra_ca")

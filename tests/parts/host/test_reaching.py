@@ -88,6 +88,7 @@ def lost(host: str, code: int, said: str = "", signed: str = "") -> dict[str, Re
     ("code", "said", "signed", "measured", "fix"),
     [
         (6, "curl: (6) Could not resolve host: get.helm.sh", "", "get.helm.sh: the host's resolver does not know it", "resolver"),
+        (28, "curl: (28) Resolving timed out after 4000 milliseconds", "", "get.helm.sh: the host's resolver does not answer", "resolver"),
         (7, "curl: (7) Failed to connect to get.helm.sh port 443", "", "get.helm.sh: Failed to connect to get.helm.sh port 443", "open outgoing TCP 443"),
         (28, "curl: (28) Connection timed out", "", "get.helm.sh: Connection timed out", "open outgoing TCP 443"),
         (60, "curl: (60) SSL certificate problem", "CN = The Box", "get.helm.sh: its certificate is by CN = The Box", "extra_ca"),
