@@ -102,6 +102,7 @@ def floor(node: Node) -> Iterator[int]:
     node.exec(f"systemctl restart {layout.DOOR_UNIT}")
 
 
+@pytest.mark.long  # the disk is this machine's, and other hosts of a run write to it
 def test_a_step_that_fills_the_disk_ends_and_an_honest_build_beside_it_does_not(
     node: Node, floor: int
 ) -> None:

@@ -22,7 +22,9 @@ class Growth:
         """Measure the steps that run now; BuildKit does not tell what those before them left."""
         builds, mounts = self._builds(), MOUNTS.read_text()
         self._seen = {key: self._seen.get(key, {}) for key in builds}
-        for step in steps.running(self._tasks):
+        running = steps.running(self._tasks)
+        stepping = {step.key for step in running}
+        for step in running:
             if step.key in builds:
                 self._seen[step.key][step.id] = steps.written(step, self._tasks, mounts)
         return [
@@ -31,6 +33,7 @@ class Growth:
                 one.began,
                 sum(size for size, _ in self._seen[key].values()),
                 sum(inodes for _, inodes in self._seen[key].values()),
+                key not in stepping,
             )
             for key, one in builds.items()
         ]

@@ -44,12 +44,13 @@ class Floor:
 
 @dataclass(frozen=True)
 class Grown:
-    """What one build has written; `began` in seconds of the monotonic clock."""
+    """What one build has written; `began` in seconds of the monotonic clock. `fetching`: no step of it runs."""
 
     key: str
     began: float
     size_bytes: int
     inodes: int
+    fetching: bool = False
 
 
 def floor(plain_mb: int, eviction_mb: int, highest_mb: int, rate_bytes_s: float) -> Floor:
@@ -62,7 +63,8 @@ def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> str
     """The key of the build that is to end: the largest grower of what is short, the newest of those alike.
 
     + lost: what the disk has lost since the last look. Where no step has written anything of it, a fetch of BuildKit's own
-      does, which nobody can tell; then the newest ends. A disk that is short and fills no further costs nobody his build.
+      may, which nobody can tell; then the newest ends of those of which no step runs. A disk that is short and fills no
+      further costs nobody his build.
     """
     found = list(builds)
     short_of_inodes = free.size_bytes >= floor.size_bytes
@@ -74,7 +76,8 @@ def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> str
     total = sum(map(grown, found))
     growers = [one for one in found if grown(one) >= max(least, ANY_SHARE * total)]
     fills = lost.inodes >= FILLS_INODES if short_of_inodes else lost.size_bytes >= FILLS_BYTES
-    worst = max(growers or (found if fills else ()), key=lambda one: (grown(one), one.began), default=None)
+    fetching = [one for one in found if fills and one.fetching]
+    worst = max(growers or fetching, key=lambda one: (grown(one), one.began), default=None)
     return worst.key if worst else None
 
 

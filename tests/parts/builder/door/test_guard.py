@@ -46,7 +46,9 @@ FILLING = Free(50 * MB, 5_000, 1000)
         ([Grown("a", 1, GB, 10), Grown("b", 2, 3 * GB, 10)], FILLING, "b"),
         ([Grown("small-and-new", 9, 1, 1), Grown("large", 1, 3 * GB, 10)], FILLING, "large"),
         ([Grown("older", 1, GB, 10), Grown("newer", 2, GB, 10)], STILL, "newer"),
-        ([Grown("older", 1, 0, 0), Grown("newer", 2, 0, 0)], FILLING, "newer"),
+        ([Grown("older", 1, 0, 0, True), Grown("newer", 2, 0, 0, True)], FILLING, "newer"),
+        ([Grown("fetches", 1, 0, 0, True), Grown("sleeps-in-a-step", 2, 0, 0)], FILLING, "fetches"),
+        ([Grown("sleeps-in-a-step", 2, 0, 0)], FILLING, None),
         ([Grown("older", 1, 0, 0), Grown("honest", 2, MB, 9)], STILL, None),
     ],
 )

@@ -142,6 +142,7 @@ def test_what_a_step_writes_is_measured_without_what_it_stands_on(overlay: Path,
     (overlay / "sub").mkdir()
     (overlay / "sub/written").write_bytes(os.urandom(3 << 20))
     (found,) = (one for one in growth.look() if one.key == KEY)
+    assert not found.fetching
     assert 3 << 20 <= found.size_bytes < 4 << 20
     assert found.inodes == 2
 
