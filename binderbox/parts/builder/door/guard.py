@@ -63,8 +63,8 @@ def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> str
     """The key of the build that is to end: the largest grower of what is short, the newest of those alike.
 
     + lost: what the disk has lost since the last look. Where no step has written anything of it, a fetch of BuildKit's own
-      may, which nobody can tell; then the newest ends of those of which no step runs. A disk that is short and fills no
-      further costs nobody his build.
+      may, which nobody can tell; then the newest ends, of those of which no step runs if there are any: a step's mounts may be
+      hidden from us, and a full disk costs everybody. A disk that fills no further costs nobody his build.
     """
     found = list(builds)
     short_of_inodes = free.size_bytes >= floor.size_bytes
@@ -77,7 +77,9 @@ def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> str
     growers = [one for one in found if grown(one) >= max(least, ANY_SHARE * total)]
     fills = lost.inodes >= FILLS_INODES if short_of_inodes else lost.size_bytes >= FILLS_BYTES
     fetching = [one for one in found if fills and one.fetching]
-    worst = max(growers or fetching, key=lambda one: (grown(one), one.began), default=None)
+    worst = max(
+        growers or fetching or (found if fills else ()), key=lambda one: (grown(one), one.began), default=None
+    )
     return worst.key if worst else None
 
 

@@ -48,7 +48,8 @@ FILLING = Free(50 * MB, 5_000, 1000)
         ([Grown("older", 1, GB, 10), Grown("newer", 2, GB, 10)], STILL, "newer"),
         ([Grown("older", 1, 0, 0, True), Grown("newer", 2, 0, 0, True)], FILLING, "newer"),
         ([Grown("fetches", 1, 0, 0, True), Grown("sleeps-in-a-step", 2, 0, 0)], FILLING, "fetches"),
-        ([Grown("sleeps-in-a-step", 2, 0, 0)], FILLING, None),
+        ([Grown("in-a-step", 2, 0, 0)], FILLING, "in-a-step"),
+        ([Grown("in-a-step", 2, 0, 0)], STILL, None),
         ([Grown("older", 1, 0, 0), Grown("honest", 2, MB, 9)], STILL, None),
     ],
 )
