@@ -29,6 +29,7 @@ SHARED = (
     "launch.stream",
     "layout",
     "member.window",
+    "parts.audit",
     "parts.fetch.answers",
     "parts.fetch.fetching",
     "parts.fetch.login",

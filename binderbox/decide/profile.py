@@ -35,6 +35,7 @@ def _same(path: str, value: Any) -> Setting:
     return Setting(path, value, f"binderhub.{path}")
 
 
+BUILD_POD_REQUEST_MB = 128
 SETTINGS: tuple[Setting, ...] = (
     _same("config.BinderHub.use_registry", True),
     _same("config.BinderHub.per_repo_quota", 100),
@@ -55,7 +56,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "config.KubernetesBuildExecutor.resources.requests",
-        {"memory": "128M", "cpu": "50m", "ephemeral-storage": "20M"},
+        {"memory": f"{BUILD_POD_REQUEST_MB}M", "cpu": "50m", "ephemeral-storage": "20M"},
         "binderhub.config.KubernetesBuildExecutor.resources.requests",
         deviation="builds queue at the door, and 2 GB of memory and of disk for each that waits would stand idle on a small machine",
     ),

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
-from urllib.parse import urlsplit
 
 from binderbox import layout
+from binderbox.decide import urls
 from binderbox.member.model import Member
 
 LOGIN_SECRET = "proxy-url"  # the proxy's address with its login, in the place of what the config has
@@ -57,10 +57,7 @@ def render(variables: Mapping[str, str], secret: str = "") -> str:
 
 def port(member: Member) -> int | None:
     """Of the proxy for https; None where there is none."""
-    if member.proxy.https is None:
-        return None
-    parts = urlsplit(member.proxy.https)
-    return parts.port or (443 if parts.scheme == "https" else 80)
+    return None if member.proxy.https is None else urls.port(member.proxy.https)
 
 
 def exports(member: Member) -> str:

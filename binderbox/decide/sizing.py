@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from binderbox.decide.profile import BUILD_POD_REQUEST_MB
 from binderbox.layout import NODE_CIDR_MASK
 from binderbox.member.model import Member
 from binderbox.output.value import AnyValue, Value
@@ -44,8 +45,8 @@ SERVER_ANSWER_FEW_CPUS_S = (
     120  # five new repositories at once on 2 CPUs: three of five never came within JupyterHub's 30 s
 )
 LAUNCH_SLACK_S = 30
-BUILD_PODS_PER_SLOT, BUILD_PODS_MIN, BUILD_PODS_MAX = 4, 2, 32  # 32: BinderHub's own concurrent_build_limit
-BUILD_POD_REQUEST_GB = 0.128  # decide/profile.py
+SMALL_RAM_GB = 8
+BUILD_PODS_PER_SLOT, BUILD_PODS_SMALL, BUILD_PODS_MAX = 4, 2, 32  # 32: BinderHub's own concurrent_build_limit
 SPAWN_LIMIT = 64  # z2jh's own
 BUILD_STEP_TYPICAL_GB = 6.0  # jupyterlab-demo's build needs it: mybinder.org-deploy 2b323707
 
@@ -135,7 +136,9 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
         "the same on every member of the federation",
     )
     build_pods = _build_pods(slots.value, ram)
-    for_users = ram - reserved.value - SYSTEM_POD_MEMORY_GB - _round(build_pods.value * BUILD_POD_REQUEST_GB)
+    for_users = (
+        ram - reserved.value - SYSTEM_POD_MEMORY_GB - _round(build_pods.value * BUILD_POD_REQUEST_MB / 1000)
+    )
     fitting = max(MIN_USERS, int(for_users * 1000 / guarantee.value))
     pods = _pods(ram, slots.value, build_pods.value, fitting).overridden(member.pods)
     quota = _quota(pods.value, build_pods.value, fitting, for_users).overridden(member.quota)
@@ -186,10 +189,10 @@ def _build_slots(build_memory: float, cpus: int) -> Value[int]:
 
 def _build_pods(slots: int, ram: float) -> Value[int]:
     """More than build at once, so that the door shares the slots out, and not BinderHub in the order of arrival."""
-    value = max(BUILD_PODS_MIN, min(BUILD_PODS_MAX, BUILD_PODS_PER_SLOT * slots) if ram >= 8 else 0)
+    if ram < SMALL_RAM_GB:
+        return Value("build_pods", BUILD_PODS_SMALL, "pods", "a small machine: one builds, another waits")
+    value = min(BUILD_PODS_MAX, BUILD_PODS_PER_SLOT * slots)
     reason = f"{BUILD_PODS_PER_SLOT} for each build slot, at most {BUILD_PODS_MAX}: one builds, the others wait at the door"
-    if ram < 8:
-        reason = "a small machine: one builds, another waits"
     return Value("build_pods", value, "pods", reason)
 
 
@@ -218,7 +221,7 @@ def _step_memory(build_memory: float, slots: int) -> Value[float]:
 
 def _build_pod_memory(ram: float) -> Value[int]:
     reason = "a build pod only clones and packs the repository; BuildKit does the rest outside it"
-    return Value("build_pod_memory_mb", 500 if ram < 8 else 2000, "MB", reason)
+    return Value("build_pod_memory_mb", 500 if ram < SMALL_RAM_GB else 2000, "MB", reason)
 
 
 def _pods(ram: float, slots: int, build_pods: int, fitting: int) -> Value[int]:

@@ -4,39 +4,32 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 
 import pytest
 
 from binderbox.parts.secrets.ca import make_ca, make_leaf
+from tests.e2e.test_acme import NAME
+from tests.e2e.test_acme import Site as Certified
 from tests.e2e.test_bad_input import untouched
 from tests.e2e.test_follow import gateway
-from tests.e2e.test_from_the_internet import Scene, on_a_bare_host, use_resolver
+from tests.e2e.test_from_the_internet import on_a_bare_host, use_resolver
 from tests.rig.authority import DOWN, Authority
 from tests.rig.egress import site_settings
-from tests.rig.host import RigHost
 from tests.rig.internet import registries
 from tests.rig.internet.faults import Fault
 from tests.rig.internet.mirror import MIRROR
 
 pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
 DOMAIN = "binder.university.edu"  # a public name, which this resolver alone knows here
-AUTHORITY = "acme.internet.test"
 PAGE = b"<html>Please log in to the network</html>"
 HTML = {"Content-Type": "text/html"}
 NOBODY = "192.0.2.1"  # RFC 5737
 
 
-@dataclass
-class Site:
-    scene: Scene
-    asked: Authority
-
-    @property
-    def host(self) -> RigHost:
-        return self.scene.host
+class Site(Certified):
+    """One that is not installed, and whose world can be mended."""
 
     @property
     def here(self) -> str:
@@ -69,8 +62,8 @@ class Site:
 def site(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with on_a_bare_host("broken-worlds", tmp_path_factory, pinned=True) as scene:
         here = gateway(scene.host)
-        with Authority(80, names_at=scene.host.address, name=AUTHORITY, address=here) as asked:
-            scene.internet.names.addresses[AUTHORITY] = here
+        with Authority(80, names_at=scene.host.address, name=NAME, address=here) as asked:
+            scene.internet.names.addresses[NAME] = here
             yield Site(scene, asked)
 
 
@@ -192,7 +185,6 @@ def the_authority_is_down(site: Site) -> Iterator[None]:
     yield
 
 
-World = Callable[[Site], Iterator[None]]
 LOGIN = http("407 Proxy Authentication Required", 'Proxy-Authenticate: Basic realm="site"')
 WORLDS = {
     "no way out": (no_way_out, "BBX-H31", "get.helm.sh: ", "open outgoing TCP 443"),
@@ -211,7 +203,7 @@ WORLDS = {
     "port 80 is shut": (port_80_is_shut, "BBX-D07", "", "open TCP port 80"),
     "a wrong address": (a_wrong_address, "BBX-D01", "10.", "set `ingress_ip"),
     "an IPv6 address": (an_ipv6_address, "BBX-D04", "2001:db8::1", "take the AAAA record"),
-    "CAA forbids": (caa_forbids, "BBX-D05", "university.edu CAA 0 issue", f'0 issue "{AUTHORITY}"'),
+    "CAA forbids": (caa_forbids, "BBX-D05", "university.edu CAA 0 issue", f'0 issue "{NAME}"'),
     "an example's e-mail": (an_example_email, "BBX-D06", "me@example.org", "set `email`"),
     "the authority is down": (the_authority_is_down, "BBX-H31", "an answer with HTTP 503", "acme_server"),
 }  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from binderbox.decide import urls
 from binderbox.federation.redirector.config import RedirectorConfig, make_config
 from binderbox.federation.redirector.rules import UNKNOWN
 from binderbox.output.printable import printable
@@ -70,5 +71,4 @@ def is_prime(active_hosts: Any, binder_url: str) -> bool:
 
 
 def _place(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return (parts.hostname or "").rstrip("."), parts.port or (80 if parts.scheme == "http" else 443)
+    return (urlsplit(url).hostname or "").rstrip("."), urls.port(url)

@@ -42,7 +42,6 @@ IDLE_S = 60
 PUSH_ATTEMPTS_S = 7 * 24 * 3600
 # A layer lies in containerd compressed and unpacked: by zstd at level 1, Debian's base is 1 to 2.6, Python packages 1 to 4.0.
 IMAGE_TO_LAYERS = 5.0
-TASKS = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io"
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "pins_mb": round(inputs.pins_gb * 1000 / IMAGE_TO_LAYERS),
             "pins": inputs.pins,
             "audit_file": layout.AUDIT_FILE,
-            "tasks_dir": TASKS,
+            "tasks_dir": layout.TASKS,
             "idle_s": IDLE_S,
             "push_attempts_s": PUSH_ATTEMPTS_S,
             "buildctl": f"{layout.BIN}/buildctl",

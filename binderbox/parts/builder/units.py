@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from binderbox import layout
 from binderbox.parts.builder.settings import (
     BUILDKITD_CONFIG,
@@ -22,6 +20,7 @@ from binderbox.parts.builder.settings import (
 )
 from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6, PUBLIC_6, PUBLIC_TCP_PORTS
 from binderbox.parts.firewall.backstop_rules import owned
+from binderbox.parts.firewall.words import braces, family
 
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
@@ -86,22 +85,22 @@ def render_fetches(inputs: BuilderInputs) -> str:
     A resolver's address may be the node's loopback (resolved's stub) or the metadata service's (Google, Oracle).
     """
     allowed = [
-        f"        {_family(one)} daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return"
+        f"        {family(one)} daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return"
         for one in dict.fromkeys(inputs.resolvers)
         if "%" not in one
     ]
     allowed += [
-        f"        {_family(one.network)} daddr {one.network} tcp dport {_set(one.ports)} return"
+        f"        {family(one.network)} daddr {one.network} tcp dport {braces(one.ports)} return"
         for one in inputs.egress_allow
     ]
     closed = [
         *(
-            f"        {_family(one)} daddr {one} counter reject"
+            f"        {family(one)} daddr {one} counter reject"
             for one in inputs.node_addresses
             if "%" not in one
         ),
-        f"        ip daddr {_set(NOT_PUBLIC_4)} counter reject",
-        f"        ip6 daddr {_set(NOT_PUBLIC_6)} counter reject",
+        f"        ip daddr {braces(NOT_PUBLIC_4)} counter reject",
+        f"        ip6 daddr {braces(NOT_PUBLIC_6)} counter reject",
         f"        ip6 daddr != {PUBLIC_6} counter reject",
     ]
     return owned(
@@ -117,20 +116,12 @@ def render_fetches(inputs: BuilderInputs) -> str:
                 "        ct state established,related return",
                 *allowed,
                 *closed,
-                f"        tcp dport {_set(PUBLIC_TCP_PORTS)} return",
+                f"        tcp dport {braces(PUBLIC_TCP_PORTS)} return",
                 "        counter reject",
                 "    }",
             ]
         ),
     )
-
-
-def _family(address: str) -> str:
-    return "ip6" if ":" in address else "ip"
-
-
-def _set(values: Iterable[object]) -> str:
-    return "{ " + ", ".join(str(one) for one in values) + " }"
 
 
 def render_door_unit(inputs: BuilderInputs) -> str:

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
 from binderbox import layout
 from binderbox.decide.facts import HostFacts
@@ -42,6 +42,7 @@ from binderbox.parts.firewall.addresses import (
     PUBLIC_6,
     PUBLIC_TCP_PORTS,
 )
+from binderbox.parts.firewall.words import braces, family
 
 TABLE = "binderbox"
 SYSTEM_PODS_SET = "system_pods"
@@ -263,7 +264,7 @@ def _egress_rules(allowed: Iterable[EgressAllow]) -> str:
     rows = ["        # egress_allow of the config."]
     for one in allowed:
         network = ip_network(one.network)
-        rows.append(f"        {_family(network)} daddr {network} tcp dport {_ports(one.ports)} accept")
+        rows.append(f"        {family(network)} daddr {network} tcp dport {_ports(one.ports)} accept")
     return "\n".join(rows)
 
 
@@ -272,14 +273,10 @@ def _ingress_rules(allowed: Iterable[IngressAllow]) -> str:
     for one in allowed:
         source = ""
         if one.network:
-            source = f"{_family(ip_network(one.network))} saddr {one.network} "
+            source = f"{family(one.network)} saddr {one.network} "
         rows.append(f"        {source}{one.protocol} dport {_ports(one.ports)} accept")
     return "\n".join(rows)
 
 
-def _family(network: IPv4Network | IPv6Network) -> str:
-    return "ip" if network.version == 4 else "ip6"
-
-
 def _ports(ports: Iterable[int]) -> str:
-    return "{ " + ", ".join(str(port) for port in sorted(set(ports))) + " }"
+    return braces(sorted(set(ports)))

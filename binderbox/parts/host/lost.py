@@ -6,12 +6,12 @@ A proxy, a portal or a mirror may answer in the place of whom was asked; then it
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from binderbox.checks.probe import Reached
-from binderbox.decide import proxies
+from binderbox.decide import proxies, urls
 from binderbox.member.model import Member
 from binderbox.parts.ingress import acme
 
@@ -21,6 +21,8 @@ NO_LOGIN = 407
 IS_REGISTRY = (200, 401)  # distribution-spec, end-1
 BUNDLE = "or make a bundle elsewhere by binderbox bundle create DIR, set offline: true, and install with --bundle DIR"
 
+BOX = "where a box of the site ends TLS, put its authority into extra_ca"
+
 
 @dataclass(frozen=True)
 class Lost:
@@ -29,15 +31,21 @@ class Lost:
     way_out: str
 
 
-def lost(reached: Iterable[Reached], member: Member, mirrors: Collection[str]) -> tuple[Lost, ...]:
+def mirrors_of(member: Member) -> frozenset[str]:
+    """What each mirror is asked: the question by which a registry is known (distribution-spec, end-1)."""
+    return frozenset(f"{endpoint}/v2/" for one in member.mirrors for endpoint in one.endpoints)
+
+
+def lost(reached: Iterable[Reached], member: Member) -> tuple[Lost, ...]:
     """Those of the places that an install cannot use, in their order."""
-    return tuple(_lost(reached, member, mirrors))
+    return tuple(_lost(reached, member))
 
 
-def _lost(reached: Iterable[Reached], member: Member, mirrors: Collection[str]) -> Iterator[Lost]:
+def _lost(reached: Iterable[Reached], member: Member) -> Iterator[Lost]:
+    mirrors = mirrors_of(member)
     for one in reached:
         if one.code:
-            yield (_of_proxy(one, member) if _proxy(one, member) else None) or _of_place(one)
+            yield _of_proxy(one, member) or _of_place(one)
         elif one.url in mirrors and one.status:
             if one.status not in IS_REGISTRY or _is_page(one):
                 yield Lost(
@@ -53,14 +61,13 @@ def _lost(reached: Iterable[Reached], member: Member, mirrors: Collection[str]) 
             )
 
 
-def _proxy(one: Reached, member: Member) -> str | None:
-    return member.proxy.http if one.url.startswith("http://") else member.proxy.https
-
-
 def _of_proxy(one: Reached, member: Member) -> Lost | None:
-    """What of it is the proxy's doing; None where it is the place's own."""
-    proxy = str(_proxy(one, member))
-    key = "proxy.http" if one.url.startswith("http://") else "proxy.https"
+    """What of it is the proxy's doing; None where it is the place's own, or there is no proxy."""
+    key, proxy = "proxy.https", member.proxy.https
+    if one.url.startswith("http://"):
+        key, proxy = "proxy.http", member.proxy.http
+    if proxy is None:
+        return None
     see = f"set `{key}` to the site's proxy, or ask its keeper"
     let = f"ask the keeper of {urlsplit(proxy).netloc} to let this host through to it, {BUNDLE}"
     refused = re.search(r"response (\d{3})", one.said)
@@ -90,12 +97,11 @@ def _of_place(one: Reached) -> Lost:
         return Lost(one.url, why, f"let the host have a resolver that knows public names, {BUNDLE}")
     if one.code == UNTRUSTED:
         why = f"its certificate is by {one.signed or 'somebody whom the host does not know'}"
-        return Lost(one.url, why, "where a box of the site ends TLS, put its authority into extra_ca")
+        return Lost(one.url, why, BOX)
     why = one.said.partition(") ")[2] or one.said or f"curl ended with {one.code}"
     if one.code == NO_TLS:
-        return Lost(one.url, why, "where a box of the site ends TLS, put its authority into extra_ca")
-    port = urlsplit(one.url).port or (80 if one.url.startswith("http://") else 443)
-    return Lost(one.url, why, f"open outgoing TCP {port} at the provider's firewall; {BUNDLE}")
+        return Lost(one.url, why, BOX)
+    return Lost(one.url, why, f"open outgoing TCP {urls.port(one.url)} at the provider's firewall; {BUNDLE}")
 
 
 def _is_page(one: Reached) -> bool:

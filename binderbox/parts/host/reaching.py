@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe, Reached, Skip
+from binderbox.decide import urls
 from binderbox.member.model import Member
 from binderbox.parts.firewall.addresses import PUBLIC_TCP_PORTS
-from binderbox.parts.host.lost import lost
+from binderbox.parts.host.lost import lost, mirrors_of
 from binderbox.parts.ingress import acme
 
 # Who sends on to whom: a registry's tokens and blobs, a release's files.
@@ -56,7 +57,7 @@ def _closed(reached: Sequence[Reached], member: Member) -> Iterator[tuple[str, s
         theirs = {*mirrors_of(member), acme.server(member)}
         asked = [(url, address) for url, address in asked if url in theirs]
     for url, address in asked:
-        port = urlsplit(url).port or (443 if url.startswith("https://") else 80)
+        port = urls.port(url)
         public = ip_address(address).is_global and port in PUBLIC_TCP_PORTS
         if not public and not _allowed(address, port, member):
             yield url, address
@@ -82,13 +83,8 @@ def places(member: Member, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
     return (*sorted(found), acme.server(member)) if member.tls == "acme" else tuple(sorted(found))
 
 
-def mirrors_of(member: Member) -> frozenset[str]:
-    """What each mirror is asked: the question by which a registry is known (distribution-spec, end-1)."""
-    return frozenset(f"{endpoint}/v2/" for one in member.mirrors for endpoint in one.endpoints)
-
-
 def judge_places(found: Places) -> Verdict:
-    told = lost(found.reached, found.member, mirrors_of(found.member))
+    told = lost(found.reached, found.member)
     verdict = warned if found.installed else failed
     if told:
         said = "; ".join(f"{urlsplit(one.url).netloc}: {one.why}" for one in told)

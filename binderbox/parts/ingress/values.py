@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.decide import profile, proxies
+from binderbox.decide import profile, proxies, urls
 from binderbox.decide.certificates import Received
 from binderbox.member.model import Member
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
@@ -36,7 +35,7 @@ def make_inputs(
         tls |= {
             "email": acme.account_email(member),
             "server": server,
-            "serverPort": proxies.port(member) or urlsplit(server).port or 443,
+            "serverPort": proxies.port(member) or urls.port(server),
             "storagePath": f"{member.data_dir}/{acme.DIRECTORY}",
             "storageFile": acme.storage(server),
             "certificatesDurationHours": acme.duration_hours(acme.held(member, received or {})),

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from binderbox import layout
-from binderbox.parts.builder import settings as builder
 from tests.parts.builder.test_on_host import REPOSITORIES, Node, node
 from tests.waiting import wait_until
 
@@ -30,17 +29,13 @@ GB = 1_000_000_000
 
 def tasks(node: Node) -> set[str]:
     """Containerd's tasks of build steps."""
-    found = node.exec(f"grep -l '{layout.BUILDS_SLICE}:bbx:' {builder.TASKS}/*/config.json || true")
+    found = node.exec(f"grep -l '{layout.BUILDS_SLICE}:bbx:' {layout.TASKS}/*/config.json || true")
     return {line.split("/")[-2] for line in found.split()}
 
 
 def containers(node: Node) -> set[str]:
-    """All containers of containerd's that are no pod's."""
-    return set(
-        node.exec(
-            f"{layout.K3S} ctr -n k8s.io containers ls -q 'labels.\"io.cri-containerd.kind\"!=x'"
-        ).split()
-    )
+    """Containerd's, those of pods among them."""
+    return set(node.exec(f"{layout.K3S} ctr -n k8s.io containers ls -q").split())
 
 
 def started(node: Node, name: str, seconds: int) -> None:
@@ -61,7 +56,7 @@ def test_a_build_pod_makes_no_raw_packets(node: Node) -> None:
 def test_a_step_is_marked_as_its_builds(node: Node) -> None:
     started(node, "marked", 7171)
     (task,) = tasks(node)
-    spec = json.loads(node.exec(f"cat {builder.TASKS}/{task}/config.json"))
+    spec = json.loads(node.exec(f"cat {layout.TASKS}/{task}/config.json"))
     told = [one for one in spec["process"]["env"] if one.startswith("no_proxy=")]
     assert "bbx-build-" in told[-1]
     node.kubectl("delete", "pod", "build-marked", "--grace-period=0", "--force")

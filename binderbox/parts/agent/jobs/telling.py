@@ -11,6 +11,7 @@ from binderbox import layout
 from binderbox.federation.following import followed
 from binderbox.federation.following.followed import Record
 from binderbox.parts.agent.jobs import files
+from binderbox.parts.audit import append
 
 WHO = {"follow": "the follower on this node", "watch": "the watch on this node"}
 
@@ -20,13 +21,8 @@ def now() -> str:
 
 
 def audit(job: str, event: str, **more: str) -> None:
-    """One line in the same log, in the same form, as those of people's commands (world/lock.py)."""
-    line = json.dumps({"at": now(), "who": WHO[job], "event": event, "command": job, **more})
-    path = Path(layout.AUDIT_FILE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as log:
-        log.write(line + "\n")
-    path.chmod(0o600)
+    """One line in the audit log, and one in the journal."""
+    append(Path(layout.AUDIT_FILE), WHO[job], event, job, **more)
     say(event, **more)
 
 

@@ -92,11 +92,8 @@ def _sweep(door: Door, steps: Steps, config: DoorConfig) -> None:
         say("step-ended", step=step.id, gone=steps.end(step))
 
 
-def _run(words: Sequence[str]) -> str:
-    done = subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_S, errors="replace"
-    )
-    return done.stdout
+def _run(words: Sequence[str]) -> None:
+    subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=COMMAND_S)
 
 
 if __name__ == "__main__":

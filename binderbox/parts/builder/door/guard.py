@@ -1,7 +1,7 @@
 """Keeps builds from filling the node's disk: below a floor of free bytes or inodes, those that write most are ended.
 
 BuildKit's own floor (`minFreeSpace`) makes it prune its cache and holds no build back; the kubelet's ends pods. So this
-one lies above both. Looked at each second while anything is built.
+one lies above both. Looked at each second.
 """
 
 from __future__ import annotations
@@ -120,14 +120,12 @@ class Guard:
         if short and self._make_room("the disk is short, and Kubernetes may not delete what is pinned"):
             self._room_at = now
         floor = self.floor
-        if free.size_bytes < SAMPLE_BELOW * floor.size_bytes and now - self._sampled_at >= SAMPLE_EVERY_S:
-            self._sampled_at = now
-            self._grown()
-        if floor.holds(free):
-            return
         collapsing = free.size_bytes < floor.size_bytes / 2
         given_back = lost.size_bytes <= -FILLS_BYTES or lost.inodes <= -FILLS_INODES
-        if (now < self._quiet_until or given_back) and not collapsing:
+        if floor.holds(free) or ((now < self._quiet_until or given_back) and not collapsing):
+            if free.size_bytes < SAMPLE_BELOW * floor.size_bytes and now - self._sampled_at >= SAMPLE_EVERY_S:
+                self._sampled_at = now
+                self._grown()
             return
         builds = self._grown()
         worst = choose(builds, free, floor, lost)

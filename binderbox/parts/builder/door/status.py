@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
 import uuid
@@ -11,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .events import say
+from .files import replace
 from .pods import Permit
 from .spool import Spool
 from .telling import Telling
@@ -74,10 +72,4 @@ class Status:
                 ],
                 "told": self._telling.recent(),
             }
-            partial = self._path.with_suffix(".new")
-            try:
-                with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                    json.dump(value, file)
-                partial.rename(self._path)
-            except OSError as error:  # a full /run must not end builds
-                say("status-failed", fault=str(error))
+            replace(self._path, value)

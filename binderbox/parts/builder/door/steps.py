@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -43,15 +44,15 @@ def running(tasks: Path) -> list[Step]:
     found = []
     for bundle in tasks.glob("*/config.json"):
         try:
-            text = bundle.read_text()
-            path = str(json.loads(text)["linux"]["cgroupsPath"])
+            spec = json.loads(bundle.read_text())
+            path = str(spec["linux"]["cgroupsPath"])
             since = bundle.stat().st_mtime
         except (OSError, ValueError, KeyError, TypeError):
             continue  # it ends, or begins
         slice_, _, rest = path.partition(":")
         if not slice_.endswith(".slice") or not rest.startswith(f"{PREFIX}:"):
             continue
-        found.append(Step(bundle.parent.name, _key(json.loads(text)), since))
+        found.append(Step(bundle.parent.name, _key(spec), since))
     return found
 
 
@@ -99,9 +100,9 @@ def restarted(sockets: Iterable[str]) -> float:
 
 
 class Steps:
-    """The node's steps, by `command` that runs one of the node's programs and returns what it printed."""
+    """The node's steps, by `command` that runs one of the node's programs to its end, whatever that is."""
 
-    def __init__(self, tasks: Path, ctr: Sequence[str], command: Callable[[Sequence[str]], str]) -> None:
+    def __init__(self, tasks: Path, ctr: Sequence[str], command: Callable[[Sequence[str]], object]) -> None:
         self.tasks = tasks
         self._ctr = tuple(ctr)
         self._command = command
@@ -140,5 +141,5 @@ class Steps:
 
     def _try(self, words: Sequence[str]) -> None:
         """What is already gone is not there to be ended."""
-        with suppress(OSError):
+        with suppress(OSError, subprocess.SubprocessError):
             self._command(words)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from pathlib import Path
 
+from ...audit import append
 from .events import say
+from .files import replace
 
 KEPT_S = 24 * 3600
 MOST = 20
@@ -34,8 +35,8 @@ class Telling:
                 last.update(why=why, times=int(str(last["times"])) + 1)
             else:
                 self._told.append({"at": round(now), "what": what, "why": why, "times": 1})
-                self._audit(what, why, now)
-            self._write()
+                self._audit(what, why)
+            replace(self._path, self._told)
 
     def recent(self) -> list[dict[str, object]]:
         """Those of the last day, oldest first: `at` (seconds since 1970), `what`, `why`, `times`."""
@@ -43,24 +44,11 @@ class Telling:
         with self._lock:
             return [one for one in self._told if now - float(str(one["at"])) < KEPT_S]
 
-    def _audit(self, what: str, why: str, now: float) -> None:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-        line = json.dumps({"at": at, "who": WHO, "event": what, "command": "door", "why": why})
+    def _audit(self, what: str, why: str) -> None:
         try:
-            with os.fdopen(
-                os.open(self._audit_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a"
-            ) as log:
-                log.write(line + "\n")
+            append(self._audit_file, WHO, what, "door", why=why)
         except OSError as error:  # a full disk is a reason to tell, and must not end who tells
             say("not-told", fault=str(error), what=what, why=why)
-
-    def _write(self) -> None:
-        partial = self._path.with_suffix(".new")
-        try:
-            partial.write_text(json.dumps(self._told))
-            partial.rename(self._path)
-        except OSError as error:
-            say("not-told", fault=str(error))
 
 
 def _read(path: Path) -> list[dict[str, object]]:
