@@ -22,6 +22,15 @@ def test_a_host_boots_and_plain_ssh_logs_in_as_root(fresh_host: RigHost) -> None
     assert seen.stdout.splitlines() == ["running", "0", "character special file"], seen.stderr
 
 
+def test_a_unit_with_a_namespace_of_its_own_sees_what_is_mounted_later(fresh_host: RigHost) -> None:
+    """As on any machine: systemd makes its root shared there."""
+    seen = fresh_host.ssh(
+        "systemd-run -q --unit=apart -p PrivateTmp=yes sleep 60; mkdir /run/later && mount -t tmpfs none /run/later;"
+        " grep -c ' /run/later ' /proc/$(systemctl show -p MainPID --value apart)/mountinfo"
+    )
+    assert seen.stdout.strip() == "1", seen.stderr
+
+
 def test_a_stranger_without_the_key_is_refused(fresh_host: RigHost) -> None:
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"]
     command = [

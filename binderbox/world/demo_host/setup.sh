@@ -17,6 +17,20 @@ systemctl mask console-getty.service getty.target proc-sys-fs-binfmt_misc.automo
     systemd-udev-trigger.service e2scrub_all.timer e2scrub_reap.service fstrim.timer
 systemctl set-default multi-user.target
 
+# systemd shares a machine's mounts with units that have a namespace of their own, and a container's not.
+cat > /etc/systemd/system/share-mounts.service <<'END'
+[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/mount --make-rshared /
+[Install]
+WantedBy=sysinit.target
+END
+systemctl enable share-mounts.service
+
 # Each host makes host keys and a machine id of its own, at its first boot.
 rm -f /etc/ssh/ssh_host_*
 mkdir -p /etc/systemd/system/ssh.service.d

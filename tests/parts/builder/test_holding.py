@@ -109,7 +109,8 @@ def test_a_step_that_fills_the_disk_ends_and_an_honest_build_beside_it_does_not(
         honest = pool.submit(node.build, "honest")
         filler = node.build("filler")
         assert filler.phase == "Failed"
-        assert "The disk of this node ran short, and this build wrote most of it" in filler.log
+        assert "The disk of this node ran short, and this build wrote most of it: " in filler.log
+        assert " GB in " in filler.log, "what its step had written was seen"
         assert honest.result().phase == "Succeeded", honest.result().log
     told = json.loads(node.exec(f"cat {layout.DOOR_STATUS}"))["told"]
     assert "build-ended" in {one["what"] for one in told}
