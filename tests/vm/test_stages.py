@@ -1,6 +1,6 @@
 """A member on a machine of its own: cgroup v2, AppArmor, a boot order, power cuts. Stages, each from a saved disk.
 
-    install -> launch, power_cut, drain, uninstall
+    install -> launch, resolver, power_cut, drain, uninstall
 
 `make test-vm` runs all of them, `make test-vm STAGE=drain` one. The same file runs on a machine that is given
 (tests/rig/given.py); it then goes through the stages on that one machine.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +19,15 @@ import pytest
 
 from binderbox import layout
 from binderbox.member.model import Networks
-from tests.e2e.federated import pods, serve_slow_repository
+from tests.e2e.federated import pods, serve_repository, serve_slow_repository
 from tests.e2e.test_follow import gateway, step
 from tests.e2e.test_uninstall import everything
 from tests.federation.deployment import Deployment, trust_store
-from tests.rig.client import install_arguments, render_member
+from tests.rig import images
+from tests.rig.client import Finished, install_arguments, render_member
+from tests.rig.internet import REGISTRY, Internet
 from tests.rig.vm import VmHost
+from tests.vm.cloud import CREDENTIAL, METADATA, cloud_around, one_more_address
 from tests.vm.conftest import Machine, Slow, stage_disk
 from tests.waiting import wait_until
 
@@ -34,6 +36,13 @@ SEED = 11
 WELL_S = 1800
 INSTALLED = "installed"
 SERVER = "10.98.98.1"  # this machine, for a machine behind QEMU's own network
+BASE = f"{REGISTRY}/base:1"
+CLOSED = """\
+import socket, sys
+with socket.socket() as asked:
+    asked.settimeout(5)
+    assert asked.connect_ex((sys.argv[1], 80)) != 0
+"""
 
 
 def healthy(slow: Slow, host: Machine) -> bool:
@@ -115,6 +124,36 @@ def test_launch(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     no_failed_unit(host)
 
 
+def test_resolver(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """At the metadata address names are told, to builds and pods, and to nobody anything else."""
+    host = machine(INSTALLED)
+    if not isinstance(host, VmHost):
+        pytest.skip("the cloud is around the rig's own machine")
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    directory = slow.home / "internet"
+    directory.mkdir()
+    with this_machine(host) as address, Internet(address, directory) as internet:
+        internet.registry.add(images.sample_base_image(BASE))
+        site = {"extra_ca": [internet.ca_pem], "egress_allow": [{"network": f"{address}/32", "ports": [443]}]}
+        with cloud_around(host, internet.names.addresses) as cloud:
+            ask = ["curl", "-sf", f"http://{METADATA}/latest/meta-data/"]
+            assert host.exec(ask) == CREDENTIAL
+            cloud.asked.clear()
+            assert slow.install(host, "--json", **site).must().result["changed"]
+            assert slow.install(host, "--json", **site).must().result["changed"] == []
+
+            def launch(name: str, line: str) -> Finished:
+                dockerfile = f"FROM {BASE}\nCOPY . .\n{line}\n"
+                url = serve_repository(host, name, dockerfile, **{"closed.py": CLOSED})  # type: ignore[arg-type]
+                return slow.binderbox(host, "launch", url, "--ref", "main", "--json")
+
+            launch("named", f"RUN python3 closed.py {METADATA}").must()
+            assert "base:1" in internet.registry.pulled
+            assert launch("stolen", f"ADD {ask[-1]} /stolen").code != 0
+            assert cloud.asked == []
+            assert host.exec(ask) == CREDENTIAL
+
+
 def manifest(host: Machine, image: str) -> bool:
     """Whether the registry has it."""
     path, _, tag = image.removeprefix(f"{layout.REGISTRY}/").rpartition(":")
@@ -142,12 +181,8 @@ def this_machine(host: Machine) -> Iterator[str]:
         yield gateway(host)  # type: ignore[arg-type]
         return
     # QEMU opens what the guest opens; the address must only be no network of the guest's.
-    words = [f"{SERVER}/32", "dev", "lo"]
-    subprocess.run(["ip", "addr", "add", *words], check=True)
-    try:
+    with one_more_address(SERVER):
         yield SERVER
-    finally:
-        subprocess.run(["ip", "addr", "del", *words], check=True)
 
 
 def follower_is_at(host: Machine, words: str) -> bool:
