@@ -59,8 +59,8 @@ bench: $(READY) ## measure what the project promises; writes build/bench.jsonl
 	@mkdir -p build
 	@$(BIN)/python -m tests.bench
 
-demo: $(READY) ## a throwaway host with a member on it, and a notebook to open
-	@$(BIN)/python -m tests.rig demo
+demo: $(READY) ## a throwaway host with a member on it, and a notebook to open; TLS=acme for certificates of a Pebble
+	@$(BIN)/python -m tests.rig demo $(if $(TLS),--tls $(TLS))
 
 demo-down: $(READY) ## remove what `make demo` made
 	@$(BIN)/python -m tests.rig demo-down

@@ -101,6 +101,7 @@ KUBELET_CONFIG = f"{K3S_DATA}/agent/etc/kubelet.conf.d/50-binderbox.conf"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 IMAGE_PIN = "io.cri-containerd.pinned"  # containerd's own label: the kubelet's image GC leaves such an image
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
+CONTAINERD_ROOT = f"{K3S_DATA}/agent/containerd"
 TASKS = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io"  # containerd's bundles of what runs
 RUNC = f"{K3S_DATA}/data/current/bin/runc"
 

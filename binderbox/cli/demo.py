@@ -26,6 +26,7 @@ def demo() -> None:
 @options.option("--bundle-sha256", metavar="HEX", help="Accept the bundle whose lock file has this checksum.")
 @options.option("--egress-allow", metavar="NET:PORTS", multiple=True, help="A network that is not public and may be reached, such as 10.20.0.0/24:443,3128.")  # fmt: skip
 @options.option("--extra-ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A certificate authority of your network (PEM).")  # fmt: skip
+@options.option("--acme-server", metavar="URL", help="Order certificates from this ACME directory, which must find demo.localhost at this machine's port 80.")  # fmt: skip
 @options.option("--offline", is_flag=True, help="For a machine without the Internet.")
 @options.yes
 @options.common
@@ -37,6 +38,7 @@ def up(
     bundle_sha256: str | None,
     egress_allow: tuple[str, ...],
     extra_ca: tuple[Path, ...],
+    acme_server: str | None,
     offline: bool,
     yes: bool,
 ) -> int:
@@ -55,6 +57,7 @@ def up(
     site: dict[str, object] = {
         "egress_allow": [state.parse_egress(text) for text in egress_allow] or None,
         "extra_ca": [path.read_text(encoding="utf-8") for path in extra_ca] or None,
+        "acme_server": acme_server,
         "offline": offline or None,
     }
     running = ensure_host(session.progress, image, site)
@@ -62,6 +65,7 @@ def up(
     from binderbox.cli.target import sources
     from binderbox.commands.install import install
     from binderbox.commands.launch import launch
+    from binderbox.member.model import parse
     from binderbox.output.requests import Connection, InstallRequest, LaunchRequest
 
     connection = Connection(state.ALIAS, running.ssh_config)
@@ -74,10 +78,16 @@ def up(
         "member": installed.url,
         "ssh_config": str(running.ssh_config),
     }
+    own_ca = parse(running.member_file.read_text(encoding="utf-8"), str(running.member_file)).tls == "own-ca"
+    vouched = (
+        "its certificate authority is its own, so a browser warns"
+        if own_ca
+        else "an authority vouches for it"
+    )
     told = f"""\
 A notebook runs at
   {launched.url}
-The member answers at {installed.url}; its certificate authority is its own, so a browser warns.
+The member answers at {installed.url}; {vouched}.
 
 Look inside:  binderbox status demo
               ssh -F {running.ssh_config} demo

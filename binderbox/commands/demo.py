@@ -25,7 +25,13 @@ def ensure_host(progress: Progress, image: str | None, site: dict[str, object]) 
             f"a container {state.NAME} is there, and nothing here says how it was started",
             remedy="binderbox demo down   (removes it), then binderbox demo up",
         )
-    wanted = found if found and there not in ("", "created") else _new_demo(image or state.IMAGE)
+    acme = bool(site.get("acme_server"))
+    wanted = found if found and there not in ("", "created") else _new_demo(image or state.IMAGE, acme)
+    if acme and (wanted.https_port, wanted.http_port) != state.ACME_PORTS:
+        raise UsageError(
+            f"the demo host {state.NAME} has port {wanted.http_port}, and an authority proves a domain at port 80",
+            remedy="binderbox demo down   (removes it), then binderbox demo up --acme-server URL",
+        )
     given = any(site.values()) or not wanted.member_file.is_file()  # without options it stays as it was
     member_text = (
         state.render_member(wanted, site) if given else wanted.member_file.read_text(encoding="utf-8")
@@ -43,12 +49,19 @@ def ensure_host(progress: Progress, image: str | None, site: dict[str, object]) 
     return wanted
 
 
-def _new_demo(image: str) -> Demo:
-
+def _new_demo(image: str, acme: bool) -> Demo:
+    """One on ports that are free; for an authority they must be those at which it asks."""
+    wanted = state.ACME_PORTS if acme else (state.HTTPS_PORT, state.HTTP_PORT)
+    https_port, http_port = map(free_port, wanted)
+    if acme and (https_port, http_port) != wanted:
+        raise UsageError(
+            "ports 443 and 80 of this machine cannot both be had, and an authority proves a domain there",
+            remedy="binderbox demo up   (other ports, and an authority of its own)",
+        )
     return state.Demo(
         image=image,
-        https_port=free_port(state.HTTPS_PORT),
-        http_port=free_port(state.HTTP_PORT),
+        https_port=https_port,
+        http_port=http_port,
         ssh_port=free_port(state.SSH_PORT),
         docker_host=os.environ.get("DOCKER_HOST"),
     )

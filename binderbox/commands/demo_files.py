@@ -33,6 +33,7 @@ LABEL = "binderbox.demo"
 DOMAIN = "demo.localhost"  # RFC 6761: every name below localhost is this machine
 HTTPS_PORT = 8443
 HTTP_PORT = 8080
+ACME_PORTS = (443, 80)
 SSH_PORT = 8022
 IMAGE = "binderbox-demo-host:1"
 IMAGE_CONTEXT = ("Dockerfile", "setup.sh")  # in demo_host/
@@ -178,7 +179,8 @@ def render_known_host(address: str, port: int, public_key: str) -> str:
 def render_member(demo: Demo, site: Mapping[str, object]) -> str:
     """The config of the member on the demo host; `site` holds further keys. Raises ConfigError for a wrong one."""
     ports = {"https_port": demo.https_port, "http_port": demo.http_port}
-    return member.render({"domain": DOMAIN, "tls": "own-ca", **ports, **site})
+    tls = "acme" if site.get("acme_server") else "own-ca"
+    return member.render({"domain": DOMAIN, "tls": tls, **ports, **site})
 
 
 def parse_egress(text: str) -> dict[str, object]:

@@ -61,6 +61,10 @@ class HostSpec:
     resolv_conf: str | None = None
     memory: str | None = None
 
+    def volume(self, path: str) -> str:
+        """The name of the volume that is mounted at `path`."""
+        return f"{self.name}-{path.rpartition('/')[2]}"
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -119,8 +123,10 @@ class Engine:
         for outside, inside in spec.publish:
             options += ["--publish", f"127.0.0.1:{outside}:{inside}"]
         for path in spec.volumes:
-            volume = f"{spec.name}-{path.rpartition('/')[2]}"
-            options += ["--mount", f"type=volume,src={volume},dst={path},volume-label={spec.label}"]
+            options += [
+                "--mount",
+                f"type=volume,src={spec.volume(path)},dst={path},volume-label={spec.label}",
+            ]
         if spec.resolv_conf:
             options += ["--mount", f"type=bind,src={spec.resolv_conf},dst=/etc/resolv.conf,readonly"]
         self.run("create", *options, spec.image)

@@ -12,13 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import count, pairwise
+from pathlib import Path
 
 from binderbox import layout
 from binderbox.parts.builder import settings as builder
-from binderbox.parts.builder.door.buildkit import build_command
+from binderbox.parts.builder.door import steps
+from binderbox.parts.builder.door.command import build_command
 from binderbox.parts.builder.door.config import DoorConfig, parse_config
 from binderbox.parts.builder.door.pods import Permit
 from binderbox.parts.builder.door.request import BuildRequest
+from binderbox.parts.builder.door.workplace import Workplace
 from tests.bench import dockerd
 from tests.bench.image import fill
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
@@ -112,7 +115,10 @@ def _door_script(door: DoorConfig, name: str) -> str:
     """The very command of the door, run by root on the node as the door does."""
     permit = Permit(pod="bench", uid="bench", repository="", tag=f"{layout.REGISTRY}/{name}:1")
     request = BuildRequest("Dockerfile", (("BASE", images.SAMPLE_BASE), ("SEED", name)), ())
-    command = build_command(door, permit, request, f"{WORK}/context", f"{WORK}/metadata.json")
+    places = [Path(WORK, name) for name in ("context", "home", "metadata.json")]
+    command = build_command(
+        door, permit, request, Workplace(*places, Path("/dev/null")), steps.mark("0" * 32)
+    )
     return f"{shlex.join(command)} >{WORK}/log 2>&1 || {{ tail -20 {WORK}/log >&2; exit 1; }}\nmark built"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from binderbox.cli import main
 from binderbox.commands import demo_files as demo
+from binderbox.commands.demo import _new_demo
 from binderbox.errors import ConfigError, UsageError
 from binderbox.member import model as member
 
@@ -87,6 +89,22 @@ def test_the_member_has_the_published_ports_and_what_the_site_needs() -> None:
     assert found.tls == "own-ca"
     assert found.offline
     assert found.egress_allow[0].ports == (443, 3128)
+
+
+def test_a_members_certificates_are_an_authoritys_if_one_is_named() -> None:
+    ports = {"https_port": 443, "http_port": 80}
+    text = demo.render_member(replace(DEMO, **ports), {"acme_server": "https://10.20.0.1:14000/dir"})
+    found = member.parse(text, "demo")
+    assert (found.tls, found.acme_server) == ("acme", "https://10.20.0.1:14000/dir")
+
+
+def test_an_authority_needs_ports_that_another_program_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "binderbox.commands.demo.free_port", lambda wanted: 40_000 if wanted == 80 else wanted
+    )
+    with pytest.raises(UsageError, match="ports 443 and 80 of this machine cannot both be had"):
+        _new_demo("image:1", acme=True)
+    assert _new_demo("image:1", acme=False).https_port == 8443
 
 
 @pytest.mark.parametrize("text", ["10.20.0.0/24", "10.20.0.0/24:", "10.20.0.0/24:https", ":443", ""])

@@ -1,43 +1,91 @@
-"""Hostile repositories on a real node, five honest builds beside each: they waste their own build, and nothing else."""
+"""Hostile repositories on a real node, five honest builds and a session beside each: they waste their own build alone.
+
+The node has a disk of its own, of 30 GB. Each row is printed: repository, how it ended, seconds, honest builds, pressure.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass
 
 import pytest
 
 from binderbox import layout
 from binderbox.errors import StepFailed
 from binderbox.parts.builder.units import STEP_TASKS
-from tests.hostile.repositories import ALL, LEAVES, Repository
+from tests.e2e.test_follow import gateway
+from tests.hostile.contexts import CONTEXTS
+from tests.hostile.dockerfiles import DOCKERFILES
+from tests.hostile.endless import Endless
+from tests.hostile.networks import NETWORKS
+from tests.hostile.repository import LEAVES, Repository
+from tests.hostile.steps import STEPS
 from tests.parts.builder.test_holding import tasks
-from tests.parts.builder.test_on_host import REPOSITORIES, Node, node
+from tests.parts.builder.test_on_host import REPOSITORIES, Node
+from tests.rig import images
+from tests.rig.client import Client
+from tests.rig.egress import egress_allow
+from tests.rig.host import RigHost
 from tests.waiting import wait_until
 
-__all__ = ["node"]  # the fixture
-pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
+DISK_GB = 30
 SLOTS = 4
 HONEST = 5
 WHILE_S = 15.0  # how long one that never ends is looked at
+RETURNS_TO = 0.02  # of the node's disk and memory
+
+
+@dataclass
+class Scene:
+    node: Node
+    server: str
+    session: str  # its pod
+
+    def used(self) -> dict[str, int]:
+        """Bytes of the disk, and of memory that is nobody's cache."""
+        disk = self.node.exec("df --output=used -B1 /var/lib/rancher | tail -n 1")
+        memory = self.node.exec("awk '/^total_rss /{s+=$2} END{print s}' /sys/fs/cgroup/memory/memory.stat")
+        return {"disk": int(disk), "memory": int(memory)}
 
 
 @pytest.fixture(scope="module")
-def open_node(node: Node) -> Iterator[Node]:
-    """With more than one slot, however few CPUs there are: with one, honest builds wait for it."""
+def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    host, client = RigHost.start("hostile", disk_gb=DISK_GB), Client(tmp_path_factory.mktemp("client"))
+    try:
+        here = gateway(host)
+        with closing(Endless(here)) as server:
+            server.start()
+            allowed = [{"network": f"{here}/32", "ports": [server.port]}]
+            client.install(host, "--json", egress_allow=[*egress_allow(), *allowed]).must()
+            node = Node(host)
+            more_slots(node)
+            client.binderbox(host, "launch", "--json").must()
+            (session,) = sessions(node)
+            yield Scene(node, server.url, session)
+    finally:
+        host.stop()
+
+
+def more_slots(node: Node) -> None:
+    """However few CPUs there are: with one slot, honest builds wait for it."""
     config = f"{layout.ETC}/door.json"
-    before = node.exec(f"cat {config}")
-    changed = json.loads(before) | {"build_slots": SLOTS}
+    changed = json.loads(node.exec(f"cat {config}")) | {"build_slots": SLOTS}
     node.exec(f"cat > {config}", json.dumps(changed).encode())
     node.exec(f"systemctl set-property --runtime {layout.BUILDS_SLICE} TasksMax={SLOTS * STEP_TASKS}")
     node.exec(f"systemctl restart {layout.DOOR_UNIT}")
-    yield node
-    node.exec(f"rm -rf /run/systemd/system.control/{layout.BUILDS_SLICE}.d && systemctl daemon-reload")
-    node.exec(f"cat > {config}", before.encode())
-    node.exec(f"systemctl restart {layout.DOOR_UNIT}")
+
+
+def sessions(node: Node) -> list[str]:
+    found = json.loads(node.kubectl("get", "pods", "-l", "component=singleuser-server", "-o", "json"))[
+        "items"
+    ]
+    return [one["metadata"]["name"] for one in found if one["status"]["phase"] == "Running"]
 
 
 def pressure(node: Node) -> set[str]:
@@ -46,19 +94,25 @@ def pressure(node: Node) -> set[str]:
     return {one["type"] for one in found if one["status"] == "True"} - {"Ready"}
 
 
-def put(node: Node, repository: Repository) -> None:
-    node.repository(repository.name, f"USER root\n{repository.dockerfile}", **repository.files)
-    if repository.many_files:
-        where = f"{REPOSITORIES}/{repository.name}/files"
-        node.exec(f"mkdir -p {where} && cd {where} && seq {repository.many_files} | xargs touch")
+def put(scene: Scene, repository: Repository) -> None:
+    text = repository.dockerfile.replace("{server}", scene.server).replace("{base}", images.SAMPLE_BASE)
+    if repository.plain:
+        text = f"{text}\nLABEL unique={secrets.token_hex(4)}\n"
+        scene.node.write(f"{repository.name}/Dockerfile", text)
+    else:
+        scene.node.repository(repository.name, f"USER root\n{text}", **repository.files)
+    if repository.prepare:
+        scene.node.host.exec(
+            ["sh", "-ec", f"cd {REPOSITORIES}/{repository.name}\n{repository.prepare}"], timeout_s=300
+        )
 
 
 def hostile(node: Node, repository: Repository) -> tuple[str, str]:
     """(how its build ended, its log); one that never ends is ended with its pod."""
-    if repository.ends != LEAVES:
-        ended = node.build(repository.name)
-        return ended.phase, ended.log
     node.start(repository.name)
+    if repository.ends != LEAVES:
+        ended = node.wait(repository.name, repository.within_s)
+        return ended.phase, ended.log
     deadline = time.monotonic() + WHILE_S
     while time.monotonic() < deadline:
         phase = json.loads(node.kubectl("get", "pod", f"build-{repository.name}", "-o", "json"))["status"]
@@ -69,26 +123,48 @@ def hostile(node: Node, repository: Repository) -> tuple[str, str]:
     return LEAVES, log
 
 
-@pytest.mark.parametrize("repository", ALL, ids=lambda one: one.name)
-def test_it_wastes_its_own_build_alone(open_node: Node, repository: Repository) -> None:
-    began = time.monotonic()
-    put(open_node, repository)
-    names = [f"honest-{repository.name}-{number}" for number in range(HONEST)]
+@pytest.mark.parametrize("repository", [*STEPS, *CONTEXTS, *DOCKERFILES, *NETWORKS], ids=lambda one: one.name)
+def test_it_wastes_its_own_build_alone(scene: Scene, repository: Repository) -> None:
+    node, before, began = scene.node, scene.used(), time.monotonic()
+    put(scene, repository)
+    names = [f"honest-{number}-{secrets.token_hex(3)}" for number in range(HONEST)]
     for name in names:
-        open_node.repository(name, "RUN sleep 1 && echo honest-work")
+        node.repository(name, "RUN sleep 1 && echo honest-work")
     with ThreadPoolExecutor(HONEST) as pool:
-        beside = [pool.submit(open_node.build, name) for name in names]
-        how, log = hostile(open_node, repository)
+        beside = [pool.submit(node.build, name) for name in names]
+        how, log = hostile(node, repository)
         ended = [one.result() for one in beside]
-    print(f"| {repository.name} | {how} | {time.monotonic() - began:.0f} s | ", end="")
-    print(f"{sum(one.phase == 'Succeeded' for one in ended)} of {HONEST} | {sorted(pressure(open_node))} |")
-    assert how == repository.ends, log
+    took_s = time.monotonic() - began
+    well = sum(one.phase == "Succeeded" for one in ended)
+    print(
+        f"| {repository.name} | {how} | {took_s:.0f} s | {well} of {HONEST} | {', '.join(pressure(node)) or 'never'} |"
+    )
+    assert how == repository.ends, log[-3000:]
     assert repository.says in log
-    assert [one.phase for one in ended] == ["Succeeded"] * HONEST, [one.log for one in ended]
-    assert pressure(open_node) == set()
-    wait_until(lambda: not tasks(open_node), 60, "no step is left")
+    assert repository.not_said not in log
+    assert well == HONEST, [one.log for one in ended]
+    assert pressure(node) == set()
+    assert scene.session in sessions(node)
+    wait_until(lambda: not tasks(node), 60, "no step is left")
     for name in (*names, repository.name):
         with suppress(StepFailed):
-            open_node.kubectl(
+            node.kubectl(
                 "delete", "pod", f"build-{name}", "--grace-period=0", "--force", "--ignore-not-found"
             )
+    node.exec(f"rm -rf {REPOSITORIES}/{repository.name}")
+    returned(scene, before)
+
+
+def returned(scene: Scene, before: dict[str, int]) -> None:
+    """What it had is given back: with BuildKit's cache of it, and its image, if it made one."""
+    memory = int(scene.node.exec("grep ^MemTotal: /proc/meminfo").split()[1]) * 1024
+    size = {"disk": DISK_GB * 10**9, "memory": memory}
+
+    def grown() -> dict[str, float]:
+        now = scene.used()
+        return {kind: round((now[kind] - before[kind]) / size[kind], 3) for kind in now}
+
+    try:
+        wait_until(lambda: max(grown().values()) <= RETURNS_TO, 120, "disk and memory of before")
+    finally:
+        print(f"    given back but for {grown()}")

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 from binderbox.commands import demo_files as demo_state
+from tests.rig import demo_authority
 from tests.rig.client import PROGRAM, bundle_options
 from tests.rig.egress import site_options
-from tests.rig.engine import HOST_URL, NoEngine, ensure_engine, stop_engine
+from tests.rig.engine import HOST_URL, NoEngine, docker, ensure_engine, stop_engine
 from tests.rig.host import ROOT, VOLUNTEER, VOLUNTEER_WITH_PASSWORD, RigHost, clean
 from tests.rig.hostimage import host_image, registry_reachable
 from tests.rig.vm import clean_vms
@@ -32,7 +33,10 @@ def main(argv: list[str]) -> int:
     engine = commands.add_parser("engine", help="start or stop the rig's own container engine")
     engine.add_argument("what", choices=["up", "down"])
     commands.add_parser("clean", help="remove every host of the rig, and its engine")
-    commands.add_parser("demo", help="bundle, host image and `binderbox demo up`")
+    demo = commands.add_parser("demo", help="bundle, host image and `binderbox demo up`")
+    demo.add_argument(
+        "--tls", default="own-ca", choices=["own-ca", "acme"], help="acme: certificates of a Pebble"
+    )
     commands.add_parser("demo-down", help="`binderbox demo down`, and the engine if nothing else is in it")
     arguments = parser.parse_args(argv)
     try:
@@ -71,12 +75,22 @@ def _clean(_arguments: argparse.Namespace) -> int:
     return _stop_engine()
 
 
-def _demo(_arguments: argparse.Namespace) -> int:
+def _demo(arguments: argparse.Namespace) -> int:
     """What is installed comes from the rig's bundle; where a registry can be reached, that bundle is official."""
     env = os.environ | ensure_engine()
     image = [] if registry_reachable() else ["--image", host_image()]
     command = [PROGRAM, "demo", "up", *image, *site_options(), *bundle_options(), "--yes"]
-    return subprocess.run(command, env=env, check=False).returncode
+    if arguments.tls == "own-ca":
+        return subprocess.run(command, env=env, check=False).returncode
+    vouching = demo_authority.start(_bridge_address(env))
+    code = subprocess.run([*command, *vouching.options], env=env, check=False).returncode
+    print(f"A browser that trusts {vouching.root} does not warn.")
+    return code
+
+
+def _bridge_address(env: dict[str, str]) -> str:
+    """This machine, as every container of the engine reaches it."""
+    return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}", env=env)
 
 
 def _demo_down(_arguments: argparse.Namespace) -> int:
@@ -85,6 +99,7 @@ def _demo_down(_arguments: argparse.Namespace) -> int:
         return 0
     env = os.environ | ensure_engine()
     code = subprocess.run([PROGRAM, "demo", "down"], env=env, check=False).returncode
+    demo_authority.stop()
     stop_engine()
     return code
 

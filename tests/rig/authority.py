@@ -22,7 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from binderbox.parts.secrets.ca import make_ca, make_leaf
+import trustme
+
 from tests.rig import binaries
 
 PROBLEM = "urn:ietf:params:acme:error:"
@@ -102,11 +103,11 @@ class Authority:
         self._home = tempfile.TemporaryDirectory(prefix="rig-authority-")
         home = Path(self._home.name)
         self.log = home / "pebble.log"
-        ca = make_ca("the rig's authority")
-        self.ca_pem = ca.certificate_pem
-        leaf = make_leaf(ca, [self.name, "localhost"])
-        (home / "cert.pem").write_text(leaf.certificate_pem)
-        (home / "key.pem").write_text(leaf.key_pem)
+        ca = trustme.CA("the rig's authority")
+        self.ca_pem = ca.cert_pem.bytes().decode()
+        leaf = ca.issue_cert(*dict.fromkeys((self.name, "localhost")))
+        leaf.cert_chain_pems[0].write_to_path(home / "cert.pem")
+        leaf.private_key_pem.write_to_path(home / "key.pem")
         (home / "ca.pem").write_text(self.ca_pem)
         dns, told, self._pebble, self._management = (_free_port() for _ in range(4))
         self._told = f"http://127.0.0.1:{told}"

@@ -18,6 +18,7 @@ from binderbox.commands.demo_files import make_ssh_key, render_known_host, rende
 from binderbox.errors import StepFailed
 from binderbox.world.containers import Engine, HostSpec
 from tests.rig.cache import cache_home
+from tests.rig.disk import Disk
 from tests.rig.engine import ensure_engine
 from tests.rig.hostimage import host_image
 
@@ -104,10 +105,12 @@ class RigHost:
         memory: str | None = None,
         publish: tuple[tuple[int, int], ...] = (),
         release: str = "bookworm",
+        disk_gb: int | None = None,
     ) -> Self:
         """Boot a host and wait until ssh answers.
 
         + jump: the only host that this one lets ssh in from
+        + disk_gb: the size of a disk of its own; without it, it shares this machine's
         + publish: (port on this machine's loopback, port of the host), for engines on another machine
         """
         run_id = run_id or this_run()
@@ -115,7 +118,7 @@ class RigHost:
         image = host_image(release)
         full_name = f"bbx-{run_id}-{name}"
         directory = cache_home() / "hosts" / full_name
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove_directory(directory)
         directory.mkdir(parents=True)
         key = make_ssh_key()
         host = cls(full_name, "", directory, engine, account, ssh_port)
@@ -131,6 +134,10 @@ class RigHost:
             resolv_conf=str(directory / "resolv.conf"),
             memory=memory,
         )
+        if disk_gb:
+            disk = Disk.make(directory, disk_gb)
+            for path in spec.volumes:
+                disk.volume(engine, spec.volume(path), spec.label)
         host.address = _start_at_free_address(engine, spec)
         host._settle(jump)
         return host
@@ -204,7 +211,7 @@ class RigHost:
         volumes = self.engine.run("volume", "ls", "--quiet", "--filter", f"name=^{self.name}-").split()
         if volumes:
             self.engine.run("volume", "rm", "--force", *volumes)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        _remove_directory(self.directory)
 
     def _settle(self, jump: RigHost | None) -> None:
         host_key = self.engine.wait_ready(self.name)
@@ -248,8 +255,13 @@ def clean(run_id: str | None = None, env: dict[str, str] | None = None) -> dict[
     engine = Engine(ensure_engine() if env is None else env)
     removed = engine.remove_labelled(f"{LABEL}={run_id}" if run_id else LABEL)
     for directory in (cache_home() / "hosts").glob(f"bbx-{run_id}-*" if run_id else "bbx-*"):
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove_directory(directory)
     return removed
+
+
+def _remove_directory(directory: Path) -> None:
+    Disk(directory).remove()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _files(public_key: str, account: Account, port: int, jump: RigHost | None) -> dict[str, tuple[str, int]]:

@@ -128,7 +128,19 @@ def test_a_full_disk_is_full_there_only(fresh_host: RigHost) -> None:
     fresh_host.exec(["rm", "/var/lib/binderbox/big"])
     fresh_host.free_disk("/var/lib/binderbox")
     assert fresh_host.exec(["ls", "/var/lib/binderbox"]) == "file"
-    assert fresh_host.exec(["losetup", "--all"]) == ""
+    assert "rig-disk" not in fresh_host.exec(["losetup", "--all"])  # the kernel's, of all hosts
+
+
+def test_a_host_may_have_a_disk_of_its_own(start_host: StartHost) -> None:
+    host = start_host("disk", disk_gb=2)
+    shown = host.exec(
+        ["df", "--output=source,size", "-BM", "/var/lib/rancher", "/var/lib/containerd"]
+    ).split()
+    assert shown[2:4] == shown[4:6]
+    assert shown[2].startswith("/dev/loop")
+    assert 1700 < int(shown[3].removesuffix("M")) < 2000
+    host.reboot()
+    assert host.exec(["df", "--output=size", "-BM", "/var/lib/rancher"]).split()[1] == shown[3]
 
 
 @pytest.mark.parametrize("account", [VOLUNTEER, VOLUNTEER_WITH_PASSWORD])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from binderbox.errors import StepFailed
+from tests.places import ROOT
 from tests.rig.accel import NoQemu
 from tests.rig.cache import cache_home
 from tests.rig.client import Client, Finished, install_arguments, render_member
@@ -26,6 +28,15 @@ Machine = VmHost | GivenHost
 
 def stage_disk(name: str) -> Path:
     return cache_home() / "vm-stages" / name
+
+
+def product() -> str:
+    """Which binderbox this is: its files, by content."""
+    whole = hashlib.sha256()
+    for path in sorted((ROOT / "binderbox").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            whole.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 @pytest.fixture

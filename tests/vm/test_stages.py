@@ -28,7 +28,7 @@ from tests.rig.client import Finished, install_arguments, render_member
 from tests.rig.internet import REGISTRY, Internet
 from tests.rig.vm import VmHost
 from tests.vm.cloud import CREDENTIAL, METADATA, cloud_around, one_more_address
-from tests.vm.conftest import Machine, Slow, stage_disk
+from tests.vm.conftest import Machine, Slow, product, stage_disk
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(150 * 60)
@@ -47,6 +47,14 @@ with socket.socket() as asked:
 
 def healthy(slow: Slow, host: Machine) -> bool:
     return slow.binderbox(host, "check", "--json").code == 0
+
+
+def well_after_boot(slow: Slow, host: Machine) -> None:
+    """The member of the saved disk, which may be one of an older binderbox."""
+    made_by = stage_disk(INSTALLED) / "product"
+    if not made_by.exists() or made_by.read_text() != product():
+        slow.install(host, "--json").must()
+    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
 
 
 def no_change(slow: Slow, host: Machine) -> None:
@@ -112,11 +120,12 @@ def test_install(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     host.save(stage_disk(INSTALLED))
     if isinstance(host, VmHost):
         (stage_disk(INSTALLED) / "before.json").write_text(json.dumps(sorted(before)))
+        (stage_disk(INSTALLED) / "product").write_text(product())
 
 
 def test_launch(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     host = machine(INSTALLED)
-    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    well_after_boot(slow, host)
     assert slow.binderbox(host, "launch", "--json").must().result["url"]
     host.exec(["systemctl", "stop", layout.BUILDKITD_UNIT], timeout_s=300)
     assert host.exec(["systemctl", "show", "-P", "ActiveState", layout.BUILDKITD_UNIT]).strip() == "inactive"
@@ -129,7 +138,7 @@ def test_resolver(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     host = machine(INSTALLED)
     if not isinstance(host, VmHost):
         pytest.skip("the cloud is around the rig's own machine")
-    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    well_after_boot(slow, host)
     directory = slow.home / "internet"
     directory.mkdir()
     with this_machine(host) as address, Internet(address, directory) as internet:
@@ -209,8 +218,7 @@ def cut_in_a_switch(slow: Slow, host: Machine) -> None:
 def test_power_cut(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     """Idle, in a build, while a push waits, and in a switch of the follower: the next boot is well, nothing is lost."""
     host, chance = machine(INSTALLED), random.Random(SEED)
-    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
-    slow.install(host, "--json").must()  # the saved disk may have an older binderbox
+    well_after_boot(slow, host)
     first = slow.binderbox(host, "launch", "--json").must().result["image"]
     wait_until(lambda: manifest(host, first), WELL_S, "the first image in the registry")
     time.sleep(chance.uniform(0, 30))
@@ -244,7 +252,7 @@ def test_power_cut(machine: Callable[[str | None], Machine], slow: Slow) -> None
 def test_drain(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     """It stays drained through a reboot, and comes back."""
     host = machine(INSTALLED)
-    wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
+    well_after_boot(slow, host)
     slow.binderbox(host, "drain", "--reason", "a new disk", "--yes", "--json").must()
     host.reboot()
     wait_until(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...systemd import notify
+from .building import Left
 from .config import ConfigFault, DoorConfig, parse_config
 from .containerd import COMMAND_S, Images
 from .events import say
@@ -28,6 +29,7 @@ from .telling import Telling
 REPIN_EVERY_S = 600  # a pin is a label on an image's record, and whoever writes the record anew drops it
 STATUS_EVERY_S = 5
 SWEEP_EVERY_S = 10.0  # for steps whose build has ended without them
+IDLE_S = 30.0  # since the last of them ended
 YOUNG_S = 10.0  # a step that has just begun is of a build that this door knows in a moment
 
 
@@ -50,8 +52,14 @@ def main() -> int:
         telling.tell("build-ended", why)
         door.builds.end(key, why)
 
-    growth = Growth(steps.tasks, lambda: door.builds.running)
-    guard = Guard(config, lambda: free_at(config.state_dir), growth.look, end, pusher.make_room)
+    def restart(why: str) -> None:
+        telling.tell("builder-restarted", why)
+        _restart(config, why)
+
+    growth = Growth(
+        steps.tasks, Path(config.containerd_root), lambda: door.builds.running, lambda: _left(door, config)
+    )
+    guard = Guard(config, lambda: free_at(config.state_dir), growth.look, end, pusher.make_room, restart)
 
     def stop(number: int, frame: object) -> None:
         door.stopping = True
@@ -86,10 +94,30 @@ def _each(door: Door, seconds: float, work: Callable[[], object]) -> None:
 
 
 def _sweep(door: Door, steps: Steps, config: DoorConfig) -> None:
-    """End the steps that a restart of BuildKit, containerd or this door left without a build."""
-    since = restarted((config.buildkit_address.removeprefix("unix://"), config.containerd_socket))
-    for step in steps.unowned(set(door.builds.running), since, YOUNG_S):
+    """End the steps that a restart of BuildKit, containerd or this door left without a build, and, when nobody builds, what
+    BuildKit has of builds that have ended."""
+    for step in steps.unowned(set(door.builds.running), _builder_began(config), YOUNG_S):
         say("step-ended", step=step.id, gone=steps.end(step))
+    left = _left(door, config)
+    if left and not door.builds.running and all(time.time() - one.ended > IDLE_S for one in left.values()):
+        _restart(config, "nobody builds, and it may keep what builds that have ended had written")
+
+
+def _builder_began(config: DoorConfig) -> float:
+    """When BuildKit, or the containerd below it, was started last."""
+    return restarted((config.buildkit_address.removeprefix("unix://"), config.containerd_socket))
+
+
+def _left(door: Door, config: DoorConfig) -> dict[str, Left]:
+    """Builds that ended while BuildKit was not done, of those that it may still know."""
+    began = _builder_began(config)
+    return {key: one for key, one in door.builds.left.items() if one.ended > began}
+
+
+def _restart(config: DoorConfig, why: str) -> None:
+    """Start BuildKit anew, at once: asked to stop, it waits for what it does. What is being built is built once more."""
+    say("builder-restarted", why=why)
+    _run(["systemctl", "kill", "--signal=KILL", "--kill-whom=main", config.buildkit_unit])
 
 
 def _run(words: Sequence[str]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..engine import wire
 from . import dockerfile, frontend
-from .buildkit import Ended, build_command, run_build
+from .buildkit import Ended, run_build
+from .command import build_command
 from .config import DoorConfig
 from .events import say
 from .pods import Permit
@@ -22,9 +24,11 @@ from .slots import Slots
 from .sockets import still_there
 from .status import Status
 from .steps import Steps, mark
+from .vertices import Vertices
 from .workplace import Workplace, Workplaces
 
 RESTARTED = f"The build door of this node is being restarted. {AGAIN}"
+MOST_LEFT = 100
 BUILDER_BACK_S = 60.0  # for a builder that was restarted
 
 
@@ -34,6 +38,16 @@ class Running:
 
     began: float
     ended: str = ""
+    vertices: Vertices = field(default_factory=Vertices)
+
+
+@dataclass(frozen=True)
+class Left:
+    """A build that ended while BuildKit was not done: what it unpacks no client can end. Times in seconds since 1970:
+    `ended`, and since when each thing was under way."""
+
+    ended: float
+    since: tuple[float, ...]
 
 
 class Builds:
@@ -48,6 +62,8 @@ class Builds:
         self._steps = steps
         self._stopping = stopping
         self._running: dict[str, Running] = {}
+        self._left: dict[str, Left] = {}
+        self._lock = threading.Lock()
         self._slots = Slots(config.build_slots)
         self._workplaces = Workplaces(config)
 
@@ -55,6 +71,10 @@ class Builds:
     def running(self) -> dict[str, Running]:
         """Those that BuildKit has, by their keys."""
         return dict(self._running)
+
+    @property
+    def left(self) -> dict[str, Left]:
+        return dict(self._left)
 
     def end(self, key: str, why: str) -> None:
         """End one; its visitor reads why."""
@@ -108,6 +128,10 @@ class Builds:
             return self._try_twice(pod, permit, request, place, key, running)
         finally:
             del self._running[key]
+            if since := running.vertices.since:
+                with self._lock:
+                    kept = [*self._left.items(), (key, Left(time.time(), since))]
+                    self._left = dict(kept[-MOST_LEFT:])
 
     def _try_twice(
         self,
@@ -118,18 +142,19 @@ class Builds:
         key: str,
         running: Running,
     ) -> Ended:
-        command = build_command(
-            self._config, permit, request, str(place.context), str(place.metadata), mark(key)
-        )
+        command = build_command(self._config, permit, request, place, mark(key))
         for last in (False, True):
+            running.vertices = Vertices()
             ended = run_build(
                 command,
-                str(place.home),
+                place,
+                running.vertices,
                 pod,
                 self._config.max_build_s,
                 self._config.build_step_memory_mb / 1000,
                 lambda text: _log(pod, text),
                 lambda: running.ended or (RESTARTED if self._stopping() else ""),
+                lambda: self._kill_steps(key),
             )
             if not ended.again:
                 break
@@ -141,6 +166,16 @@ class Builds:
             _log(pod, b"The builder of this node was restarted. Building once more.\n")
             _wait_for(self._config.buildkit_address, lambda: still_there(pod))
         return ended
+
+    def _kill_steps(self, key: str) -> bool:
+        """Not what another build waits for as well: BuildKit runs what is the same in two builds once."""
+        others = {
+            one
+            for other, running in self._running.items()
+            if other != key
+            for one in running.vertices.under_way
+        }
+        return not self._running[key].vertices.under_way & others and self._steps.kill(key)
 
     def _tell_place(self, pod: socket.socket, key: str, place: int) -> None:
         self._status.moved(key, "waiting", place)

@@ -22,6 +22,7 @@ EVICTION_LATE_S = 20.0  # the kubelet looks each 10 s, and has a pod's figures o
 INODES_SHARE = 0.06  # the kubelet evicts at 3 %
 ANY_SHARE = 0.1  # of what all have written: who has less is nobody's trouble
 MUCH_BYTES, MUCH_INODES = 64 * MB, 10_000  # so is who has written less than this
+RESTART_EVERY_S = 60.0
 FILLS_BYTES, FILLS_INODES = 1 * MB, 100  # lost from one look to the next: it still fills
 
 
@@ -44,13 +45,18 @@ class Floor:
 
 @dataclass(frozen=True)
 class Grown:
-    """What one build has written; `began` in seconds of the monotonic clock. `fetching`: no step of it runs."""
+    """What one build has written; `began` in seconds of the monotonic clock.
+
+    + unseen: no step of it runs, and BuildKit does not say what it does
+    + gone: it has ended, and this is what BuildKit has written for it since then
+    """
 
     key: str
     began: float
     size_bytes: int
     inodes: int
-    fetching: bool = False
+    unseen: bool = False
+    gone: bool = False
 
 
 def floor(plain_mb: int, eviction_mb: int, highest_mb: int, rate_bytes_s: float) -> Floor:
@@ -59,12 +65,11 @@ def floor(plain_mb: int, eviction_mb: int, highest_mb: int, rate_bytes_s: float)
     return Floor(round(min(max(plain_mb * MB, wanted), highest_mb * MB)))
 
 
-def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> str | None:
-    """The key of the build that is to end: the largest grower of what is short, the newest of those alike.
+def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> Grown | None:
+    """Who is to end: the largest grower of what is short, the newest of those alike.
 
-    + lost: what the disk has lost since the last look. Where no step has written anything of it, a fetch of BuildKit's own
-      may, which nobody can tell; then the newest ends, of those of which no step runs if there are any: a step's mounts may be
-      hidden from us, and a full disk costs everybody. A disk that fills no further costs nobody his build.
+    + lost: what the disk has lost since the last look. Where nobody is seen to write it, the newest ends of those that cannot
+      be seen. A disk that fills no further costs nobody his build.
     """
     found = list(builds)
     short_of_inodes = free.size_bytes >= floor.size_bytes
@@ -76,17 +81,15 @@ def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> str
     total = sum(map(grown, found))
     growers = [one for one in found if grown(one) >= max(least, ANY_SHARE * total)]
     fills = lost.inodes >= FILLS_INODES if short_of_inodes else lost.size_bytes >= FILLS_BYTES
-    fetching = [one for one in found if fills and one.fetching]
-    worst = max(
-        growers or fetching or (found if fills else ()), key=lambda one: (grown(one), one.began), default=None
-    )
-    return worst.key if worst else None
+    unseen = [one for one in found if fills and one.unseen]
+    return max(growers or unseen, key=lambda one: (grown(one), one.began), default=None)
 
 
 class Guard:
-    """`look` says what is free, `grown` what each build under way has written, `end` ends one and says why in its log.
+    """`look` says what is free, `grown` what each build has written, `end` ends one and says why in its log.
 
-    `make_room` is asked first: whether it let go of something that the kubelet may delete.
+    `make_room` is asked first: whether it let go of something that the kubelet may delete. `restart` starts BuildKit
+    anew, and says why: it goes on unpacking for a build that has ended, and keeps what it had written.
     """
 
     def __init__(
@@ -96,16 +99,18 @@ class Guard:
         grown: Callable[[], list[Grown]],
         end: Callable[[str, str], None],
         make_room: Callable[[str], int],
+        restart: Callable[[str], None],
     ) -> None:
         self._config = config
         self._look = look
         self._grown = grown
         self._end = end
         self._make_room = make_room
+        self._restart = restart
         self._rate_bytes_s = 0.0
         self._last: tuple[float, Free] | None = None
         self._quiet_until = self._sampled_at = 0.0
-        self._room_at = float("-inf")
+        self._room_at = self._restarted_at = float("-inf")
 
     @property
     def floor(self) -> Floor:
@@ -122,20 +127,33 @@ class Guard:
         floor = self.floor
         collapsing = free.size_bytes < floor.size_bytes / 2
         given_back = lost.size_bytes <= -FILLS_BYTES or lost.inodes <= -FILLS_INODES
-        if floor.holds(free) or ((now < self._quiet_until or given_back) and not collapsing):
+        if floor.holds(free) or (given_back and not collapsing):
             if free.size_bytes < SAMPLE_BELOW * floor.size_bytes and now - self._sampled_at >= SAMPLE_EVERY_S:
                 self._sampled_at = now
                 self._grown()
             return
         builds = self._grown()
         worst = choose(builds, free, floor, lost)
-        if worst is None:
+        if now < self._quiet_until and not collapsing and not (worst and worst.gone):
             return
-        had = next(one for one in builds if one.key == worst)
-        told = f"{had.size_bytes / 1e9:.1f} GB in {had.inodes} files" if had.inodes else "what it fetched"
-        self._end(
-            worst, f"The disk of this node ran short, and this build wrote most of it: {told}. It was ended."
-        )
+        left_over = any(one.gone for one in builds) and now - self._restarted_at > RESTART_EVERY_S
+        if worst and not worst.gone:
+            told = (
+                f"{worst.size_bytes / 1e9:.1f} GB in {worst.inodes} files"
+                if worst.inodes
+                else "what it fetched"
+            )
+            self._end(
+                worst.key,
+                f"The disk of this node ran short, and this build wrote most of it: {told}. It was ended.",
+            )
+        elif left_over:
+            self._restarted_at = now
+            self._restart(
+                "the disk is short, and it goes on with a build that has ended, or keeps what that had written"
+            )
+        else:
+            return
         say(
             "disk-short",
             free_mb=free.size_bytes // MB,

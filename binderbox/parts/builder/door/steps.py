@@ -20,9 +20,7 @@ from typing import Any
 
 MARK = re.compile(r"\bbbx-build-([0-9a-f]{32})\.invalid\b")
 PREFIX = "bbx"  # of the scopes: buildkitd.toml's defaultCgroupParent
-LOOK_S = 2.0  # of a walk through what one step has written; what is counted by then is told
 GONE_WITHIN_S = 10.0
-BLOCK = 512  # stat(2)
 
 
 def mark(key: str) -> str:
@@ -32,11 +30,13 @@ def mark(key: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """`key` is its build's, or nothing; `since` when it began, in seconds since 1970."""
+    """`key` is its build's, or nothing; `since` when it began, in seconds since 1970; `places` are the node's directories
+    that it can write into, as far as its mounts tell."""
 
     id: str
     key: str
     since: float
+    places: tuple[str, ...] = ()
 
 
 def running(tasks: Path) -> list[Step]:
@@ -52,7 +52,18 @@ def running(tasks: Path) -> list[Step]:
         slice_, _, rest = path.partition(":")
         if not slice_.endswith(".slice") or not rest.startswith(f"{PREFIX}:"):
             continue
-        found.append(Step(bundle.parent.name, _key(spec), since))
+        places = (f"{bundle.parent}/rootfs", *_bound(spec))
+        found.append(Step(bundle.parent.name, _key(spec), since, places))
+    return found
+
+
+def _bound(spec: dict[str, Any]) -> list[str]:
+    """Where `RUN --mount` of type cache, or of type bind with `rw`, leads: a snapshot, or a mount that BuildKit made of one."""
+    found = []
+    for mount in spec.get("mounts") or ():
+        options = mount.get("options") or ()
+        if mount.get("type") == "bind" and "ro" not in options:
+            found.append(str(mount.get("source")))
     return found
 
 
@@ -61,33 +72,6 @@ def _key(spec: dict[str, Any]) -> str:
     told = [one for one in (spec.get("process") or {}).get("env") or () if str(one).startswith("no_proxy=")]
     marked = MARK.search(told[-1]) if told else None
     return marked[1] if marked else ""
-
-
-def written(step: Step, tasks: Path, mounts: str) -> tuple[int, int]:
-    """(bytes, inodes) that a step has written so far; `mounts` is the text of /proc/self/mountinfo."""
-    upper = _upper(f"{tasks / step.id}/rootfs", mounts)
-    if not upper:
-        return 0, 0
-    size = inodes = 0
-    deadline = time.monotonic() + LOOK_S
-    for _, directories, files, here in os.fwalk(upper, follow_symlinks=False):
-        for name in (*files, *directories):
-            with suppress(OSError):
-                size += os.stat(name, dir_fd=here, follow_symlinks=False).st_blocks * BLOCK
-                inodes += 1
-        if time.monotonic() > deadline:
-            break
-    return size, inodes
-
-
-def _upper(rootfs: str, mounts: str) -> str:
-    """The overlay's own directory of what is mounted there."""
-    for line in mounts.splitlines():
-        words = line.split()
-        if len(words) > 9 and words[4] == rootfs:
-            options = words[-1].split(",")
-            return next((one.removeprefix("upperdir=") for one in options if one.startswith("upperdir=")), "")
-    return ""
 
 
 def restarted(sockets: Iterable[str]) -> float:
@@ -110,6 +94,13 @@ class Steps:
     def of(self, key: str) -> list[Step]:
         return [one for one in running(self.tasks) if one.key == key]
 
+    def kill(self, key: str) -> bool:
+        """Kill the processes of a build's steps, which then fail; whether there were any."""
+        found = self.of(key)
+        for step in found:
+            self._kill(step)
+        return bool(found)
+
     def unowned(self, builds: set[str], restarted: float, older_than_s: float) -> list[Step]:
         """Those that no build of `builds` can have, and that are not just being begun.
 
@@ -131,13 +122,16 @@ class Steps:
         """Kill all of its processes, and take its task and container away; whether nothing is left."""
         deadline = time.monotonic() + GONE_WITHIN_S
         while (self.tasks / step.id).exists():
-            self._try(["systemctl", "kill", "--signal=KILL", f"{PREFIX}-{step.id}.scope"])
+            self._kill(step)
             self._try([*self._ctr, "tasks", "delete", "--force", step.id])
             self._try([*self._ctr, "containers", "delete", step.id])
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
         return True
+
+    def _kill(self, step: Step) -> None:
+        self._try(["systemctl", "kill", "--signal=KILL", f"{PREFIX}-{step.id}.scope"])
 
     def _try(self, words: Sequence[str]) -> None:
         """What is already gone is not there to be ended."""

@@ -21,11 +21,15 @@ CONTEXT_WITHIN_S = 900.0  # 2 GB at 2 MB a second: a pod and its node are one ma
 
 @dataclass(frozen=True)
 class Workplace:
-    """The places of one build; `home` is buildctl's, where it finds no credential but the operator's for docker.io."""
+    """The places of one build; `home` is buildctl's, where it finds no credential but the operator's for docker.io.
+
+    `trace` is a pipe.
+    """
 
     context: Path
     home: Path
     metadata: Path
+    trace: Path
 
 
 class Workplaces:
@@ -45,7 +49,7 @@ class Workplaces:
         place = self._contexts / secrets.token_hex(8)
         place.mkdir(mode=0o700)
         try:
-            made = Workplace(place / "context", place / "home", place / "metadata.json")
+            made = Workplace(place / "context", place / "home", place / "metadata.json", place / "trace")
             made.context.mkdir()
             made.home.mkdir()
             self._give_login(made.home)

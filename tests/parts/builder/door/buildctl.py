@@ -3,10 +3,11 @@
 
 One word a line: `say TEXT`, `flood LINES`, `sleep SECONDS`, `stubborn` (ignores SIGTERM), `fail CODE`,
 `show FILE` (prints a file of the context), `wait-for FILE` (of this machine), `gone-once FILE` (fails as long as that
-file is not there, and makes it).
+file is not there, and makes it). Each is a vertex of the trace, and its log stands there too, as the real one's does.
 """
 
 import json
+import os
 import signal
 import sys
 import time
@@ -16,8 +17,23 @@ given = dict(word.split("=", 1) for word in sys.argv if word.startswith("--") an
 context = Path(next(word.removeprefix("--local=context=") for word in sys.argv if "--local=context=" in word))
 name = next(word.removeprefix("--opt=filename=") for word in sys.argv if word.startswith("--opt=filename="))
 
+trace = os.open(given["--trace"], os.O_RDWR | os.O_CREAT, 0o600)  # as Go's os.OpenFile is told to
+
+
+def tell(**what: object) -> None:
+    os.write(trace, json.dumps(what, separators=(",", ":")).encode() + b"\n")
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.123456789Z", time.gmtime())
+
+
+tell(vertexes=[{"digest": "0", "name": "[internal] load build definition"}])
 for line in (context / name).read_text().splitlines():
     verb, _, rest = line.partition(" ")
+    began = {"digest": line, "name": line, "started": now()}
+    tell(vertexes=[began])
+    tell(logs=[{"vertex": line, "data": "eA==" * 20_000}])
     if verb == "say":
         print(rest, flush=True)
     elif verb == "flood":
@@ -41,4 +57,5 @@ for line in (context / name).read_text().splitlines():
             sys.exit(1)
     elif verb == "fail":
         sys.exit(int(rest))
+    tell(vertexes=[began | {"completed": now()}])
 Path(given["--metadata-file"]).write_text(json.dumps({"containerimage.digest": "sha256:" + "0" * 64}))

@@ -26,6 +26,7 @@ from binderbox.parts.builder.door.server import Door
 from binderbox.parts.builder.door.spool import Spool
 from binderbox.parts.builder.door.steps import Steps
 from binderbox.parts.builder.door.telling import Telling
+from binderbox.parts.builder.door.workplace import Workplace
 from binderbox.parts.builder.engine import client
 
 HERE = Path(__file__).parent
@@ -34,6 +35,9 @@ UID: str = POD["metadata"]["uid"]
 CONTAINER = POD["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
 PLENTY = Budget(1 << 40, 1000)
 TAG: str = POD["spec"]["containers"][0]["args"][2].removeprefix("--image=")
+
+
+PLACE = Workplace(Path("/c"), Path("/h"), Path("/m"), Path("/t"))
 
 
 def make_config(state: Path) -> DoorConfig:
@@ -59,10 +63,12 @@ def make_config(state: Path) -> DoorConfig:
         pins=1000,
         audit_file=f"{state}/audit.log",
         tasks_dir=f"{state}/tasks",
+        containerd_root=f"{state}/containerd",
         idle_s=5,
         push_attempts_s=3600,
         buildctl=str(HERE / "buildctl.py"),
         buildkit_address="unix:///nowhere.sock",
+        buildkit_unit="buildkitd.service",
         ctr=("ctr",),
         containerd_socket="/nowhere.sock",
         containerd_namespace="k8s.io",

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from binderbox.parts.builder.door.buildkit import build_command
+from binderbox.parts.builder.door.command import build_command
 from binderbox.parts.builder.door.pods import Permit
 from binderbox.parts.builder.door.refusal import Refused
 from binderbox.parts.builder.door.request import parse_request
 from binderbox.parts.builder.door.workplace import Workplaces
 from binderbox.parts.builder.engine import wire
 
-from .conftest import TAG, make_config, make_header
+from .conftest import PLACE, TAG, make_config, make_header
 
 PERMIT = Permit("build-x", "uid", "https://example.org/demo.git", TAG)
 
@@ -64,7 +64,7 @@ def test_the_caller_chooses_dockerfile_arguments_and_labels_and_the_door_the_res
         labels={"repo2docker.repo": "https://example.org/?a=b,cgroup-parent=/"},
         platform="linux/amd64",
     )
-    command = build_command(make_config(state), PERMIT, request, "/c", "/m", "mark.invalid")
+    command = build_command(make_config(state), PERMIT, request, PLACE, "mark.invalid")
     assert command[1:] == [
         "--addr",
         "unix:///nowhere.sock",
@@ -84,12 +84,13 @@ def test_the_caller_chooses_dockerfile_arguments_and_labels_and_the_door_the_res
         "--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=0391c93a1d561625c385352f9b5b1f15",
         f"--output=type=image,name={TAG},unpack=true,push=false,oci-mediatypes=true,compression=zstd,compression-level=1",
         "--metadata-file=/m",
+        "--trace=/t",
     ]
 
 
 def test_build_steps_are_told_of_the_sites_proxy_unless_the_repository_says_another(state: Any) -> None:
     config = replace(make_config(state), step_proxy=("https_proxy=http://proxy.example.edu:3128",))
-    command = build_command(config, PERMIT, _parse(buildargs={"https_proxy": ""}), "/c", "/m", "mark.invalid")
+    command = build_command(config, PERMIT, _parse(buildargs={"https_proxy": ""}), PLACE, "mark.invalid")
     told = [word for word in command if "https_proxy" in word]
     assert told == [
         "--opt=build-arg:https_proxy=http://proxy.example.edu:3128",
@@ -120,7 +121,7 @@ def test_cache_mounts_are_a_commits_own(state: Any) -> None:
 
     def namespace(tag: str) -> str:
         permit = Permit("p", "u", "https://github.com/popular/demo", tag)
-        command = build_command(make_config(state), permit, _parse(), "/c", "/m", "mark.invalid")
+        command = build_command(make_config(state), permit, _parse(), PLACE, "mark.invalid")
         return next(word for word in command if "CACHE_MOUNT_NS" in word)
 
     assert namespace(TAG) == namespace(TAG)

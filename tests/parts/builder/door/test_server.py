@@ -283,6 +283,29 @@ def test_the_end_of_the_pod_ends_its_build(
     assert events_in(capsys.readouterr().err)[-1]["fault"] == "the build pod left"
 
 
+def test_what_is_under_way_in_a_build_is_known_while_it_is(door: RunningDoor) -> None:
+    before = time.time() - 1
+    sock = _open(door, "say started\nsleep 60")
+    assert wire.receive(sock, wire.LOG)[1] == b"started\n"
+
+    def under_way() -> list[float]:
+        return [began for one in door.door.builds.running.values() for began in one.vertices.since]
+
+    eventually(lambda: len(under_way()) == 1, 5)
+    assert before <= under_way()[0] <= time.time()
+    sock.close()
+    eventually(lambda: not door.door.builds.running, 5)
+    (left,) = door.door.builds.left.values()
+    assert before <= left.since[0] <= left.ended <= time.time()
+    door.build("say well")
+    assert len(door.door.builds.left) == 1, "one that ends by itself leaves nothing"
+
+
+def test_where_the_trace_goes_is_no_part_of_the_log(door: RunningDoor) -> None:
+    told = 'time="2026-11-29T07:59:14Z" level=info msg="tracing logs to /var/lib/binderbox/door/contexts/x/trace"'
+    assert door.build(f"say {told}\nsay mine") == "mine\n"
+
+
 def test_a_build_that_ignores_its_end_is_killed(
     door: RunningDoor, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,34 +5,40 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from binderbox.parts.builder.door import steps
-from binderbox.parts.builder.door.building import Running
-from binderbox.parts.builder.door.buildkit import build_command
-from binderbox.parts.builder.door.growth import MOUNTS, Growth
+from binderbox.parts.builder.door.command import build_command
 from binderbox.parts.builder.door.pods import Permit
 from binderbox.parts.builder.door.request import BuildRequest
 from binderbox.parts.builder.door.steps import Step, Steps, mark
 
-from .conftest import TAG, make_config
+from .conftest import PLACE, TAG, make_config
 
 KEY, OTHER = "a" * 32, "b" * 32
 
 
 def bundle(
-    tasks: Path, id: str, *env: str, path: str = "binderbox-builds.slice:bbx:", age_s: float = 60
+    tasks: Path,
+    id: str,
+    *env: str,
+    path: str = "binderbox-builds.slice:bbx:",
+    age_s: float = 60,
+    mounts: Mapping[Path, str] = {},
 ) -> Path:
-    """A task's directory, as containerd's shim has it."""
+    """A task's directory, as containerd's shim has it; `mounts` are sources of binds, and rw or ro."""
     made = tasks / id
     (made / "rootfs").mkdir(parents=True)
     spec: dict[str, Any] = {"process": {"env": list(env)}, "linux": {"cgroupsPath": f"{path}{id}"}}
+    spec["mounts"] = [{"type": "tmpfs", "source": "tmpfs", "destination": "/t", "options": ["rw"]}] + [
+        {"type": "bind", "source": str(source), "destination": f"/{source.name}", "options": [how, "rbind"]}
+        for source, how in mounts.items()
+    ]
     (made / "config.json").write_text(json.dumps(spec))
     then = time.time() - age_s
     os.utime(made / "config.json", (then, then))
@@ -112,45 +118,9 @@ def test_every_build_marks_its_steps_beside_the_sites_proxy(tmp_path: Path) -> N
         Permit("pod", "uid", "https://example.org/demo", TAG),
         BuildRequest("Dockerfile", (), ()),
     )
-    plain = build_command(make_config(tmp_path), permit, request, "/c", "/m", mark(KEY))
+    plain = build_command(make_config(tmp_path), permit, request, PLACE, mark(KEY))
     assert f"--opt=build-arg:no_proxy={mark(KEY)}" in plain
     told = replace(make_config(tmp_path), step_proxy=("http_proxy=http://p:3128", "no_proxy=.example.edu"))
-    site = build_command(told, permit, request, "/c", "/m", mark(KEY))
+    site = build_command(told, permit, request, PLACE, mark(KEY))
     assert f"--opt=build-arg:no_proxy=.example.edu,{mark(KEY)}" in site
     assert "--opt=build-arg:http_proxy=http://p:3128" in site
-
-
-@pytest.fixture
-def overlay(tmp_path: Path) -> Iterator[Path]:
-    """A bundle whose root is an overlay, as a step's is; where it writes."""
-    rootfs = bundle(tmp_path / "tasks", "one", of(KEY)) / "rootfs"
-    for name in ("lower", "upper", "work"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "lower/base").write_bytes(bytes(1 << 20))
-    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
-    words = ["mount", "-t", "overlay", "overlay", "-o", options, str(rootfs)]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("no overlay can be mounted here: it needs root and a file system that takes one")
-    yield rootfs
-    subprocess.run(["umount", str(rootfs)], check=True)
-
-
-def test_what_a_step_writes_is_measured_without_what_it_stands_on(overlay: Path, tmp_path: Path) -> None:
-    growth = Growth(tmp_path / "tasks", lambda: {KEY: Running(1.0), OTHER: Running(2.0)})
-    before = {one.key: one.size_bytes for one in growth.look()}
-    assert before == {KEY: 0, OTHER: 0}
-    (overlay / "sub").mkdir()
-    (overlay / "sub/written").write_bytes(os.urandom(3 << 20))
-    (found,) = (one for one in growth.look() if one.key == KEY)
-    assert not found.fetching
-    assert 3 << 20 <= found.size_bytes < 4 << 20
-    assert found.inodes == 2
-
-
-def test_what_an_ended_step_had_written_stays_its_builds(overlay: Path, tmp_path: Path) -> None:
-    growth = Growth(tmp_path / "tasks", lambda: {KEY: Running(1.0)})
-    (overlay / "written").write_bytes(os.urandom(3 << 20))
-    growth.look()
-    (tmp_path / "tasks/one/config.json").unlink()
-    assert growth.look()[0].size_bytes >= 3 << 20
-    assert MOUNTS.exists()
