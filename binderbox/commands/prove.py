@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
 from binderbox import layout
@@ -38,6 +38,8 @@ from binderbox.world.http.web import Web
 BUILD_AT_MOST_S = 3600  # longer builds are practically always stuck: mybinder.org-deploy 51da72bf
 # What BinderHub says to a token that another secret has signed: the page was still that of the pod which it replaces.
 OTHER_SECRET = "Invalid build token"
+# And to whoever waits for a build whose pod it lost sight of: an API server was busy, or came and went (its build.py).
+LOST_SIGHT = "Unhandled error watching for build events. Please try again."
 FETCH_S = 90
 FROM_S = 30  # BuildKit asks three times, and then waits for whoever has the name
 # $1 a name, $2 seconds, then buildctl. Where the host's search domain has a wildcard, the name leads somewhere, and maybe
@@ -75,8 +77,10 @@ def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]
     """Launch a repository and wait until its server answers; raises LaunchFailed with the build's last lines."""
     started = time.monotonic()
     state = followed(visit, repo_url, ref, started)
-    if state.failure == OTHER_SECRET:
+    if state.failure in (OTHER_SECRET, LOST_SIGHT):
+        built = state.built
         state = followed(visit, repo_url, ref, started)
+        state = replace(state, built=built or state.built)
     if not state.ready:
         told_nothing = (
             "the stream ended without a server"

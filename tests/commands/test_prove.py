@@ -61,6 +61,23 @@ def test_a_token_that_stays_wrong_is_told() -> None:
     assert member.asked == 2
 
 
+class Forgetful(Member):
+    """It loses sight of a build, which ends well all the same."""
+
+    def events(self, url: str, *, silence_s: float) -> Iterator[dict[str, Any]]:
+        self.asked += 1
+        if self.asked > 1:
+            yield READY
+            return
+        yield {"phase": "building", "message": "#8 DONE 4.9s\n"}
+        yield {"phase": "failed", "message": f"{prove.LOST_SIGHT}\n"}
+
+
+def test_a_build_that_binderhub_lost_sight_of_is_asked_for_once_more() -> None:
+    member = Forgetful(["a", "a"], "a")
+    assert (launch(member), member.asked) == ("i", 2)
+
+
 # Stands where buildctl does: it says what a file of this name says to such a Dockerfile, or nothing for long.
 BUILDCTL = """\
 for last; do :; done
