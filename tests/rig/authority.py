@@ -103,7 +103,7 @@ class Authority:
         self._home = tempfile.TemporaryDirectory(prefix="rig-authority-")
         home = Path(self._home.name)
         self.log = home / "pebble.log"
-        ca = trustme.CA("the rig's authority")
+        ca = trustme.CA(organization_name="the rig's authority")
         self.ca_pem = ca.cert_pem.bytes().decode()
         leaf = ca.issue_cert(*dict.fromkeys((self.name, "localhost")))
         leaf.cert_chain_pems[0].write_to_path(home / "cert.pem")

@@ -44,6 +44,8 @@ def start(address: str) -> Vouching:
             started = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         (_home() / "pid").write_text(str(started.pid))
         wait_until(lambda: told.exists() or started.poll() is not None, START_S, "the authority")
+        if not told.exists():
+            raise RuntimeError(f"the authority did not start:\n{(_home() / 'log').read_text()[-2000:]}")
     found = json.loads(told.read_text())
     root = _home() / "root.pem"
     allowed = f"{address}/32:{found['port']}"

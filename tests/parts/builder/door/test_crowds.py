@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from binderbox.parts.builder.door.listening import listen
 from binderbox.parts.builder.engine import client, wire
 from binderbox.parts.builder.engine.client import DoorError
 
-from .conftest import RunningDoor, events_in, eventually, make_config, make_header
+from .conftest import RunningDoor, events_in, eventually, make_config, make_header, tar_of
 from .test_server import _ask, _more_pods, _open, _send
 
 DESCRIPTORS = 64
@@ -188,6 +189,43 @@ def test_one_owners_thirty_builds_leave_half_of_the_slots(
     assert [door.build("say other"), door.build("say other")] == ["other\n"] * 2
     for sock in held:
         sock.close()
+
+
+def test_sixty_four_callers_with_thirty_two_contexts_cost_memory_and_descriptors_for_none_of_them(
+    start: Callable[..., RunningDoor],
+) -> None:
+    """Each context has 12 MB in 900 files: all of them together would be 384 MB."""
+    door = start(build_slots=4)
+    context = tar_of(("Dockerfile", b"say built"), *((f"f/{n:0200}", bytes(13_000)) for n in range(900)))
+    before, most = figures(os.getpid()), [0]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            most.append(figures(os.getpid())[2])
+
+    def build(number: int) -> str:
+        sends_all = number % 2 == 0
+        try:
+            return "".join(
+                client.build(
+                    make_header(), lambda send: send(context) if sends_all else None, door.config.socket
+                )
+            )
+        except DoorError as refused:
+            return str(refused)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    with ThreadPoolExecutor(64) as pool:
+        _more_pods(door, 64, owners=64)
+        told = list(pool.map(build, range(64)))
+    over.set()
+    watching.join()
+    assert [text.splitlines()[-1] for text in told[::2]] == ["built"] * 32
+    eventually(lambda: sum(figures(os.getpid())[:2]) <= sum(before[:2]) + 2)
+    print(f"threads, descriptors, kB before {before} and after {figures(os.getpid())}; most {max(most)} kB")
+    assert max(most) - before[2] < 100_000
 
 
 def sends(text: str) -> Callable[[Callable[[bytes], None]], None]:
