@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.rig.egress import site_settings
 from tests.rig.host import RigHost
 from tests.rig.internet import bodies
 from tests.rig.internet.faults import Fault
+from tests.rig.internet.replies import Role
 from tests.rig.internet.world import World
 from tests.waiting import wait_until
 
@@ -60,11 +61,13 @@ def use_resolver(host: RigHost, address: str) -> None:
 
 
 @contextmanager
-def on_a_bare_host(name: str, directories: pytest.TempPathFactory, *, pinned: bool) -> Iterator[Scene]:
-    """A host that finds this Internet alone, and a config and pins that go with it."""
+def on_a_bare_host(
+    name: str, directories: pytest.TempPathFactory, *, pinned: bool, more: Mapping[str, Role] = {}
+) -> Iterator[Scene]:
+    """A host that finds this Internet alone, and a config and pins that go with it; `more` are hosts of it by name."""
     host, home = RigHost.start(name), directories.mktemp("client")
     try:
-        with World(gateway(host), directories.mktemp("internet")) as internet:
+        with World(gateway(host), directories.mktemp("internet"), more) as internet:
             use_resolver(host, gateway(host))
             scene = Scene(host, Client(home, gateway(host)), internet, home / "versions.toml")
             scene.configure()

@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import yaml
 
@@ -115,7 +115,7 @@ class Deployment:
         self.daemon: subprocess.Popen[bytes] | None = None
         self.git_port = 0
 
-    def __enter__(self) -> Deployment:
+    def __enter__(self) -> Self:
         self.store.start()
         self.prime.start()
         self.begin_repository()
@@ -137,15 +137,27 @@ class Deployment:
         self._git("init", "-q", "-b", "main", ".")
 
     @property
-    def follow(self) -> dict[str, Any]:
-        """The key `follow` of a member's config."""
+    def registry(self) -> str:
+        """What its images' names begin with."""
+        return self.store.registry
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Where the parts of it are found."""
         return {
             "federation": self.prime.url,
             "deploy_repo": f"git://{self.address}:{self.git_port}/deploy",
             "chart_index": f"{self.store.url}/charts",
+        }
+
+    @property
+    def follow(self) -> dict[str, Any]:
+        """The key `follow` of a member's config."""
+        return {
+            **self.places,
             "image_sources": [
-                f"{self.store.registry}/binder-double",
-                f"{self.store.registry}/repo2docker",
+                f"{self.registry}/binder-double",
+                f"{self.registry}/repo2docker",
                 images.REPO2DOCKER.rpartition(":")[0],
                 images.binder_double_name().rpartition(":")[0],
             ],
@@ -154,7 +166,7 @@ class Deployment:
     def pins(self, chart: str, build_image: str, repository: str = "") -> str:
         """Commit these pins to main, among what else stands in such files, and return the commit."""
         dependencies = [
-            {"name": "binderhub", "version": chart, "repository": repository or f"{self.store.url}/charts"},
+            {"name": "binderhub", "version": chart, "repository": repository or self.places["chart_index"]},
             {"name": "traefik", "version": "41.1.1", "repository": "oci://registry.example.org/helm"},
         ]
         values = federation_values()
@@ -178,8 +190,8 @@ class Deployment:
         + runs: whether the prime's /versions says so at once
         """
         version = f"0.0.{number}.dev0+binderbox.double"
-        double = f"{self.store.registry}/binder-double:{number}"
-        build_image = f"{self.store.registry}/repo2docker:2026.4.{number}"
+        double = f"{self.registry}/binder-double:{number}"
+        build_image = f"{self.registry}/repo2docker:2026.4.{number}"
         self.store.add(
             images.binder_double_image(double, _patch(version, broken, f"double{number}" if migrates else ""))
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,8 +55,10 @@ def start(address: str) -> Vouching:
 
 
 def stop() -> None:
+    """End it, and forget its certificates."""
     if _runs():
         os.kill(int((_home() / "pid").read_text()), signal.SIGTERM)
+    shutil.rmtree(_home(), ignore_errors=True)
 
 
 def _runs() -> bool:

@@ -19,6 +19,8 @@ from tests.rig.internet.faults import WELL, Fault, Faults, instead, spoiled, und
 from tests.rig.internet.pace import Pace
 from tests.rig.internet.replies import BLOCK, Asked, Reply, Role, text
 
+MOST_ASKED = 1 << 20  # bytes of a body
+
 
 @dataclass
 class Request:
@@ -105,7 +107,8 @@ class _Talk(Handler):
     def _asked(self) -> Asked:
         path, _, query = self.path.partition("?")
         host = self.headers.get("Host", "").partition(":")[0].lower()
-        return Asked(host, self.command, unquote(path), query, self.path, self.headers)
+        body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), MOST_ASKED))
+        return Asked(host, self.command, unquote(path), query, self.path, self.headers, body)
 
     def _send(self, request: Request, reply: Reply, fault: Fault, front: Front) -> None:
         self.send_response(reply.status)

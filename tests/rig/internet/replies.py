@@ -19,7 +19,7 @@ LAST_MODIFIED = "Thu, 01 Jan 1970 00:00:00 GMT"
 
 @dataclass(frozen=True)
 class Asked:
-    """One request; `path` is decoded and without the query, `target` is both as sent."""
+    """One request; `path` is decoded and without the query, `target` is both as sent, `body` what came with it."""
 
     host: str
     method: str
@@ -27,6 +27,7 @@ class Asked:
     query: str
     target: str
     headers: Message
+    body: bytes = b""
 
     @property
     def names(self) -> tuple[str, ...]:

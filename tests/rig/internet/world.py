@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import ssl
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, Self
@@ -24,7 +25,7 @@ from tests.rig.internet.names import Names
 from tests.rig.internet.pace import Pace
 from tests.rig.internet.registries import DOCKER_BLOBS, PLACES, Registry
 from tests.rig.internet.releases import ASSETS, Releases
-from tests.rig.internet.replies import Asked, Reply, content, text
+from tests.rig.internet.replies import Asked, Reply, Role, content, text
 from tests.rig.internet.tokens import Tokens
 
 # RFC 6761: nobody else's. It has every file too, for redirects that lead away.
@@ -39,17 +40,18 @@ class _Server(Protocol):
 class World:
     """From `with`, until its block ends. Ports 53, 80 and 443 of `address` must be free.
 
-    `names.addresses` can be added to, such as with a member's own name.
+    `names.addresses` can be added to, such as with a member's own name. `more` are hosts beside those that are always here.
     """
 
-    def __init__(self, address: str, directory: Path) -> None:
+    def __init__(self, address: str, directory: Path, more: Mapping[str, Role] = {}) -> None:
         self._goods = goods()
         self._releases, charts = Releases(self._goods), ChartIndex(self._goods)
         self._registries = self._make_registries(directory)
         roles = {**self._releases.roles, **charts.roles, ELSEWHERE: self._elsewhere}
         for registry in self._registries:
             roles |= registry.roles
-        roles[MIRROR] = Mirror(dict(zip(self._registry_names, self._registries, strict=True))).ask
+        self.mirror = Mirror(dict(zip(self._registry_names, self._registries, strict=True)))
+        roles |= {MIRROR: self.mirror.ask, **more}
         authority = make_ca("the rig's Internet")
         self.ca_pem = authority.certificate_pem
         leaf = make_leaf(authority, sorted(roles))
