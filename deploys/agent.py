@@ -32,6 +32,7 @@ SHARED = (
     "parts.audit",
     "parts.fetch.answers",
     "parts.fetch.fetching",
+    "parts.fetch.limits",
     "parts.fetch.login",
     "parts.fetch.pulling",
     "parts.helm.release",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -78,10 +79,8 @@ def test_a_build_from_a_public_image_and_its_steps_go_there_too(site: Site) -> N
     words = BUILD.format(image=image, buildctl=f"{layout.BIN}/buildctl", socket=layout.BUILDKIT_SOCKET)
     host.exec(["sh", "-c", words], timeout_s=300)
     assert {one.host for one in site.scene.internet.requests[before:]} == {MIRROR}
-    base = next(name for name in images(site.scene) if "/base-notebook:" in name and "@" not in name)
-    url = serve_repository(
-        host, "asks", f"FROM {base}\nCOPY . .\nRUN python3 ask.py\n", **{"ask.py": ASK}
-    )
+    (base,) = set(re.findall(r'"(quay\.io/jupyter/base-notebook:[^"]+)"', site.scene.versions.read_text()))
+    url = serve_repository(host, "asks", f"FROM {base}\nCOPY . .\nRUN python3 ask.py\n", **{"ask.py": ASK})
     site.scene.client.binderbox(host, "launch", url, "--ref", "main", "--json").must()
     wait_until(lambda: "http://github.com/step" in site.wall.log, 20, "the proxy's log")
     assert site.wall.tried == 0, site.wall.places
@@ -89,7 +88,8 @@ def test_a_build_from_a_public_image_and_its_steps_go_there_too(site: Site) -> N
 
 def test_the_follower_moves_through_them(site: Site) -> None:
     wanted = site.federation.release(2)
-    told = run_follower(site.scene.host)
+    site.scene.host.exec(["systemctl", "start", "binderbox-follow.service"], timeout_s=900)
+    told = run_follower(site.scene.host)  # nothing to do any more
     assert (told["verdict"], told["own"]) == ("equal", wanted), told
     assert versions(site.scene.host) == wanted
     assert {PRIME, REPOSITORY, CHARTS} <= {one.host for one in site.scene.internet.requests}

@@ -135,7 +135,7 @@ CHECKS = (
     Check("BBX-B08", "builder", "the build door is open", look_door_socket, judge_socket_kind,
           "Build pods see the socket's directory, read-only."),
     Check("BBX-B09", "builder", "nothing had to be given up to protect the node", look_told, judge_told,
-          "Builds that fill the disk are ended, and images that cannot be pushed are let go; told for a day."),
+          "Builds that fill the disk are ended, BuildKit is started anew for what it keeps of them, and images that cannot be pushed are let go; told for a day."),
     Check("BBX-B10", "builder", "build pods cannot forge packets", look_policy, judge_policy,
           "With CAP_NET_RAW one could be the gateway of its neighbours, which are users' servers."),
 )  # fmt: skip

@@ -27,8 +27,8 @@ WORDS = ("curl", "--disable", "--silent", "--show-error", "--fail", "--proto", "
 @contextmanager
 def hosts(exact: str, known: str) -> Iterator[str]:
     """A directory of registries for a pull of this image: `known`, or one like it with a token; raises FetchFailed."""
-    login = _login() if exact.startswith(f"{NAMESPACE}/") else ""
-    if not login:
+    account = login() if exact.startswith(f"{NAMESPACE}/") else ""
+    if not account:
         yield known
         return
     repository = exact.removeprefix(f"{NAMESPACE}/").partition("@")[0]
@@ -41,15 +41,17 @@ def hosts(exact: str, known: str) -> Iterator[str]:
         # tables of the file itself are of its `server`; mirrors stand in tables of their own, and get no token
         head, there, tables = rest.partition("[host.")
         file.write_text(
-            f'{head}\n[header]\nAuthorization = "Bearer {token(repository, login)}"\n\n{there}{tables}'
+            f'{head}\n[header]\nAuthorization = "Bearer {token(repository, account)}"\n\n{there}{tables}'
         )
         yield directory
 
 
-def token(repository: str, login: str) -> str:
-    """One that pulls this repository. The login goes to curl where no list of processes shows it."""
-    quoted = login.replace("\\", "\\\\").replace('"', '\\"')
-    asked = f'url = "{TOKENS}?service={SERVICE}&scope=repository:{repository}:pull"\nuser = "{quoted}"\n'
+def token(repository: str, account: str) -> str:
+    """One that pulls this repository, for nobody's account if none is given. The login goes to curl where no list of
+    processes shows it."""
+    quoted = account.replace("\\", "\\\\").replace('"', '\\"')
+    asked = f'url = "{TOKENS}?service={SERVICE}&scope=repository:{repository}:pull"\n'
+    asked += f'user = "{quoted}"\n' if account else ""
     try:
         done = subprocess.run(
             [*WORDS, "--max-time", str(ASK_S)],
@@ -69,7 +71,8 @@ def token(repository: str, login: str) -> str:
     return made
 
 
-def _login() -> str:
+def login() -> str:
+    """`user:token` of the operator's account, or nothing."""
     try:
         return Path(SECRET).read_text().strip()
     except FileNotFoundError:

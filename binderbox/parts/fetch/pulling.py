@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from binderbox import layout
-from binderbox.parts.fetch import login
+from binderbox.parts.fetch import limits, login
 from binderbox.parts.fetch.fetching import FetchFailed, alone, shown
 
 CTR = (layout.K3S, "ctr", f"--address={layout.CONTAINERD_SOCKET}", "--namespace=k8s.io")
@@ -51,8 +51,9 @@ def _pull(exact: str, lock: int) -> None:
                 free = shutil.disk_usage(_there(layout.K3S_DATA)).free
                 raise FetchFailed(f"{error}: more needed, {shown(free)} free") from error
             if any(one in str(error) for one in LIMITED):  # Docker Hub's, by address, for six hours
+                limit = limits.told(exact)
                 raise FetchFailed(
-                    f"{error}; wait, name a mirror of it in the config (mirrors), or for docker.io give an account: "
+                    f"{error}{f' (the limit: {limit})' if limit else ''}; wait, name a mirror of it in the config (mirrors), or for docker.io give an account: "
                     f"binderbox secrets set HOST {layout.DOCKER_LOGIN}"
                 ) from error
             pause_s = PAUSE_S * 2**attempt

@@ -180,8 +180,9 @@ def test_another_layer_is_refused(internet: World, containerd: Containerd, image
 
 
 def test_a_registry_that_gives_no_more_says_so_at_once_with_the_ways_out(
-    internet: World, containerd: Containerd, image: Image
+    internet: World, containerd: Containerd, image: Image, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(login, "WORDS", machine.words(*login.WORDS))
     words = (
         "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
     )
@@ -191,11 +192,13 @@ def test_a_registry_that_gives_no_more_says_so_at_once_with_the_ways_out(
     )
     internet.faults.add(DOCKER, "/manifests/", limit, times=None)
     with pytest.raises(
-        FetchFailed, match=r"429 Too Many Requests.*wait, name a mirror of it in the config.*docker-io-login"
+        FetchFailed,
+        match=r"429 Too Many Requests.*\(the limit: 100 pulls in 6 h for this address\); wait, name a mirror of it in the config.*docker-io-login",
     ):
         pulling.pull(image.exact, image.name)
     asked = [one for one in internet.requests if "/manifests/" in one.path and one.host == DOCKER]
-    assert len(asked) <= 5  # containerd's own tries, and none of ours
+    assert len(asked) <= 6  # containerd's own tries, and one question for the limit
+    assert asked[-1].method == "HEAD"
 
 
 @pytest.fixture
