@@ -11,7 +11,7 @@ STEPS = (
     Repository("fill-layer", run(FILL.format("/endless")), "Failed", SHORT),
     Repository("fill-a-cache", "RUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/x bs=1M", "Failed", SHORT),
     Repository("fill-a-bind", "RUN --mount=type=bind,target=/c,rw dd if=/dev/zero of=/c/x bs=1M", "Failed", SHORT),
-    Repository("fill-inodes", run(INODES), "Failed", SHORT),
+    Repository("fill-inodes", run(INODES), "Failed", SHORT, within_s=800),
     Repository("fill-by-many", "RUN for n in $(seq 8); do dd if=/dev/zero of=/$n bs=1M count=100000 & done; wait", "Failed", SHORT),
     Repository("fork-bomb", run("import os\nwhile True:\n try: os.fork()\n except OSError: pass"), LEAVES),
     Repository("memory-in-run", run("eaten = []\nwhile True: eaten.append(b'x' * (64 << 20))"), "Failed", "exit code: 137"),

@@ -27,7 +27,7 @@ from tests.hostile.networks import NETWORKS
 from tests.hostile.repository import LEAVES, Repository
 from tests.hostile.steps import STEPS
 from tests.parts.builder.test_holding import tasks
-from tests.parts.builder.test_on_host import REPOSITORIES, Node
+from tests.parts.builder.test_on_host import REPOSITORIES, Node, tag_of
 from tests.rig import images
 from tests.rig.client import Client
 from tests.rig.egress import egress_allow
@@ -75,6 +75,7 @@ def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
             session = client.binderbox(host, "launch", "--json").must().result["url"]
             node.repository("first", "RUN echo base")  # what the first build of a node leaves is nobody's
             node.build("first")
+            node.until_told("pushed", within_s=120, tag=tag_of("first"))
             yield Scene(node, server.url, str(session))
     finally:
         host.stop()

@@ -20,13 +20,13 @@ class Disk:
 
     @classmethod
     def make(cls, directory: Path, size_gb: int) -> Disk:
-        """Without a journal, and with as many inodes as a volunteer's: what is looked at is how much there is."""
+        """Without a journal; what is deleted is this machine's again."""
         one = cls(directory)
         one.mounted_at.mkdir()
         with one._file.open("wb") as file:
             file.truncate(size_gb * 10**9)
         _run("mkfs.ext4", "-q", "-O", "^has_journal", "-m", "0", str(one._file))
-        _run("mount", "-o", "loop", str(one._file), str(one.mounted_at))
+        _run("mount", "-o", "loop,discard", str(one._file), str(one.mounted_at))
         return one
 
     def volume(self, engine: Engine, name: str, label: str) -> None:
