@@ -34,10 +34,12 @@ BUILDER_BACK_S = 60.0  # for a builder that was restarted
 
 @dataclass
 class Running:
-    """A build that BuildKit has; `began` in seconds of the monotonic clock, `ended` why it is to end, if it is."""
+    """A build that BuildKit has; `began` in seconds of the monotonic clock, `ended` why it is to end, if it is, and
+    `ended_at` since when, in seconds since 1970."""
 
     began: float
     ended: str = ""
+    ended_at: float = 0.0
     vertices: Vertices = field(default_factory=Vertices)
 
 
@@ -74,12 +76,15 @@ class Builds:
 
     @property
     def left(self) -> dict[str, Left]:
-        return dict(self._left)
+        """Those that have ended so far, and those that were told to: buildctl waits for what BuildKit does not stop."""
+        told = {key: Left(one.ended_at, one.vertices.since) for key, one in self.running.items() if one.ended}
+        return self._left | told
 
     def end(self, key: str, why: str) -> None:
         """End one; its visitor reads why."""
-        if one := self._running.get(key):
-            one.ended = why
+        one = self._running.get(key)
+        if one and not one.ended:
+            one.ended, one.ended_at = why, time.time()
 
     def clear(self) -> None:
         """Begin anew, without what a killed door left behind."""

@@ -20,7 +20,7 @@ NOTHING = Size()
 MOUNTS = Path("/proc/self/mountinfo")
 TWICE_S = 0.3  # between two looks at a place that nobody has seen before: what counts is how it grows
 LOOK_S = 2.0  # all steps together, and all places of BuildKit's
-STOPS_WITHIN_S = 2.0  # what BuildKit does stop when its client leaves
+STOPS_WITHIN_S = 1.0  # what BuildKit does stop when its client leaves
 JUST_BEFORE_S = (
     0.05  # BuildKit says that something begins, and the place is made; both clocks are the kernel's
 )
@@ -61,8 +61,8 @@ class Growth:
 
     def look(self) -> list[Grown]:
         """Measure the steps that run now, and what BuildKit has begun since the oldest build did."""
-        builds, mounts = self._builds(), MOUNTS.read_text()
-        left = {key: one for key, one in self._left().items() if key not in builds}
+        mounts, left = MOUNTS.read_text(), self._left()
+        builds = {key: one for key, one in self._builds().items() if key not in left}
         self._written = {key: self._written.get(key, _Written()) for key in builds}
         self._after = {key: self._after.get(key, _Written()) for key in left}
         running = steps.running(self._tasks)

@@ -138,11 +138,8 @@ class Guard:
             return
         left_over = any(one.gone for one in builds) and now - self._restarted_at > RESTART_EVERY_S
         if worst and not worst.gone:
-            told = (
-                f"{worst.size_bytes / 1e9:.1f} GB in {worst.inodes} files"
-                if worst.inodes
-                else "what it fetched"
-            )
+            files = f" in {worst.inodes} files" if worst.inodes else ""
+            told = "what it fetched" if worst.unseen else f"{worst.size_bytes / 1e9:.1f} GB{files}"
             self._end(
                 worst.key,
                 f"The disk of this node ran short, and this build wrote most of it: {told}. It was ended.",

@@ -301,6 +301,24 @@ def test_what_is_under_way_in_a_build_is_known_while_it_is(door: RunningDoor) ->
     assert len(door.door.builds.left) == 1, "one that ends by itself leaves nothing"
 
 
+def test_a_build_that_was_told_to_end_is_left_before_its_program_is_gone(
+    door: RunningDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BuildKit goes on unpacking whoever left, and buildctl waits for it."""
+    monkeypatch.setattr("binderbox.parts.builder.door.buildkit.END_WITHIN_S", 3.0)
+    sock = _open(door, "stubborn\nsay started\nsleep 60")
+    assert wire.receive(sock, wire.LOG)[1] == b"started\n"
+    (key,) = door.door.builds.running
+    eventually(lambda: len(door.door.builds.running[key].vertices.since) == 1, 5)
+    began = time.time()
+    door.door.builds.end(key, "it fills the disk")
+    (left,) = door.door.builds.left.values()
+    assert (key in door.door.builds.running, began <= left.ended <= time.time()) == (True, True)
+    eventually(lambda: not door.door.builds.running, 10)
+    assert door.door.builds.left[key].since == left.since
+    sock.close()
+
+
 def test_where_the_trace_goes_is_no_part_of_the_log(door: RunningDoor) -> None:
     told = 'time="2026-11-29T07:59:14Z" level=info msg="tracing logs to /var/lib/binderbox/door/contexts/x/trace"'
     assert door.build(f"say {told}\nsay mine") == "mine\n"
