@@ -25,7 +25,8 @@ def tell(**what: object) -> None:
 
 
 def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.123456789Z", time.gmtime())
+    seconds, rest = divmod(time.time_ns(), 10**9)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:09d}Z"
 
 
 tell(vertexes=[{"digest": "0", "name": "[internal] load build definition"}])
