@@ -316,7 +316,7 @@ def test_a_build_that_was_told_to_end_is_left_before_its_program_is_gone(
     (left,) = door.door.builds.left.values()
     assert (key in door.door.builds.running, began <= left.ended <= time.time()) == (True, True)
     eventually(lambda: not door.door.builds.running, 10)
-    assert door.door.builds.left[key].since == left.since
+    assert len(door.door.builds.left[key].since) == 1
     sock.close()
 
 
