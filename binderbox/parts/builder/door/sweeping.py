@@ -1,0 +1,76 @@
+"""What builds leave behind: steps without a build, and what BuildKit has of builds that have ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from .building import Builds, Left
+from .config import DoorConfig
+from .events import say
+from .steps import Steps, restarted
+
+YOUNG_S = 10.0  # a step that has just begun is of a build that this door knows in a moment
+IDLE_S = 30.0  # since the last of them ended
+LET_GO_S = 5.0  # until BuildKit has let go of what a client that left had asked for
+# Layers whose making was broken off, by BuildKit's end or a download's: to it they are a cache like any other, up to its
+# ceiling (cache/manager.go, which looks at whether a record is `mutable`, and not at a value).
+HALF_MADE = "mutable,type==regular"
+
+
+class Sweep:
+    """`run` runs a program of the node to its end, and says whether that was well."""
+
+    def __init__(
+        self, config: DoorConfig, builds: Builds, steps: Steps, run: Callable[[Sequence[str]], bool]
+    ) -> None:
+        self._config = config
+        self._builds = builds
+        self._steps = steps
+        self._run = run
+        self._pruned: object = None  # after what it was done last
+
+    def once(self) -> None:
+        """End the steps that a restart of BuildKit, containerd or this door left without a build; have BuildKit let go of what
+        it was making when it ended; and when nobody builds, of what it keeps of builds that have ended."""
+        for step in self._steps.unowned(set(self._builds.running), self._began(), YOUNG_S):
+            say("step-ended", step=step.id, gone=self._steps.end(step))
+        self._prune()
+        left = self.left()
+        if (
+            left
+            and not self._builds.running
+            and all(time.time() - one.ended > IDLE_S for one in left.values())
+        ):
+            self.restart("nobody builds, and it may keep what builds that have ended had written")
+
+    def _prune(self) -> None:
+        began = restarted((self._socket,))
+        ended = frozenset(key for key, one in self._builds.left.items() if time.time() - one.ended > LET_GO_S)
+        words = [
+            self._config.buildctl,
+            "--addr",
+            self._config.buildkit_address,
+            "prune",
+            f"--filter={HALF_MADE}",
+        ]
+        if began and self._pruned != (began, ended) and self._run(words):
+            self._pruned = (began, ended)
+
+    def left(self) -> dict[str, Left]:
+        """Builds that ended while BuildKit was not done, of those that it may still know."""
+        began = self._began()
+        return {key: one for key, one in self._builds.left.items() if one.ended > began}
+
+    def restart(self, why: str) -> None:
+        """Start BuildKit anew, at once: asked to stop, it waits for what it does. What is being built is built once more."""
+        say("builder-restarted", why=why)
+        self._run(["systemctl", "kill", "--signal=KILL", "--kill-whom=main", self._config.buildkit_unit])
+
+    @property
+    def _socket(self) -> str:
+        return self._config.buildkit_address.removeprefix("unix://")
+
+    def _began(self) -> float:
+        """When BuildKit, or the containerd below it, was started last."""
+        return restarted((self._socket, self._config.containerd_socket))

@@ -1,0 +1,96 @@
+"""What builds leave behind is taken away: once for each start of BuildKit, and when nobody builds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from binderbox.parts.builder.door.building import Left, Running
+from binderbox.parts.builder.door.steps import Steps
+from binderbox.parts.builder.door.sweeping import HALF_MADE, IDLE_S, LET_GO_S, Sweep
+
+from .conftest import make_config
+from .test_steps import KEY
+
+KILL = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main", "buildkitd.service"]
+
+
+@dataclass
+class Builds:
+    running: dict[str, Running] = field(default_factory=dict)
+    left: dict[str, Left] = field(default_factory=dict)
+
+
+@dataclass
+class Node:
+    home: Path
+    builds: Builds = field(default_factory=Builds)
+    commands: list[list[str]] = field(default_factory=list)
+    well: bool = True
+
+    @property
+    def sweep(self) -> Sweep:
+        config = replace(make_config(self.home), buildkit_address=f"unix://{self.home}/buildkitd.sock")
+        return Sweep(config, cast(Any, self.builds), Steps(self.home, (), self.run), self.run)
+
+    def run(self, words: Sequence[str]) -> bool:
+        self.commands.append(list(words))
+        return self.well
+
+    def start(self) -> None:
+        (self.home / "buildkitd.sock").unlink(missing_ok=True)
+        (self.home / "buildkitd.sock").touch()
+
+
+def test_half_made_layers_are_pruned_once_for_each_start_of_buildkit(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    sweep = node.sweep
+    sweep.once()
+    assert node.commands == [], "it has not been started"
+    node.start()
+    node.well = False
+    sweep.once()
+    node.well = True
+    sweep.once()
+    sweep.once()
+    assert [words[-2:] for words in node.commands] == [["prune", f"--filter={HALF_MADE}"]] * 2
+    time.sleep(0.02)
+    node.start()
+    sweep.once()
+    assert len(node.commands) == 3
+
+
+def test_and_after_a_build_that_was_broken_off(tmp_path: Path) -> None:
+    """A download's part stays a cache of BuildKit's, however large."""
+    node = Node(tmp_path, Builds(running={"b" * 32: Running(1.0)}))
+    node.start()
+    sweep, now = node.sweep, time.time()
+    sweep.once()
+    node.builds.left = {KEY: Left(now, (now - 9,))}
+    sweep.once()
+    assert len(node.commands) == 1, "BuildKit has not let go of it"
+    node.builds.left = {KEY: Left(now - LET_GO_S - 1, (now - 9,))}
+    sweep.once()
+    sweep.once()
+    assert len(node.commands) == 2
+
+
+def test_buildkit_is_started_anew_for_builds_that_ended_without_it_when_nobody_builds(tmp_path: Path) -> None:
+    node, now = Node(tmp_path), time.time()
+    sweep = node.sweep
+    node.builds.left = {KEY: Left(now - IDLE_S / 2, (now - 99,))}
+    sweep.once()
+    assert KILL not in node.commands, "one may just come"
+    node.builds.left = {KEY: Left(now - IDLE_S - 1, (now - 99,))}
+    node.builds.running = {"b" * 32: Running(1.0)}
+    sweep.once()
+    assert KILL not in node.commands
+    node.builds.running = {}
+    sweep.once()
+    assert node.commands[-1] == KILL
+    node.start()
+    sweep.once()
+    assert node.commands.count(KILL) == 1, "it knows nothing of them any more"
