@@ -14,7 +14,8 @@ YOUNG_S = 10.0  # a step that has just begun is of a build that this door knows 
 IDLE_S = 30.0  # since the last of them ended
 LET_GO_S = 5.0  # until BuildKit has let go of what a client that left had asked for
 # Layers whose making was broken off, by BuildKit's end or a download's: to it they are a cache like any other, up to its
-# ceiling (cache/manager.go, which looks at whether a record is `mutable`, and not at a value).
+# ceiling (cache/manager.go, which looks at whether a record is `mutable`, and not at a value). So is what COPY and ADD have
+# made since its start, which is made again.
 HALF_MADE = "mutable,type==regular"
 
 

@@ -19,7 +19,10 @@ _TELLS = b'{"vertexes":'  # Go writes fields in their order, and what a step say
 
 
 class Vertices:
-    """Fed by whoever reads the trace; looked at by others beside. `told` is whether there was anything in it."""
+    """Fed by whoever reads the trace; looked at by others beside. `told` is whether there was anything in it.
+
+    What is said to have ended because it was cancelled may go on: an archive is unpacked to its end.
+    """
 
     def __init__(self) -> None:
         self.told = False
@@ -59,7 +62,7 @@ class Vertices:
                 self.told = True
 
     def _set(self, vertex: dict[str, Any]) -> None:
-        if vertex.get("completed"):
+        if vertex.get("completed") and "cancel" not in str(vertex.get("error", "")):
             self._since.pop(vertex["digest"], None)
         elif vertex.get("started"):
             self._since[vertex["digest"]] = _seconds(vertex["started"])

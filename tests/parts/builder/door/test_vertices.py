@@ -28,6 +28,18 @@ def test_what_has_begun_and_not_ended_is_under_way() -> None:
     assert vertices.since == (1795937556.0,)
 
 
+def test_what_was_cancelled_may_go_on_and_what_failed_does_not() -> None:
+    vertices = Vertices()
+    vertices.feed(line("unpacks", started=BEGAN) + line("step", started=BEGAN))
+    vertices.feed(line("unpacks", started=BEGAN, completed=ENDED, error="failed to solve: context canceled"))
+    vertices.feed(
+        line(
+            "step", started=BEGAN, completed=ENDED, error='process "/bin/sh" did not complete: exit code: 137'
+        )
+    )
+    assert vertices.under_way == {"unpacks"}
+
+
 def test_it_comes_in_any_pieces_and_a_steps_words_are_no_part_of_it() -> None:
     """A step's log is in lines that begin otherwise, and may have any size."""
     vertices = Vertices()
