@@ -288,11 +288,9 @@ def test_what_is_under_way_in_a_build_is_known_while_it_is(door: RunningDoor) ->
     sock = _open(door, "say started\nsleep 60")
     assert wire.receive(sock, wire.LOG)[1] == b"started\n"
 
-    def under_way() -> list[float]:
-        return [began for one in door.door.builds.running.values() for began in one.vertices.since]
-
-    eventually(lambda: len(under_way()) == 1, 5)
-    assert before <= under_way()[0] <= time.time()
+    (one,) = door.door.builds.running.values()
+    eventually(lambda: one.vertices.under_way == {"sleep 60"}, 5)
+    assert before <= one.vertices.since[0] <= time.time()
     sock.close()
     eventually(lambda: not door.door.builds.running, 5)
     (left,) = door.door.builds.left.values()
@@ -310,7 +308,7 @@ def test_a_build_that_was_told_to_end_is_left_before_its_program_is_gone(
     sock = _open(door, "stubborn\nsay started\nsleep 60")
     assert wire.receive(sock, wire.LOG)[1] == b"started\n"
     (key,) = door.door.builds.running
-    eventually(lambda: len(door.door.builds.running[key].vertices.since) == 1, 5)
+    eventually(lambda: door.door.builds.running[key].vertices.under_way == {"sleep 60"}, 5)
     began = time.time()
     door.door.builds.end(key, "it fills the disk")
     (left,) = door.door.builds.left.values()
