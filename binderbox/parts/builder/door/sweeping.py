@@ -53,6 +53,7 @@ class Sweep:
             "--addr",
             self._config.buildkit_address,
             "prune",
+            "--all",
             f"--filter={HALF_MADE}",
         ]
         if began and self._pruned != (began, ended) and self._run(words):

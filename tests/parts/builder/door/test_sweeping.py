@@ -56,7 +56,7 @@ def test_half_made_layers_are_pruned_once_for_each_start_of_buildkit(tmp_path: P
     node.well = True
     sweep.once()
     sweep.once()
-    assert [words[-2:] for words in node.commands] == [["prune", f"--filter={HALF_MADE}"]] * 2
+    assert [words[-3:] for words in node.commands] == [["prune", "--all", f"--filter={HALF_MADE}"]] * 2
     time.sleep(0.02)
     node.start()
     sweep.once()
