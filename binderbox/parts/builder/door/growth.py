@@ -14,7 +14,7 @@ from pathlib import Path
 from . import steps
 from .building import Left, Running
 from .guard import Grown
-from .places import Place, Size, fresh, tops, written
+from .places import Place, Size, fresh, overlays, tops, written
 
 NOTHING = Size()
 MOUNTS = Path("/proc/self/mountinfo")
@@ -61,7 +61,7 @@ class Growth:
 
     def look(self) -> list[Grown]:
         """Measure the steps that run now, and what BuildKit has begun since the oldest build did."""
-        mounts, left = MOUNTS.read_text(), self._left()
+        mounted, left = overlays(MOUNTS.read_text()), self._left()
         builds = {key: one for key, one in self._builds().items() if key not in left}
         self._written = {key: self._written.get(key, _Written()) for key in builds}
         self._after = {key: self._after.get(key, _Written()) for key in left}
@@ -69,8 +69,11 @@ class Growth:
         until = time.monotonic() + LOOK_S
         for step in running:
             if step.key in builds:
-                self._written[step.key].steps[step.id] = written(tops(step.places, mounts), until)
-        self._look_at_fetches(builds, left, mounts)
+                self._written[step.key].steps[step.id] = written(tops(step.places, mounted), until)
+        # what is measured as a step's, and what pods write, is nobody's fetch
+        roots = [f"{bundle}/rootfs" for bundle in self._tasks.glob("*")]
+        taken = tops([*roots, *(place for step in running for place in step.places)], mounted)
+        self._look_at_fetches(builds, left, taken)
         stepping = {step.key for step in running}
         found = [
             Grown(
@@ -87,12 +90,13 @@ class Growth:
             for key, one in self._after.items()
         ]
 
-    def _look_at_fetches(self, builds: Mapping[str, Running], left: Mapping[str, Left], mounts: str) -> None:
+    def _look_at_fetches(
+        self, builds: Mapping[str, Running], left: Mapping[str, Left], taken: set[str]
+    ) -> None:
         since = {key: one.vertices.since for key, one in builds.items()} | {
             key: one.since for key, one in left.items()
         }
         oldest = min((began for all_began in since.values() for began in all_began), default=None)
-        taken = steps_and_pods(self._tasks, mounts)
         found = [] if oldest is None else fresh(self._containerd, oldest - JUST_BEFORE_S, taken)
         if any(one not in self._places for one in found):
             self._places |= _sizes(one for one in found if one not in self._places)
@@ -111,13 +115,6 @@ class Growth:
 def _sizes(places: Iterable[Place]) -> dict[Place, Size]:
     until = time.monotonic() + LOOK_S
     return {one: written([one.path], until) for one in places}
-
-
-def steps_and_pods(tasks: Path, mounts: str) -> set[str]:
-    """Directories of containerd's in which processes write: steps, which are measured as such, and pods."""
-    roots = [f"{bundle}/rootfs" for bundle in tasks.glob("*")]
-    places = [place for step in steps.running(tasks) for place in step.places]
-    return set(tops([*roots, *places], mounts))
 
 
 def whose(made: float, since: Mapping[str, tuple[float, ...]]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,17 +49,22 @@ def fresh(containerd: Path, since: float, taken: set[str]) -> list[Place]:
     return [one for one in found if one.made >= since and one.path not in taken]
 
 
-def tops(places: Iterable[str], mounts: str) -> list[str]:
-    """Where what is written at these places lies: of an overlay that is mounted there the directory of its own, else the
-    place itself; `mounts` is the text of /proc/self/mountinfo."""
-    overlays = {}
+def overlays(mounts: str) -> dict[str, str]:
+    """Where overlays are mounted, and the directory of each one's own, or nothing; `mounts` is the text of /proc/self/mountinfo."""
+    found = {}
     for line in mounts.splitlines():
         words = line.split()
         if len(words) > 9 and words[-3] == "overlay":
             options = words[-1].split(",")
             own = [one.removeprefix("upperdir=") for one in options if one.startswith("upperdir=")]
-            overlays[words[4]] = own[0] if own else ""
-    return sorted({overlays.get(place, place) for place in places} - {""})
+            found[words[4]] = own[0] if own else ""
+    return found
+
+
+def tops(places: Iterable[str], overlays: Mapping[str, str]) -> set[str]:
+    """Where what is written at these places lies: of an overlay that is mounted there the directory of its own, else the
+    place itself."""
+    return {overlays.get(place, place) for place in places} - {""}
 
 
 def written(tops: Iterable[str], until: float) -> Size:
