@@ -127,13 +127,14 @@ class VmHost:
             self.power_on()
             return
         before = self.booted_at()
-        with contextlib.suppress(StepFailed):  # the connection ends before the answer
-            self.exec(["systemctl", "reboot"])
+        # the connection ends before the answer, or nobody ends it
+        with contextlib.suppress(StepFailed, subprocess.TimeoutExpired):
+            self.exec(["systemctl", "reboot"], timeout_s=60)
         self.wait_rebooted(before)
 
     def booted_at(self) -> str:
-        """Which boot this is."""
-        return self.exec(["cat", "/proc/sys/kernel/random/boot_id"])
+        """Which boot this is; one that goes down under the question never answers it."""
+        return self.exec(["cat", "/proc/sys/kernel/random/boot_id"], timeout_s=60)
 
     def wait_rebooted(self, since: str, timeout_s: float = DOWN_S + BOOT_S) -> None:
         """Wait until the host is up again after a reboot from inside; `since` is which boot it was before that."""
