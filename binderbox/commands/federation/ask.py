@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.deployrepo.tree import WANTED, make_tree, redirector_config
 from binderbox.federation.members.observed import Ask, Observed, Reply
-from binderbox.federation.members.public import parse_active_hosts, parse_out
+from binderbox.federation.members.public import Active, parse_active_hosts, parse_out
 from binderbox.federation.members.status import Federation
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.world.git import clones
@@ -49,22 +49,27 @@ def observe(hosts: Sequence[HostEntry], timeout_s: float, way: Way = PUBLIC) -> 
 def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:
     """The members with what they answer. The redirector's list comes first only where there is no other.
 
-    Raises EndpointFailed when the redirector gives no list and there is no deployment repository to take it from.
+    Raises EndpointFailed when the redirector gives no list and there is no deployment repository to take it from, or
+    when nobody answered at all.
     """
     url, notes = asked.url.rstrip("/"), tuple[str, ...]()
     question = Ask(f"{url}/active_hosts", REDIRECTOR_S)
     also = [Ask(f"{url}/metrics", REDIRECTOR_S, "text"), Ask(f"{url}/versions", REDIRECTOR_S)]
+    listed: Active | None
     if asked.deploy is None:
-        config = listed = _listed(*endpoints.ask_all([question], way))
+        listed = _listed(*endpoints.ask_all([question], way))
+        config = listed.config
         metrics, prime, *answers = endpoints.ask_all([*also, *_of_members(config)], way)
         if metrics.fault:
             notes = (f"{metrics.url}: {metrics.fault}; members that are out are not known",)
     else:
         config = asked.deploy
         hosts, metrics, prime, *answers = endpoints.ask_all([question, *also, *_of_members(config)], way)
+        if not any(one.status or "certificate" in one.error for one in (hosts, metrics, prime, *answers)):
+            raise _nobody(hosts)
         try:
             listed = _listed(hosts)
-            notes = _undeployed(config, listed)
+            notes = _undeployed(config, listed.config)
         except EndpointFailed as error:
             listed = None
             notes = (f"{error.message}; who is in is by its rules alone",)
@@ -72,15 +77,16 @@ def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:
     observed = {
         one.name: Observed(one.name, by_url[one.versions], by_url[one.health]) for one in config.hosts
     }
-    active = None if listed is None else {one.name: one.weight for one in listed.hosts}
     return Federation(
         source=asked.deploy_source or url,
         config=config,
         observed=observed,
-        active=None if active is None else frozenset(active),
-        out=None if active is None or metrics.fault else parse_out(metrics.text, frozenset(active)),
+        active=None if listed is None else listed.names,
+        out=None if listed is None or metrics.fault else parse_out(metrics.text, listed.names),
         prime=prime,
-        deployed=active,
+        deployed=None if listed is None else {one.name: one.weight for one in listed.config.hosts},
+        configured=asked.deploy is not None,
+        odd=listed.odd if listed else (),
         notes=notes,
     )
 
@@ -90,7 +96,7 @@ def _of_members(config: RedirectorConfig) -> list[Ask]:
     return [Ask(url, config.check.timeout_s) for url in wanted]
 
 
-def _listed(hosts: Reply) -> RedirectorConfig:
+def _listed(hosts: Reply) -> Active:
     """What /active_hosts says. Raises EndpointFailed."""
     fault = hosts.fault
     if not fault:
@@ -101,7 +107,17 @@ def _listed(hosts: Reply) -> RedirectorConfig:
     raise EndpointFailed(
         f"the redirector gives no list of members: {hosts.url}: {fault}",
         cause="needed: the JSON of its route /active_hosts",
-        remedy="name another with --federation URL, or a deployment repository with --deploy-repo PATH",
+        remedy=("" if hosts.status else "see whether this machine is online, ")
+        + "name another with --federation URL, or a deployment repository with --deploy-repo PATH",
+    )
+
+
+def _nobody(hosts: Reply) -> EndpointFailed:
+    """Neither the redirector nor any member: that is rather the network here than the whole federation."""
+    return EndpointFailed(
+        f"nobody answered, neither {hosts.url} nor any member: {hosts.error}",
+        cause="so many do not end at the same time; the network of this machine may be down",
+        remedy=f"see whether this machine is online: curl -sSI {hosts.url}",
     )
 
 

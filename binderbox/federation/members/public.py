@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from binderbox.decide import urls
-from binderbox.federation.redirector.config import RedirectorConfig, make_config
+from binderbox.federation.redirector.config import RedirectorConfig, read_config
 from binderbox.federation.redirector.rules import UNKNOWN
 from binderbox.output.printable import printable
 
@@ -21,17 +22,32 @@ SERIES = re.compile(r"^federation_health(?P<check>_check)?\{(?P<labels>[^}]*)\} 
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
-def parse_active_hosts(body: Any) -> RedirectorConfig:
-    """The active members with the chart's own timing and headroom, which the route does not tell.
+@dataclass(frozen=True)
+class Active:
+    """The active members with the chart's own timing and headroom, which the route does not tell; and what is odd.
 
-    Raises ValueError with all that is wrong: this is somebody else's answer.
+    `names` are those of all, `odd` says why an entry is not in `config`.
+    """
+
+    config: RedirectorConfig
+    names: frozenset[str]
+    odd: tuple[str, ...] = ()
+
+
+def parse_active_hosts(body: Any) -> Active:
+    """What the redirector's route /active_hosts answers.
+
+    Raises ValueError with all that is wrong where no member is left: this is somebody else's answer.
     """
     hosts = body.get("active_hosts") if isinstance(body, Mapping) else None
     if not isinstance(hosts, Mapping):
         raise ValueError('expected {"active_hosts": {NAME: {url, weight, ...}}}')
     if odd := [printable(str(name)) for name in hosts if not NAME.fullmatch(str(name))]:
         raise ValueError(f"these are no names of members: {', '.join(odd)}")
-    return make_config({"hosts": hosts})
+    config, odd = read_config({"hosts": hosts})
+    if odd and not config.hosts:
+        raise ValueError("\n".join(odd))
+    return Active(config, frozenset(map(str, hosts)), tuple(printable(one) for one in odd))
 
 
 def parse_out(metrics: str, active: frozenset[str]) -> dict[str, str]:

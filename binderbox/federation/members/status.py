@@ -11,6 +11,7 @@ from binderbox.federation.redirector.config import RedirectorConfig
 from binderbox.federation.redirector.rules import (
     QUOTA,
     UNKNOWN,
+    WEIGHT,
     Standing,
     free_places,
     in_rotation,
@@ -28,7 +29,8 @@ class Federation:
 
     `out` are members that the redirector's metrics know and that are not active, with its word for why. `prime` is the
     /versions that the redirector passes on from the prime, None when it was not asked. `deployed` are the weights that the
-    redirector uses, of active members only. `notes` say what is missing.
+    redirector uses, of active members only. `configured`: the members are those of a deployment repository, not only
+    those that the redirector names as active. `odd` are entries that cannot be read. `notes` say what is missing.
     """
 
     source: str
@@ -38,6 +40,8 @@ class Federation:
     out: Mapping[str, str] | None = None
     prime: Reply | None = None
     deployed: Mapping[str, float] | None = None
+    configured: bool = False
+    odd: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -45,7 +49,8 @@ class Federation:
 class MemberRow:
     """One member. Shares are 0 to 1; None stands for "not known".
 
-    `active` is what the rules make of what was just seen; `redirector` what the redirector itself says.
+    `redirector` is what the redirector itself says; `active` is its word too, where it has given one, else what the rules
+    make of what was just seen.
     """
 
     name: str
@@ -78,8 +83,10 @@ class FederationStatus:
 
     @property
     def well(self) -> bool:
-        """Every member that has a weight gets launches, and nothing would stop the redirector."""
-        return not self.faults and all(one.active or one.weight == 0 for one in self.members)
+        """Every member that has a weight gets launches and is well itself, and nothing would stop the redirector."""
+        return not self.faults and all(
+            (one.active and not one.reason) or one.weight == 0 for one in self.members
+        )
 
 
 def reference_of(found: Federation) -> object | None:
@@ -124,11 +131,19 @@ def make_status(found: Federation) -> FederationStatus:
         )
         for one in found.config.hosts
     }
-    expected = shares(found.config, [name for name, one in standings.items() if one.active])
+    active = {name: _gets_launches(found, one) for name, one in standings.items()}
+    expected = shares(found.config, [name for name in active if active[name]])
     kept = tuple(one.name for one in in_rotation(found.config))
     parts = capacity_shares(capacities(found.observed), kept) or {}
     rows = [
-        _row(found, standings[one.name], expected.get(one.name, 0.0), parts.get(one.name), reference)
+        _row(
+            found,
+            standings[one.name],
+            active[one.name],
+            expected.get(one.name, 0.0),
+            parts.get(one.name),
+            reference,
+        )
         for one in found.config.hosts
     ]
     unknown = [
@@ -140,14 +155,41 @@ def make_status(found: Federation) -> FederationStatus:
     return FederationStatus(
         found.source,
         (*rows, *unknown),
-        start_faults(found.config) if found.config.hosts or found.config.null_hosts else (),
+        _faults(found),
         start_doubts(found.config),
-        (*found.notes, *_disagreements(found, standings)),
+        (*found.notes, *_unseen_prime(found), *_disagreements(found, standings)),
+    )
+
+
+def _gets_launches(found: Federation, standing: Standing) -> bool:
+    """By the redirector's own word; a weight of 0 that is not deployed yet is no word about this configuration."""
+    if found.active is None or standing.reason == WEIGHT:
+        return standing.active
+    return standing.name in found.active
+
+
+def _faults(found: Federation) -> tuple[str, ...]:
+    """What would stop the redirector at a start: of a configuration only, since its answers leave out who is out."""
+    known = found.configured and (found.config.hosts or found.config.null_hosts)
+    return (*found.odd, *(start_faults(found.config) if known else ()))
+
+
+def _unseen_prime(found: Federation) -> tuple[str, ...]:
+    if found.configured or not found.config.hosts or any(one.prime for one in found.config.hosts):
+        return ()
+    return (
+        "the prime is not among the active members: pages still come from it, and others must have its versions;"
+        " which one it is only the configuration tells (--deploy-repo PATH)",
     )
 
 
 def _row(
-    found: Federation, standing: Standing, share: float, part: float | None, reference: object | None
+    found: Federation,
+    standing: Standing,
+    active: bool,
+    share: float,
+    part: float | None,
+    reference: object | None,
 ) -> MemberRow:
     entry = found.config.host(standing.name)
     assert entry is not None
@@ -158,9 +200,9 @@ def _row(
         url=entry.url,
         prime=entry.prime,
         weight=entry.weight,
-        active=standing.active,
+        active=active,
         redirector=None if found.active is None else standing.name in found.active,
-        reason=standing.reason,
+        reason=standing.reason or ("" if active else (found.out or {}).get(standing.name, UNKNOWN)),
         detail=printable(standing.detail),
         share=share,
         capacity_share=part,
@@ -196,10 +238,10 @@ def _disagreements(found: Federation, standings: Mapping[str, Standing]) -> tupl
                 f"{name} looks well now, and the redirector has it out ({why}):"
                 f" it looks again {found.config.check.failed_period_s:g} s after a failure, and may have another config"
             )
-        elif not one.active and name in found.active and one.reason != "weight":
+        elif not one.active and name in found.active and one.reason != WEIGHT:
             told.append(
                 f"{name} is not well ({one.reason}), and the redirector has it in:"
-                f" it gives up after {found.config.check.retries} tries, or it saw another moment"
+                f" it gives up after {found.config.check.retries if found.configured else 'several'} tries, or it saw another moment"
             )
     return tuple(told)
 

@@ -65,6 +65,14 @@ def make_config(section: Mapping[str, Any]) -> RedirectorConfig:
 
     Raises ValueError with all faults, one a line, each with its key path.
     """
+    config, faults = read_config(section)
+    if faults:
+        raise ValueError("\n".join(faults))
+    return config
+
+
+def read_config(section: Mapping[str, Any]) -> tuple[RedirectorConfig, tuple[str, ...]]:
+    """As much of it as can be read, and what cannot, each with its key path; an odd entry is no member of it."""
     faults: list[str] = []
     hosts, nulls = _hosts(section.get("hosts") or {}, faults)
     check = section.get("check") or {}
@@ -84,9 +92,12 @@ def make_config(section: Mapping[str, Any]) -> RedirectorConfig:
         host_cookie_age_hours=_number(section, "host_cookie_age_hours", 4, "", faults),
         null_hosts=nulls,
     )
-    if faults:
-        raise ValueError("\n".join(faults))
-    return config
+    return config, tuple(faults)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one of at least 0 that the redirector can reckon with; true and false are not."""
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value < float("inf")
 
 
 def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[str, ...]]:
@@ -103,17 +114,18 @@ def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[
         else:
             texts = {key: entry.get(key) for key in ("url", "health", "versions")}
             wrong = [
-                key
+                f"{where}.{key}: expected an address, found {value!r}"
                 for key, value in texts.items()
                 if not (isinstance(value, str) and value.startswith(("https://", "http://")))
             ]
-            faults += [f"{where}.{key}: expected an address, found {texts[key]!r}" for key in wrong]
-            weight = _number(
-                entry, "weight", 0, where, faults
-            )  # one without a weight is dropped like weight 0
+            weight = entry.get("weight", 0)  # one without a weight is dropped like weight 0
+            if not is_number(weight):
+                harm = "" if isinstance(weight, (int, float)) else "; with it every launch ends in a 500"
+                wrong.append(f"{where}.weight: expected a number of at least 0, found {weight!r}{harm}")
             prime = entry.get("prime", False)
             if not isinstance(prime, bool):
-                faults.append(f"{where}.prime: expected true or false, found {prime!r}")
+                wrong.append(f"{where}.prime: expected true or false, found {prime!r}")
+            faults += wrong
             if not wrong:
                 entries.append(
                     HostEntry(
@@ -130,7 +142,7 @@ def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[
 
 def _number(table: Mapping[str, Any], key: str, default: float, where: str, faults: list[str]) -> float:
     value = table.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+    if not is_number(value):
         faults.append(
             f"{f'{where}.' if where else ''}{key}: expected a number of at least 0, found {value!r}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from binderbox.commands.federation.look import status
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.members.look import MemberCheck
 from binderbox.federation.members.render import render_check, render_status
-from tests.federation.looking import Quiet, Small, small_federation
+from tests.federation.looking import CHECK, Quiet, Small, deploy_repository, small_federation
 from tests.federation.member import Member
 from tests.federation.prime import VERSIONS, make_health
 
@@ -107,6 +108,57 @@ def test_what_the_redirector_does_otherwise_is_said(small: Small, tmp_path: Path
     assert [one.active for one in found.members] == [True, True, True]
     assert [one.redirector for one in found.members] == [None, None, None]
     assert any("who is in is by its rules alone" in note for note in found.notes)
+
+
+def test_a_prime_that_is_out_would_not_stop_the_redirector(small: Small) -> None:
+    """Its quota is full: a normal minute. /active_hosts then lacks it, and a start is not what is asked about."""
+    small.members["a"].health = make_health(190, 200)
+    small.redirector.wait_until({"b", "c"}, 20)
+    found = status(Asked(small.url))
+    assert found.faults == ()
+    assert [one.name for one in found.members] == ["b", "c", "a"]
+    assert any("the prime is not among the active members" in note for note in found.notes)
+    assert "would stop" not in render_status(found)
+
+
+def test_faults_of_a_start_are_those_of_a_configuration(small: Small, tmp_path: Path) -> None:
+    hosts = small.hosts()
+    hosts["a"]["prime"] = False
+    deploy = deploy_config(str(deploy_repository(tmp_path, hosts, {"check": CHECK})))
+    assert status(Asked(small.url, deploy, "there")).faults == ("no member has `prime: true`",)
+
+
+def test_the_word_of_the_redirector_wins_over_what_the_rules_make_of_a_look(
+    small: Small, tmp_path: Path
+) -> None:
+    """The prime's versions fail after the start: the program keeps the last, and has whoever differs out."""
+    small.members["b"].versions = {**VERSIONS, "binderhub": "other"}
+    small.redirector.wait_until({"a", "c"}, 20)
+    small.members["a"].page["/versions"] = "none"
+    found = status(Asked(small.url, deploy_config(str(small.repository(tmp_path))), "there"))
+    shown = {one.name: (one.active, round(one.share, 3)) for one in found.members}
+    assert shown["b"] == (False, 0.0)
+    assert shown["c"][0]
+
+
+def test_one_odd_entry_hides_no_other() -> None:
+    with Member() as one, Member() as other:
+        hosts = {"j": {**one.entry(5), "weight": "50"}, "k": other.entry(50, prime=True)}
+        other.page["/active_hosts"] = json.dumps({"active_hosts": hosts})
+        found = status(Asked(other.url))
+        assert [row.name for row in found.members] == ["k"]
+        assert found.faults == (
+            "hosts.j.weight: expected a number of at least 0, found '50'; with it every launch ends in a 500",
+        )
+        assert not found.well
+
+
+def test_when_nobody_at_all_answers_it_is_rather_our_own_network(tmp_path: Path) -> None:
+    with Member() as gone:
+        hosts, url = {"a": gone.entry(50, prime=True)}, gone.url
+    deploy = deploy_config(str(deploy_repository(tmp_path, hosts, {})))
+    with pytest.raises(EndpointFailed, match="nobody answered, neither"):
+        status(Asked(url, deploy, "there"))
 
 
 def test_without_redirector_and_repository_there_is_no_list(small: Small) -> None:

@@ -19,7 +19,7 @@ CHECK = 'federation_health_check{{check="{}",member="{}"}} {}'
 
 @recorded
 def test_active_hosts_as_recorded() -> None:
-    config = parse_active_hosts(json.loads((RECORDED / "active-hosts.json").read_text()))
+    config = parse_active_hosts(json.loads((RECORDED / "active-hosts.json").read_text())).config
     assert [(one.name, one.prime, one.weight) for one in config.hosts] == [("a", True, 50), ("b", False, 50), ("c", False, 50)]  # fmt: skip
 
 
@@ -81,4 +81,4 @@ def test_an_answer_that_is_no_list_is_refused(body: Any) -> None:
 
 
 def test_no_active_member_is_an_answer() -> None:
-    assert parse_active_hosts({"active_hosts": {}}).hosts == ()
+    assert parse_active_hosts({"active_hosts": {}}).config.hosts == ()
