@@ -173,7 +173,7 @@ def join(
     from binderbox.commands.federation.change import join as change
     from binderbox.commands.federation.change_report import joined_fields, render_joined
 
-    by_address = member.startswith(("https://", "http://"))
+    by_address = member.lower().startswith(("https://", "http://"))
     connection = None if by_address else session.connection(member)
     request = JoinRequest(member, connection, name, run_by, where, contact, sponsor, sponsor_url, weight)
     joined = change(request, _place(**place), session.progress)

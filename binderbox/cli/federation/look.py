@@ -77,7 +77,7 @@ def check(
         asked(federation, deploy_repo),
         session.progress,
         connection=None
-        if "://" in member and not member.startswith("ssh://")
+        if "://" in member and not member.lower().startswith("ssh://")
         else session.connection(member),
         repo_url=repo or "",
         ref=ref or ("HEAD" if repo else REF),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from binderbox.commands.federation.ask import Asked, ask_federation, observe, unknown_member
 from binderbox.commands.federation.check import check_member, find_target
+from binderbox.decide import urls
 from binderbox.errors import UsageError
 from binderbox.federation.deployrepo import edits, texts
 from binderbox.federation.deployrepo.change import Change, Step, checked_weight, render_diff
@@ -148,6 +149,12 @@ def _newcomer(request: JoinRequest, config: RedirectorConfig, place: Place) -> t
         sponsor_url=request.sponsor_url,
         weight=request.weight,
     )
+    if urls.place(member.url)[:2] == urls.place(place.federation)[:2]:
+        raise UsageError(
+            f"{member.url} is the federation itself, not a member of it; nothing was written",
+            cause="launches that the redirector sends to itself go round in a circle",
+            remedy="give the address of the member's own BinderHub",
+        )
     return member, target.way
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from binderbox.commands.federation.ask import Asked, ask_federation, observe, unknown_member
+from binderbox.decide import urls
 from binderbox.errors import ConfigError, ConnectError, UsageError
 from binderbox.federation.members.checks import judge
 from binderbox.federation.members.look import (
@@ -153,7 +154,7 @@ def find_target(
     """The member that a user means: a name in the configuration, an address, else a HOST that ssh reaches."""
     if (entry := config.host(given)) is not None:
         return Target(given, entry, True, way)
-    if given.startswith(("https://", "http://")):
+    if given.lower().startswith(("https://", "http://")):
         try:
             made = make_entry("", given)
         except ValueError as error:
@@ -172,14 +173,14 @@ def find_target(
         raise UsageError(
             f"{unknown.message}, and ssh does not reach a host of that name",
             cause=f"{unknown.cause}\n{error.message}",
-            remedy=unknown.remedy,
+            remedy=f"give its public address with its scheme, https://{given}, or a name of: {unknown.remedy}",
         ) from error
     return replace(_known(given, entry, config, own_way), connection=connection)
 
 
 def _known(given: str, made: HostEntry, config: RedirectorConfig, way: Way) -> Target:
     """An address that is a member's already is that member."""
-    same = next((one for one in config.hosts if one.url == made.url), None)
+    same = next((one for one in config.hosts if urls.place(one.url) == urls.place(made.url)), None)
     return Target(given, same or made, same is not None, way)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 
+from binderbox.decide import urls
 from binderbox.errors import UsageError
 from binderbox.federation.deployrepo.tree import DeployTree
 
@@ -78,11 +79,32 @@ def checked_words(what: str, words: str) -> str:
 
 
 def checked_url(what: str, url: str, *, http: bool = False) -> str:
-    """An address without a slash at its end that can stand in YAML, Markdown and HTML; raises UsageError."""
+    """An address that can stand in YAML, Markdown and HTML, as a browser writes it, without a slash at its end.
+
+    Raises UsageError.
+    """
+    needed = f"{what} {url!r}: needed is an address such as https://binder.example.org"
+    try:
+        clean = urls.canonical(url)
+    except ValueError as error:
+        raise UsageError(needed, cause=str(error)) from error
     scheme = "https?" if http else "https"
-    if re.fullmatch(rf"{scheme}://[A-Za-z0-9.-]+(:\d{{1,5}})?(/[A-Za-z0-9._~/?=&%+@-]*)?", url):
-        return url.rstrip("/")
-    raise UsageError(f"{what} {url!r}: needed is an address such as https://binder.example.org")
+    if re.fullmatch(rf"{scheme}://[a-z0-9.-]+(:\d{{1,5}})?(/[A-Za-z0-9._~/?=&%+@-]*)?", clean):
+        return clean
+    raise UsageError(needed)
+
+
+def checked_member_url(url: str, *, http: bool = False) -> str:
+    """The address of a member, which visitors from anywhere reach by a name of the public DNS; raises UsageError."""
+    clean = checked_url("the member's address", url, http=http)
+    host = urls.host_of(clean)
+    if not http and host.rpartition(".")[2].isdigit():
+        raise UsageError(
+            f"the member's address {url!r}: needed is a name, not {host}",
+            cause="visitors from anywhere are sent there, and a certificate is for a name",
+            remedy="give its address by name, such as https://binder.example.org",
+        )
+    return clean
 
 
 def checked_weight(weight: str | int) -> int:

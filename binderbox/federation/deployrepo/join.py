@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from binderbox.errors import DeployRepoError, RuleBroken
+from binderbox.errors import RuleBroken
 from binderbox.federation.deployrepo import banner, entries, memberlist, scrape
 from binderbox.federation.deployrepo.change import (
     FIRST_WEIGHT,
     Change,
     Step,
     changed,
+    checked_member_url,
     checked_name,
     checked_url,
     checked_weight,
     checked_words,
 )
 from binderbox.federation.deployrepo.scrape import NoPlace
+from binderbox.federation.deployrepo.taken import refuse_taken
 from binderbox.federation.deployrepo.tree import (
     CONFIG,
     DOCS,
@@ -30,7 +32,7 @@ from binderbox.federation.deployrepo.tree import (
     redirector_config,
 )
 from binderbox.federation.deployrepo.yamltext import Document, read
-from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
+from binderbox.federation.redirector.config import HostEntry
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def make_newcomer(
         thanks = banner.Sponsor(sponsor, checked_url("--sponsor-url", sponsor_url))
     return Newcomer(
         checked_name(name),
-        checked_url("the member's address", url, http=http),
+        checked_member_url(url, http=http),
         checked_words("--run-by", run_by),
         checked_words("--where", where),
         checked_url("--contact", contact) if contact else "",
@@ -81,7 +83,7 @@ def make_newcomer(
 def join(tree: DeployTree, member: Newcomer) -> Change:
     """The whole change; no file where all of it is there. Raises DeployRepoError, RuleBroken, and writes nothing."""
     config = redirector_config(tree)
-    there = _met(config, member)
+    there = refuse_taken(tree, config, member.name, member.url)
     if not there and not member.weight:
         raise RuleBroken(
             f"{member.name} would join with weight 0, which the redirector drops; nothing was written",
@@ -108,22 +110,6 @@ def join(tree: DeployTree, member: Newcomer) -> Change:
     files = changed(tree, {**{path: document.text for path, document in texts.items()}, **pages})
     held_to_rules(tree.with_files(files))
     return Change(files, f"Add {member.name} to the federation", _body(member), tuple(steps))
-
-
-def _met(config: RedirectorConfig, member: Newcomer) -> HostEntry | None:
-    """The entry of this very member, if there is one; raises DeployRepoError for one that contradicts it."""
-    for host in config.hosts:
-        if host.name == member.name and host.url.lower() != member.url.lower():
-            raise DeployRepoError(
-                f"{CONFIG} has a member {host.name} already, at {host.url}, not {member.url}; nothing was written",
-                remedy="give another name with --name",
-            )
-        if host.name != member.name and host.url.lower() == member.url.lower():
-            raise DeployRepoError(
-                f"{member.url} is a member already, under the name {host.name}; nothing was written",
-                remedy=f"say --name {host.name}, or take it out first: binderbox federation leave {host.name}",
-            )
-    return config.host(member.name)
 
 
 def _thanks(texts: dict[str, Document], member: Newcomer) -> tuple[str, Step]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from binderbox.decide import urls
 from binderbox.federation.members.observed import Observed
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.federation.redirector.rules import Standing
@@ -75,18 +76,16 @@ def make_entry(name: str, url: str, weight: float = 5) -> HostEntry:
 
     Weight 5 is what new members start with: mybinder.org-deploy 95860dbc, docs/source/operation_guide/federation.md.
     """
-    url = url.strip().rstrip("/")
-    parts = urlsplit(url)
+    parts = urlsplit(url.strip())
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} is no address of a member")
     if parts.username or parts.password:
         raise ValueError("an address of a member holds no user and no password")
+    url = urls.canonical(url)
     return HostEntry(name or parts.hostname, url, weight, f"{url}/health", f"{url}/versions")
 
 
 def twins_of(config: RedirectorConfig, entry: HostEntry) -> tuple[str, ...]:
-    """Other names under which the same host is in the configuration."""
-    host = urlsplit(entry.url).netloc
-    return tuple(
-        one.name for one in config.hosts if one.name != entry.name and urlsplit(one.url).netloc == host
-    )
+    """Other names under which the same address is in the configuration."""
+    there = urls.place(entry.url)
+    return tuple(one.name for one in config.hosts if one.name != entry.name and urls.place(one.url) == there)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from binderbox.decide import urls
 from binderbox.federation.redirector.config import RedirectorConfig, read_config
@@ -86,5 +85,8 @@ def is_prime(active_hosts: Any, binder_url: str) -> bool:
     return any(one.get("prime") is True and _place(str(one.get("url", ""))) == ours for one in hosts.values())
 
 
-def _place(url: str) -> tuple[str, int]:
-    return (urlsplit(url).hostname or "").rstrip("."), urls.port(url)
+def _place(url: str) -> tuple[str, int] | None:
+    try:
+        return urls.place(url)[:2]
+    except ValueError:
+        return None

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from binderbox.decide import urls
+
 Balancer = Literal["random", "rendezvous"]
 
 
@@ -116,7 +118,7 @@ def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[
             wrong = [
                 f"{where}.{key}: expected an address, found {value!r}"
                 for key, value in texts.items()
-                if not (isinstance(value, str) and value.startswith(("https://", "http://")))
+                if not _is_address(value)
             ]
             weight = entry.get("weight", 0)  # one without a weight is dropped like weight 0
             if not is_number(weight):
@@ -138,6 +140,15 @@ def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[
                     )
                 )
     return tuple(entries), tuple(nulls)
+
+
+def _is_address(value: Any) -> bool:
+    try:
+        return (
+            isinstance(value, str) and value.startswith(("https://", "http://")) and bool(urls.place(value))
+        )
+    except ValueError:
+        return False
 
 
 def _number(table: Mapping[str, Any], key: str, default: float, where: str, faults: list[str]) -> float:
