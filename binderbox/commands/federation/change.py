@@ -17,6 +17,7 @@ from binderbox.errors import UsageError
 from binderbox.federation.deployrepo import edits, texts
 from binderbox.federation.deployrepo.change import Change, Step, checked_weight, render_diff
 from binderbox.federation.deployrepo.join import Newcomer
+from binderbox.federation.deployrepo.mentions import Line, words_of
 from binderbox.federation.deployrepo.tree import WANTED, DeployTree, make_tree, redirector_config
 from binderbox.federation.members.effect import Effect, effect
 from binderbox.federation.members.observed import Observed
@@ -111,7 +112,12 @@ def leave(name: str, sponsor_url: str, place: Place) -> Edited:
     """The reverse of a join."""
     if not place.source:
         return _effect_only(name, None, place)
-    done = _edited(place, f"leave-{name}", name, lambda tree: edits.leave(tree, name, sponsor_url))
+    with opened(place.source, place.checkout) as checkout:
+        tree, start = _tree(checkout, place)
+        entry = redirector_config(tree).host(name)
+        lines = _lines(checkout, start, name, entry.url if entry else "")
+        change = edits.leave(tree, name, sponsor_url, lines)
+        done = _written(checkout, start, f"leave-{name}", name, tree, change, place)
     steps = texts.leave_steps(Change({}, done.title, done.body, done.steps))
     return replace(done, steps=steps, body=texts.pull_request(Change({}, done.title, done.body), steps))
 
@@ -128,7 +134,7 @@ def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:
         tree, start = _tree(checkout, place)
         config = redirector_config(tree)
         member, way = _newcomer(request, config, place)
-        change = edits.join(tree, member)
+        change = edits.join(tree, member, _lines(checkout, start, member.name, member.url))
         joined = _joined(request, member, (config, change), place, way, progress)
         edited = _written(checkout, start, f"join-{member.name}", member.name, tree, change, place)
     body = texts.pull_request(change, joined.steps)
@@ -197,6 +203,10 @@ def _tree(checkout: git.Checkout, place: Place) -> tuple[DeployTree, str]:
     """What the checkout holds, and the commit to start from; a checkout that cannot take a change is an error now."""
     commit = checkout.start()[1] if place.write else checkout.head()
     return make_tree(*checkout.read(commit, WANTED)), commit
+
+
+def _lines(checkout: git.Checkout, commit: str, name: str, url: str) -> tuple[Line, ...]:
+    return tuple(Line(*found) for found in checkout.grep(commit, words_of(name, url)))
 
 
 def _written(

@@ -6,6 +6,7 @@ is left alone where it is there already, so a second run changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from binderbox.errors import RuleBroken
@@ -21,6 +22,7 @@ from binderbox.federation.deployrepo.change import (
     checked_weight,
     checked_words,
 )
+from binderbox.federation.deployrepo.mentions import Line, mentioned, mentions
 from binderbox.federation.deployrepo.scrape import NoPlace
 from binderbox.federation.deployrepo.taken import refuse_taken
 from binderbox.federation.deployrepo.tree import (
@@ -80,8 +82,11 @@ def make_newcomer(
     )
 
 
-def join(tree: DeployTree, member: Newcomer) -> Change:
-    """The whole change; no file where all of it is there. Raises DeployRepoError, RuleBroken, and writes nothing."""
+def join(tree: DeployTree, member: Newcomer, lines: Sequence[Line] = ()) -> Change:
+    """The whole change; no file where all of it is there. Raises DeployRepoError, RuleBroken, and writes nothing.
+
+    + lines: those of all tracked text files that hold one of `words_of` the member
+    """
     config = redirector_config(tree)
     there = refuse_taken(tree, config, member.name, member.url)
     if not there and not member.weight:
@@ -109,6 +114,9 @@ def join(tree: DeployTree, member: Newcomer) -> Change:
     steps.insert(2, step)
     files = changed(tree, {**{path: document.text for path, document in texts.items()}, **pages})
     held_to_rules(tree.with_files(files))
+    if not there:
+        old = mentions(tree, dict.fromkeys(files, b""), lines, member.name, member.url)
+        steps += mentioned("lines that have its name already", old, "see whether they are about it")
     return Change(files, f"Add {member.name} to the federation", _body(member), tuple(steps))
 
 

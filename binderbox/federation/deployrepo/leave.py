@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import yaml
 
 from binderbox.errors import DeployRepoError
 from binderbox.federation.deployrepo import banner, entries, memberlist, scrape
 from binderbox.federation.deployrepo.change import Change, Step, changed
+from binderbox.federation.deployrepo.mentions import Line, mentioned, mentions, own_files
 from binderbox.federation.deployrepo.scrape import NoPlace
+from binderbox.federation.deployrepo.taken import deployed
 from binderbox.federation.deployrepo.tree import (
     CONFIG,
     DOCS,
@@ -26,9 +29,10 @@ from binderbox.federation.deployrepo.yamltext import Document, line_start, read
 THANKS = re.compile(r"; thanks to (https://\S+)$")
 
 
-def leave(tree: DeployTree, name: str, sponsor_url: str = "") -> Change:
+def leave(tree: DeployTree, name: str, sponsor_url: str = "", lines: Sequence[Line] = ()) -> Change:
     """The whole change. `sponsor_url` names the link in the banner for a member whose entry does not name it.
 
+    + lines: those of all tracked text files that hold one of `words_of` the member
     Raises DeployRepoError for an unknown member, RuleBroken for the prime.
     """
     config = redirector_config(tree)
@@ -50,8 +54,11 @@ def leave(tree: DeployTree, name: str, sponsor_url: str = "") -> Change:
     steps.append(step)
     thanks, step = _thanks(tree, link)
     steps.append(step)
-    steps += _deployed(tree, name)
     files = changed(tree, {CONFIG: texts, **pages, **thanks})
+    if deployed(tree, name):
+        steps += _deployed(tree, name)
+    left = mentions(tree, files, lines, name, url)
+    steps += mentioned("lines that name it", left, "by hand, where it is this member that is meant")
     held_to_rules(tree.with_files(files))
     return Change(files, f"Take {name} out of the federation", _body(name, url), tuple(steps))
 
@@ -110,18 +117,8 @@ def _thanks(tree: DeployTree, link: str) -> tuple[dict[str, str], Step]:
 
 def _deployed(tree: DeployTree, name: str) -> list[Step]:
     """What is left of a member that this repository deployed: nothing of it is touched."""
-    own = sorted(
-        path
-        for path in tree.names
-        if path.startswith(("config/", "secrets/", "terraform/"))
-        and re.search(rf"(^|/){re.escape(name)}[.-]", path)
-    )
-    if not own:
-        return []
-    lists = "deploy.py and the matrices of .github/workflows/cd.yml, test-helm-template.yaml and prune-harbor.yaml"
-    return [
-        Step("its deployment from this repository", False, f"by hand: {', '.join(own)}; its name in {lists}")
-    ]
+    own = own_files(tree, name)
+    return [Step("its deployment from this repository", False, f"by hand: {', '.join(own)}")] if own else []
 
 
 def _body(name: str, url: str) -> str:

@@ -14,6 +14,8 @@ DEPLOY = "https://github.com/jupyterhub/mybinder.org-deploy"
 GUIDE = "https://github.com/jupyterhub/mybinder.org-user-guide"
 GUIDE_PAGES = "docs/_data/support/federation.yml, docs/about/status.rst and docs/_static/status.js (fedUrls)"
 
+# upstream's guide, docs/source/operation_guide/federation.md, asks for this and for the data source
+EVENTS = "operators decide; without it the member's launches are not in the public analytics"
 BUILD_TOKEN = "build-token"
 
 
@@ -56,13 +58,23 @@ def join_steps(
             f"{has}: `quota: {FIRST_QUOTA}` in its config, then `binderbox install {host}`",
         ),
         Step(f"`binderbox federation check {member.url}`", ready is True, proof),
+        Step("launches are published to the events archive", False, EVENTS),
+        Step(
+            "a data source in Grafana",
+            False,
+            "operators add it, or none: the monitoring target stands for it",
+        ),
         Step(f"pages of {GUIDE}", False, GUIDE_PAGES),
     )
 
 
 def leave_steps(change: Change) -> tuple[Step, ...]:
     """The same for a member that goes."""
-    return (*change.steps, Step(f"pages of {GUIDE}", False, f"{GUIDE_PAGES}; `active: false` in the first"))
+    return (
+        *change.steps,
+        Step("its data source in Grafana", False, "operators take it out, if there is one"),
+        Step(f"pages of {GUIDE}", False, f"{GUIDE_PAGES}; `active: false` in the first"),
+    )
 
 
 def render_steps(steps: Sequence[Step]) -> str:

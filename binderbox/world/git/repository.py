@@ -76,6 +76,14 @@ class Checkout:
                 contents[path] = self._bytes("cat-file", "blob", listed[path][1])
         return contents, frozenset(listed)
 
+    def grep(self, commit: str, words: Collection[str]) -> tuple[tuple[str, int, str], ...]:
+        """(path, line number, line) of every line of a commit's text files that holds one of these words, in any case."""
+        wanted = [part for word in words for part in ("-e", word)]
+        done = run(["-C", str(self.path), "grep", "-zniIF", "--full-name", *wanted, commit, "--", ":/"])
+        rows = done.stdout.decode(errors="replace").split("\n") if done.returncode == 0 else []
+        found = [row.removeprefix(f"{commit}:").split("\0", 2) for row in rows if row]
+        return tuple((path, int(number), text) for path, number, text in found)
+
     def branch_commit(self, branch: str) -> str | None:
         found = self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
         return found.stdout.strip() or None

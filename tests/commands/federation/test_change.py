@@ -199,7 +199,7 @@ def test_join_says_ready_only_when_the_check_passes(secured: Secured, tmp_path: 
     done = secured.run(tmp_path, *args, "--json")
     told = validate_output(done.stdout, "federation-join")
     assert (told["ready"], told["exit"], told["changed"]) == (True, 0, True)
-    assert [step["done"] for step in told["checklist"]][-4:] == [True, True, True, False]
+    assert [step["done"] for step in told["checklist"]][-6:] == [True, True, True, False, False, False]
     secured.new.secret = b"1" * 32
     done = secured.run(tmp_path, *args, "--json")
     told = validate_output(done.stdout, "federation-join")
