@@ -5,6 +5,7 @@ read the last commit -> edit (pure, guarded, held to the redirector's rules) -> 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from binderbox.errors import UsageError
 from binderbox.federation.deployrepo import edits, texts
 from binderbox.federation.deployrepo.change import Change, Step, checked_weight, render_diff
 from binderbox.federation.deployrepo.join import Newcomer
+from binderbox.federation.deployrepo.leave import THANKS_STEP
 from binderbox.federation.deployrepo.mentions import Line, words_of
 from binderbox.federation.deployrepo.tree import WANTED, DeployTree, make_tree, redirector_config
 from binderbox.federation.members.effect import Effect, effect
@@ -119,7 +121,19 @@ def leave(name: str, sponsor_url: str, place: Place) -> Edited:
         change = edits.leave(tree, name, sponsor_url, lines)
         done = _written(checkout, start, f"leave-{name}", name, tree, change, place)
     steps = texts.leave_steps(Change({}, done.title, done.body, done.steps))
-    return replace(done, steps=steps, body=texts.pull_request(Change({}, done.title, done.body), steps))
+    body = texts.pull_request(Change({}, done.title, done.body), steps)
+    return replace(done, steps=steps, body=body, notes=(*done.notes, *_thanked_still(done)))
+
+
+def _thanked_still(done: Edited) -> tuple[str, ...]:
+    """What to type when the sponsor turns out to be thanked: the branch that is there would be in the way."""
+    if not done.branch or all(step.done for step in done.steps if step.what == THANKS_STEP):
+        return ()
+    where = shlex.quote(done.checkout)
+    return (
+        f"to take somebody out of the banner too: git -C {where} branch -D {done.branch} && "
+        f"binderbox federation leave {done.name} --sponsor-url URL --deploy-repo {where}",
+    )
 
 
 def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:

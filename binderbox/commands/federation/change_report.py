@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ def last_line(edited: Edited, style: Style) -> str:
         what = "one commit" if edited.changed else "already written"
         return (
             f"{what}: {edited.commit[:10]} on the branch {edited.branch} of {edited.checkout}\n"
-            f"next: git -C {edited.checkout} push YOUR-FORK {edited.branch}"
+            f"next: git -C {shlex.quote(edited.checkout)} push YOUR-FORK {edited.branch}"
         )
     if edited.diff:
         return "nothing was written"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -28,16 +29,27 @@ class Sponsor:
         return f'<a href="{html.escape(self.url)}">{html.escape(self.name, quote=False)}</a>'
 
 
-def thanked(document: Document, url: str) -> bool:
-    """Whether a link to this address is in the list already. Raises NoPlace."""
+def thanked(document: Document) -> tuple[Sponsor, ...]:
+    """Who is in the list. Raises NoPlace."""
     links, _, _ = _list(document)
-    return any(_href(link) == url for link in links)
+    return tuple(
+        Sponsor(html.unescape(link.partition(">")[2].removesuffix("</a>")), _href(link)) for link in links
+    )
+
+
+def same(url: str, other: str) -> bool:
+    """Whether people would say that both lead to the same: http or https, `www.` or not, a slash at the end or not."""
+    return _meant(url) == _meant(other)
+
+
+def render_thanked(everybody: tuple[Sponsor, ...]) -> str:
+    return ", ".join(f"{one.name} ({one.url})" for one in everybody)
 
 
 def add(document: Document, sponsor: Sponsor) -> str:
     """The text with one more link in the list; as it is where that address is thanked. Raises NoPlace."""
     links, (start, end), comma = _list(document)
-    if any(_href(link) == sponsor.url for link in links):
+    if any(same(_href(link), sponsor.url) for link in links):
         return document.text
     return _replaced(document, start, end, _join([*links, sponsor.render()], comma))
 
@@ -45,7 +57,7 @@ def add(document: Document, sponsor: Sponsor) -> str:
 def remove(document: Document, url: str) -> str:
     """The text without the link to this address. Raises NoPlace, also when it is the only one."""
     links, (start, end), comma = _list(document)
-    kept = [link for link in links if _href(link) != url]
+    kept = [link for link in links if not same(_href(link), url)]
     if len(kept) == len(links):
         return document.text
     if not kept:
@@ -89,6 +101,12 @@ def _replaced(document: Document, start: int, end: int, words: str) -> str:
         raise NoPlace(f"{document.path}: the list of thanks is not on one line")
     guard(document.path, text, after, Intent(KEYS, value, tuple(gone), tuple(new)))
     return after
+
+
+def _meant(url: str) -> tuple[str, str]:
+    parts = urlsplit(url.strip() if "://" in url else f"https://{url.strip()}")
+    host = (parts.hostname or "").rstrip(".").removeprefix("www.")
+    return host, f"{parts.path.rstrip('/')}?{parts.query}"
 
 
 def _href(link: str) -> str:

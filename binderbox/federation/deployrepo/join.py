@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from binderbox.errors import RuleBroken
+from binderbox.errors import RuleBroken, UsageError
 from binderbox.federation.deployrepo import banner, entries, memberlist, scrape
 from binderbox.federation.deployrepo.change import (
     FIRST_WEIGHT,
@@ -68,8 +68,13 @@ def make_newcomer(
 ) -> Newcomer:
     """One whose texts can stand in the files; raises UsageError. `http` lets an address without TLS through."""
     thanks = None
-    if sponsor or sponsor_url:
-        checked_words("--sponsor", sponsor or " ")
+    if bool(sponsor) != bool(sponsor_url):
+        raise UsageError(
+            "--sponsor and --sponsor-url belong together: a name, and where the link leads",
+            remedy="give both, or none",
+        )
+    if sponsor:
+        checked_words("--sponsor", sponsor)
         thanks = banner.Sponsor(sponsor, checked_url("--sponsor-url", sponsor_url))
     return Newcomer(
         checked_name(name),
@@ -125,8 +130,12 @@ def _thanks(texts: dict[str, Document], member: Newcomer) -> tuple[str, Step]:
     what = f"thanks in the banner ({VALUES})"
     if member.sponsor is None:
         return "", Step(what, True, "nobody to thank was named (--sponsor, --sponsor-url)")
-    if banner.thanked(texts[VALUES], member.sponsor.url):
-        return "", Step(what, True, f"{member.sponsor.url} is thanked")
+    everybody, wanted = banner.thanked(texts[VALUES]), member.sponsor
+    if there := next((one for one in everybody if banner.same(one.url, wanted.url)), None):
+        return "", Step(what, True, f"{there.name} ({there.url}) is thanked")
+    if there := next((one for one in everybody if one.name.casefold() == wanted.name.casefold()), None):
+        note = f"{there.name} is thanked already, at {there.url}: by hand, if {wanted.url} is somebody else's"
+        return "", Step(what, False, note)
     texts[VALUES] = _next(texts[VALUES], banner.add(texts[VALUES], member.sponsor))
     return member.sponsor.url, Step(what, True, member.sponsor.name)
 

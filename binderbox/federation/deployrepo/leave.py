@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import yaml
-
 from binderbox.errors import DeployRepoError
 from binderbox.federation.deployrepo import banner, entries, memberlist, scrape
 from binderbox.federation.deployrepo.change import Change, Step, changed
@@ -26,6 +24,7 @@ from binderbox.federation.deployrepo.weight import known, refuse_prime
 from binderbox.federation.deployrepo.yamllines import comment_above
 from binderbox.federation.deployrepo.yamltext import Document, line_start, read
 
+THANKS_STEP = f"thanks in the banner ({VALUES})"
 THANKS = re.compile(r"; thanks to (https://\S+)$")
 
 
@@ -74,18 +73,16 @@ def _link(document: Document, name: str) -> str:
 
 
 def _target(document: Document, url: str) -> tuple[str, Step]:
+    if not url:
+        return document.text, Step("monitoring target", True, "there was none")
     target = scrape.target_of(url)
     try:
-        after = scrape.remove(document, target) if target else document.text
-    except NoPlace as why:
+        after = scrape.remove(document, target)
+        if scrape.elsewhere(read(CONFIG, after.encode()), target):
+            why = f"by hand: {target.host} stands in another job of {CONFIG}"
+            return after, Step("monitoring target", False, why)
+    except (NoPlace, DeployRepoError) as why:
         return document.text, Step("monitoring target", False, f"by hand: {why}")
-    found = document.find(*scrape.KEYS)
-    rest = read(CONFIG, after.encode()).find(*scrape.KEYS)
-    elsewhere = (
-        rest is not None and isinstance(rest[1], yaml.ScalarNode) and target and target in rest[1].value
-    )
-    if found is not None and elsewhere:
-        return after, Step("monitoring target", False, f"by hand: {target} stands in another job of {CONFIG}")
     return after, Step("monitoring target", True, CONFIG if after != document.text else "there was none")
 
 
@@ -102,17 +99,20 @@ def _page(tree: DeployTree, name: str) -> tuple[dict[str, str], Step]:
 
 
 def _thanks(tree: DeployTree, link: str) -> tuple[dict[str, str], Step]:
-    what = f"thanks in the banner ({VALUES})"
-    if not link:
-        return {}, Step(
-            what, False, "see whether its sponsor is thanked: run it again with --sponsor-url URL"
-        )
     document = tree.document(VALUES)
     try:
-        after = banner.remove(document, link)
+        everybody = banner.render_thanked(banner.thanked(document))
+        after = banner.remove(document, link) if link else document.text
     except NoPlace as why:
-        return {}, Step(what, False, f"by hand: {why}")
-    return {VALUES: after}, Step(what, True, link if after != document.text else f"{link} is not in it")
+        return {}, Step(THANKS_STEP, False, f"by hand: {why}")
+    if after != document.text:
+        return {VALUES: after}, Step(THANKS_STEP, True, link)
+    found = (
+        f"{link} is not among those who are thanked"
+        if link
+        else "see whether its sponsor is among those who are thanked"
+    )
+    return {}, Step(THANKS_STEP, False, f"{found}: {everybody}")
 
 
 def _deployed(tree: DeployTree, name: str) -> list[Step]:

@@ -1,7 +1,8 @@
 """The monitoring target of a registered member: a line in `prometheus.extraScrapeConfigs` of config/prod.yaml.
 
 That value is a text which is YAML itself (the prometheus chart passes it on). BinderHub answers /metrics on the
-member's own address. All registered members are targets of one job.
+member's own address. Registered members are targets of one job; one below a path has a job of its own, because the
+path of metrics is a job's.
 """
 
 from __future__ import annotations
@@ -36,6 +37,18 @@ class NoPlace(Exception):
 
 
 @dataclass(frozen=True)
+class Target:
+    """What is scraped of a member: the host with its port, and the path that its BinderHub is below, "" for none."""
+
+    host: str
+    path: str = ""
+
+    @property
+    def job(self) -> str:
+        return f"{JOB}/{self.host}{self.path}" if self.path else JOB
+
+
+@dataclass(frozen=True)
 class Job:
     """Our job as it stands in the file: rows of it count from the value's first line."""
 
@@ -46,13 +59,13 @@ class Job:
     alone: bool
 
 
-def add(document: Document, target: str) -> str:
+def add(document: Document, target: Target) -> str:
     """The text with the host as one more target; as it is where it is one already. Raises NoPlace."""
     found = document.find(*KEYS)
     if found is None:
         return _add_value(document, target)
-    jobs, job = _jobs(document, found)
-    if job is not None and target in job.target_rows:
+    jobs, job = _jobs(document, found, target.job)
+    if job is not None and target.host in job.target_rows:
         return document.text
     rows = _outer_rows(document, found)
     indent = _inner_indent(document, found)
@@ -61,20 +74,20 @@ def add(document: Document, target: str) -> str:
         last = max(i for i, (_, _, words) in enumerate(rows) if words.strip())
         wanted = [*jobs, *yaml.safe_load("\n".join(_job(target, 2)))]
     else:
-        new = [f"{indent}{' ' * job.column}- {target}"]
+        new = [f"{indent}{' ' * job.column}- {target.host}"]
         last = max(job.target_rows.values())
-        wanted = _with_targets(jobs, [*job.target_rows, target])
+        wanted = _with_targets(jobs, target.job, [*job.target_rows, target.host])
     after = insert_lines(document.text, rows[last][1], new)
     return _guarded(document, after, Intent(KEYS, yaml.safe_dump(wanted), (), tuple(new), inner=True))
 
 
-def remove(document: Document, target: str) -> str:
+def remove(document: Document, target: Target) -> str:
     """The text without that target, and without the job and the value when nothing is left in them. Raises NoPlace."""
     found = document.find(*KEYS)
     if found is None:
         return document.text
-    jobs, job = _jobs(document, found)
-    if job is None or target not in job.target_rows:
+    jobs, job = _jobs(document, found, target.job)
+    if job is None or target.host not in job.target_rows:
         return document.text
     rows = _outer_rows(document, found)
     if len(job.target_rows) == 1 and job.alone:
@@ -83,16 +96,30 @@ def remove(document: Document, target: str) -> str:
         return _guarded(document, after, Intent(KEYS, ABSENT, None, (), inner=True))
     if len(job.target_rows) == 1:
         first, last = job.first_row, job.first_row + job.rows - 1
-        wanted = [one for one in jobs if one.get("job_name") != JOB]
+        wanted = [one for one in jobs if one.get("job_name") != target.job]
     else:
-        first = last = job.target_rows[target]
-        wanted = _with_targets(jobs, [one for one in job.target_rows if one != target])
+        first = last = job.target_rows[target.host]
+        kept = [one for one in job.target_rows if one != target.host]
+        wanted = _with_targets(jobs, target.job, kept)
     gone = tuple(words for _, _, words in rows[first : last + 1])
     after = cut_lines(document.text, rows[first][0], rows[last][1])
     return _guarded(document, after, Intent(KEYS, yaml.safe_dump(wanted), gone, (), inner=True))
 
 
-def _add_value(document: Document, target: str) -> str:
+def elsewhere(document: Document, target: Target) -> bool:
+    """Whether another job names the host too, and not for another member below a path of it."""
+    found = document.find(*KEYS)
+    if found is None or not isinstance(found[1], yaml.ScalarNode):
+        return False
+    jobs = read(document.path, str(found[1].value).encode()).data()
+    return any(
+        target.host in str(one)
+        for one in (jobs if isinstance(jobs, list) else [jobs])
+        if not (isinstance(one, dict) and str(one.get("job_name")).startswith(f"{JOB}/"))
+    )
+
+
+def _add_value(document: Document, target: Target) -> str:
     found = document.find(KEYS[0])
     if found is None or not isinstance(found[1], yaml.MappingNode) or not is_block(found[1]):
         raise NoPlace(f"{document.path} has no {KEYS[0]} section that is written in lines")
@@ -104,19 +131,20 @@ def _add_value(document: Document, target: str) -> str:
     return _guarded(document, after, Intent(KEYS, "\n".join(_job(target, 2)), (), added, inner=True))
 
 
-def _job(target: str, step: int) -> list[str]:
+def _job(target: Target, step: int) -> list[str]:
     gap = " " * step
     return [
-        f"- job_name: {JOB}",
+        f"- job_name: {target.job}",
         f"{gap}scheme: https",
+        *([f"{gap}metrics_path: {target.path}/metrics"] if target.path else []),
         f"{gap}static_configs:",
         f"{gap * 2}- targets:",
-        f"{gap * 4}- {target}",
+        f"{gap * 4}- {target.host}",
     ]
 
 
-def _jobs(document: Document, found: Pair) -> tuple[list[Any], Job | None]:
-    """What the value says, and our job in it. Raises NoPlace for what is no list of jobs in a `|` block."""
+def _jobs(document: Document, found: Pair, name: str) -> tuple[list[Any], Job | None]:
+    """What the value says, and the job of that name in it. Raises NoPlace for what is no list of jobs in a `|` block."""
     value = found[1]
     where = f"{document.path}:{document.line(found[0])}"
     if (
@@ -135,7 +163,7 @@ def _jobs(document: Document, found: Pair) -> tuple[list[Any], Job | None]:
     ):
         raise NoPlace(f"{where}: {'.'.join(KEYS)} is no list of jobs")
     assert isinstance(inner.root, yaml.SequenceNode)
-    ours = [i for i, one in enumerate(jobs) if one.get("job_name") == JOB]
+    ours = [i for i, one in enumerate(jobs) if one.get("job_name") == name]
     if not ours:
         return jobs, None
     return jobs, _our_job(inner, inner.root, ours[0], where)
@@ -146,7 +174,7 @@ def _our_job(inner: Document, root: yaml.SequenceNode, place: int, where: str) -
     configs = _list_at(node, "static_configs")
     targets = _list_at(configs.value[0], "targets") if configs is not None else None
     if configs is None or targets is None or len(configs.value) != 1:
-        raise NoPlace(f"{where}: the job {JOB} has no targets one a line")
+        raise NoPlace(f"{where}: a job of {JOB} has no targets one a line")
     lines = list(lines_from(inner.text, 0))
     start = node.start_mark.line
     end = root.value[place + 1].start_mark.line if place + 1 < len(root.value) else len(lines)
@@ -180,10 +208,10 @@ def _inner_indent(document: Document, found: Pair) -> str:
     raise NoPlace(f"{'.'.join(KEYS)} is empty")
 
 
-def _with_targets(jobs: list[Any], targets: list[str]) -> list[Any]:
+def _with_targets(jobs: list[Any], name: str, targets: list[str]) -> list[Any]:
     return [
         {**one, "static_configs": [{**one["static_configs"][0], "targets": targets}]}
-        if one.get("job_name") == JOB
+        if one.get("job_name") == name
         else one
         for one in jobs
     ]
@@ -194,6 +222,7 @@ def _guarded(document: Document, after: str, intent: Intent) -> str:
     return after
 
 
-def target_of(url: str) -> str:
-    """`https://binder.example.org/x` -> `binder.example.org`, with the port where there is one."""
-    return re.sub(r"^https?://", "", url).partition("/")[0]
+def target_of(url: str) -> Target:
+    """`https://binder.example.org/x` -> `binder.example.org`, with the port where there is one, and `/x`."""
+    host, _, path = re.sub(r"^https?://", "", url).partition("/")
+    return Target(host, f"/{path}".rstrip("/"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,3 +211,14 @@ def test_join_says_ready_only_when_the_check_passes(secured: Secured, tmp_path: 
     assert done.returncode == 5
     assert "Title: Register https://localhost" in done.stdout
     assert "not ready" in done.stdout.splitlines()[-1]
+
+
+def test_the_command_that_leave_names_for_the_thanks_works(there: There) -> None:
+    told = there.told("leave", "second", "--no-ask")
+    (note,) = [one for one in told["notes"] if "--sponsor-url URL" in one]
+    first, _, second = note.partition(": ")[2].partition(" && ")
+    git(there.path, *shlex.split(first)[3:])
+    args = shlex.split(second.replace("URL", "http://one.example.org/"))
+    again = binderbox(there.path.parent, *args[1:], "--no-ask")
+    assert again.returncode == 0, again.stderr
+    assert there.branches == ["binderbox/leave-second", "main"]
