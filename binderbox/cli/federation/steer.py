@@ -11,6 +11,8 @@ from binderbox.cli import options
 from binderbox.cli.federation.asked import asked, federation_option
 from binderbox.cli.session import Session
 
+NOT_YET = 5
+
 
 @click.command()
 @click.argument("name", metavar="NAME")
@@ -44,7 +46,8 @@ def ramp(
     """Say which weight is due for a new member, and write it.
 
     STEPS are rising weights. The next one is due when the member is well by the redirector's rules, enough of its
-    launches worked, and its places would hold the larger share. Then the commit is written as by `federation weight`.
+    launches with this weight worked, and its places would hold the larger share. Then the commit is written as by
+    `federation weight`. The checkout remembers from which launches on a weight is in use. Exit code 5 says "not yet".
 
     \b
     binderbox federation ramp my-member 5,15,30,50 --deploy-repo ./mybinder.org-deploy
@@ -53,11 +56,12 @@ def ramp(
 
     from binderbox.commands.federation.change import Place, weight
     from binderbox.commands.federation.change_report import render_edited
-    from binderbox.commands.federation.look import ramp as decide
+    from binderbox.commands.federation.ramp import ramp as decide
     from binderbox.federation.members.render import render_ramp
 
     place = Place(deploy_repo, checkout, federation, write=not dry_run)
-    result = decide(name, steps, asked(federation, deploy_repo))
+    asked(federation, None)
+    result = decide(name, steps, place)
     edited = (
         None if result.due is None else weight(name, f"{result.due:g}", "; ".join(result.measured), place)
     )
@@ -70,4 +74,5 @@ def ramp(
         lambda style: "\n\n".join(
             [render_ramp(result, style), *([render_edited(edited, style)] if edited is not None else [])]
         ),
+        exit_code=0 if result.done or result.due is not None else NOT_YET,
     )

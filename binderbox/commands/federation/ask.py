@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.deployrepo.tree import WANTED, make_tree, redirector_config
+from binderbox.federation.following.launches import Launches, parse_launches
 from binderbox.federation.members.observed import Ask, Observed, Reply
 from binderbox.federation.members.public import Active, parse_active_hosts, parse_out
 from binderbox.federation.members.status import Federation
@@ -19,6 +20,8 @@ from binderbox.world.http import endpoints
 from binderbox.world.http.endpoints import PUBLIC, Way
 
 MYBINDER = "https://mybinder.org"
+METRICS_S = 20.0
+METRICS_BYTES = 20_000_000  # BinderHub counts launches by repository too: a busy member has a line for each
 REDIRECTOR_S = 5.0  # as long as it gives its members itself
 
 
@@ -89,6 +92,13 @@ def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:
         odd=listed.odd if listed else (),
         notes=notes,
     )
+
+
+def launches_of(entry: HostEntry, way: Way = PUBLIC) -> Launches | None:
+    """What the member's BinderHub counted since it started; None when it does not tell."""
+    question = Ask(f"{entry.url}/metrics", METRICS_S, "text", most_bytes=METRICS_BYTES)
+    (metrics,) = endpoints.ask_all([question], way)
+    return None if metrics.fault else parse_launches(metrics.text)
 
 
 def _of_members(config: RedirectorConfig) -> list[Ask]:

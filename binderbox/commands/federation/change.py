@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from binderbox.commands.federation.ask import Asked, ask_federation, observe, unknown_member
+from binderbox.commands.federation.ask import Asked, ask_federation, launches_of, observe, unknown_member
 from binderbox.commands.federation.check import check_member, find_target
 from binderbox.decide import urls
 from binderbox.errors import UsageError
@@ -22,6 +22,7 @@ from binderbox.federation.deployrepo.leave import THANKS_STEP
 from binderbox.federation.deployrepo.mentions import Line, words_of
 from binderbox.federation.deployrepo.tree import WANTED, DeployTree, make_tree, redirector_config
 from binderbox.federation.members.effect import Effect, effect
+from binderbox.federation.members.noted import line_of
 from binderbox.federation.members.observed import Observed
 from binderbox.federation.redirector.config import RedirectorConfig
 from binderbox.output.progress import Progress
@@ -100,14 +101,23 @@ def weight(name: str, value: str, why: str, place: Place) -> Edited:
     wanted = checked_weight(value)
     if not place.source:
         return _effect_only(name, wanted, place)
-    return _edited(place, f"weight-{name}-{wanted}", name, lambda tree: edits.weight(tree, name, wanted, why))
+    return _edited(
+        place, f"weight-{name}-{wanted}", name, lambda tree: _weight(tree, name, wanted, why, place)
+    )
 
 
 def drain(name: str, why: str, place: Place) -> Edited:
     """The weight 0, on a branch of its own name."""
     if not place.source:
         return _effect_only(name, 0, place)
-    return _edited(place, f"drain-{name}", name, lambda tree: edits.weight(tree, name, 0, why))
+    return _edited(place, f"drain-{name}", name, lambda tree: _weight(tree, name, 0, why, place))
+
+
+def _weight(tree: DeployTree, name: str, wanted: int, why: str, place: Place) -> Change:
+    """With the launches of this moment in its words, from which `ramp` counts."""
+    entry = redirector_config(tree).host(name)
+    launches = launches_of(entry, place.way) if place.ask and entry is not None else None
+    return edits.weight(tree, name, wanted, why, line_of(launches))
 
 
 def leave(name: str, sponsor_url: str, place: Place) -> Edited:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from binderbox.errors import DeployRepoError, RuleBroken
-from binderbox.federation.deployrepo.yamltext import Document, read, scalar_pairs
+from binderbox.federation.deployrepo.yamltext import Document, load, read, scalar_pairs
 from binderbox.federation.redirector.config import RedirectorConfig, make_config
 from binderbox.federation.redirector.rules import start_faults
 
@@ -89,6 +89,15 @@ def held_to_rules(tree: DeployTree) -> RedirectorConfig:
             remedy=f"correct {SECTION}.hosts in {CONFIG}, or make another member the prime first",
         )
     return config
+
+
+def weight_in(content: bytes, name: str) -> float | None:
+    """The weight of a member in some version of config/prod.yaml; None where it is no member, or nothing can be read."""
+    try:
+        data: Any = load(CONFIG, content.decode())
+        return float(data[SECTION]["hosts"][name]["weight"])
+    except (DeployRepoError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def overlay(chart: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from binderbox.federation.deployrepo.tree import CONFIG, DeployTree, held_to_rul
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 
 
-def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Change:
-    """One changed line, or no file where the member has this weight already.
+def weight(tree: DeployTree, name: str, value: str | int, why: str = "", noted: str = "") -> Change:
+    """One changed line, or no file where the member has this weight already. `noted` is the last line of its words.
 
     Raises UsageError for a weight that is none, RuleBroken where the redirector would not start, DeployRepoError.
     """
@@ -27,7 +27,9 @@ def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Chan
     files = changed(tree, {CONFIG: after})
     held_to_rules(tree.with_files(files))
     return Change(
-        files, f"Weight of {name} from {member.weight:g} to {wanted}", _body(config, member, wanted, why)
+        files,
+        f"Weight of {name} from {member.weight:g} to {wanted}",
+        _body(config, member, wanted, why, noted),
     )
 
 
@@ -55,14 +57,14 @@ def known(config: RedirectorConfig, name: str) -> HostEntry:
     return found
 
 
-def _body(config: RedirectorConfig, member: HostEntry, wanted: int, why: str) -> str:
+def _body(config: RedirectorConfig, member: HostEntry, wanted: int, why: str, noted: str) -> str:
     before = sum(host.weight for host in config.hosts)
     after = before - member.weight + wanted
     lines = [
         f"{member.name} gets {_share(wanted, after)} of launches instead of {_share(member.weight, before)}, as long as "
         "all members are in rotation.",
     ]
-    return "\n\n".join([*([why] if why else []), *lines])
+    return "\n\n".join([*([why] if why else []), *lines, *([noted] if noted else [])])
 
 
 def _share(part: float, whole: float) -> str:

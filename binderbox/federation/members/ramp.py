@@ -1,18 +1,20 @@
 """Which weight is due for a new member: the next step once the last one went well, or why not yet. Pure.
 
 What went well is measured: the redirector's rules on what the member answers now, the launches that BinderHub counted
-since its start, and whether the places it has would hold what the next share brings.
+since the redirector uses this weight, and whether the places it has would hold what the next share brings. What is not
+known is "not yet".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from binderbox.federation.following.launches import Launches
-from binderbox.federation.redirector.config import RedirectorConfig
+from binderbox.federation.members.noted import since
+from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.federation.redirector.rules import Standing, shares
 
 LAUNCHES = 50  # with fewer, one bad repository more or less decides
@@ -50,8 +52,9 @@ def decide(
     *,
     standing: Standing,
     active: Collection[str],
-    deployed: float | None,
+    deployed: Mapping[str, float] | None,
     launches: Launches | None,
+    begun: Launches | None,
     pods: int | None,
     quota: int | None,
 ) -> Ramp:
@@ -59,13 +62,14 @@ def decide(
 
     + standing: by the rules, its weight taken for above 0
     + active: who else gets launches now
-    + deployed: the weight that the redirector uses, None when it is not known
+    + deployed: the weights of the members that the redirector names, None when it names none
+    + launches: BinderHub's counters now; begun: those when the redirector began to use this weight, None: not known
     """
     entry = config.host(name)
     if entry is None:
         raise ValueError(f"{name} is no member")
     target = next((step for step in steps if step > entry.weight), None)
-    measured = [f"weight {entry.weight:g}", _told(launches), _places(pods, quota, config.pod_headroom)]
+    measured = [f"weight {entry.weight:g}", _told(launches, begun), _places(pods, quota, config.pod_headroom)]
     if target is None:
         return Ramp(name, entry.weight, tuple(steps), None, True, (), tuple(measured))
     why = (
@@ -73,22 +77,36 @@ def decide(
         if standing.active
         else [f"the redirector would not send it launches: {standing.reason}, {standing.detail}"]
     )
-    if deployed is not None and deployed != entry.weight:
-        why.append(f"the redirector still uses weight {deployed:g}: the last change is not deployed")
+    why += _not_in_use(entry, deployed)
     if entry.weight > 0:
-        why += _unproved(launches)
+        why += _unproved(launches, begun)
     why += _too_small(config, name, target, active, pods, quota)
     return Ramp(name, entry.weight, tuple(steps), None if why else target, False, tuple(why), tuple(measured))
 
 
-def _unproved(launches: Launches | None) -> list[str]:
+def _not_in_use(entry: HostEntry, deployed: Mapping[str, float] | None) -> list[str]:
+    if deployed is None:
+        return [f"the redirector does not say whether it uses weight {entry.weight:g}"]
+    used = deployed.get(entry.name)
+    if used is None:
+        # one of weight 0 is in no list, so that its ramp can begin
+        return [f"the redirector has no member {entry.name} in rotation"] if entry.weight else []
+    if used != entry.weight:
+        return [f"the redirector still uses weight {used:g}: the last change is not deployed"]
+    return []
+
+
+def _unproved(launches: Launches | None, begun: Launches | None) -> list[str]:
     if launches is None:
         return ["its /metrics tell nothing of launches"]
-    total = launches.success + launches.failure
+    if begun is None:
+        return ["how many launches there were when the redirector began to use this weight is not known"]
+    counted = since(launches, begun)
+    total = counted.success + counted.failure
     if total < LAUNCHES:
-        return [f"{total} launches since BinderHub started there, {LAUNCHES} are needed to judge"]
-    if launches.share < SUCCESS:
-        return [f"{launches.share:.1%} of {total} launches worked, {SUCCESS:.0%} are needed"]
+        return [f"{total} launches with this weight, {LAUNCHES} are needed to judge"]
+    if counted.share < SUCCESS:
+        return [f"{counted.share:.1%} of {total} launches with this weight worked, {SUCCESS:.0%} are needed"]
     return []
 
 
@@ -117,10 +135,13 @@ def _too_small(
     ]
 
 
-def _told(launches: Launches | None) -> str:
+def _told(launches: Launches | None, begun: Launches | None) -> str:
     if launches is None:
         return "launches not known"
-    return f"{launches.success} launches worked, {launches.failure} failed, since BinderHub started"
+    if begun is None:
+        return f"{launches.success} launches worked, {launches.failure} failed, since BinderHub started"
+    counted = since(launches, begun)
+    return f"{counted.success} launches worked, {counted.failure} failed, with this weight"
 
 
 def _places(pods: int | None, quota: int | None, headroom: int) -> str:

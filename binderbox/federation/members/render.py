@@ -63,7 +63,9 @@ def render_ramp(ramp: Ramp, style: Style = PLAIN) -> str:
     """What was measured, and the step that is due or why none is."""
     lines = [indented("\n".join(ramp.measured), "  ")]
     if ramp.done:
-        lines.append(f"{ramp.name}: the last step, {ramp.steps[-1]:g}, is reached")
+        last = f"the last step, {ramp.steps[-1]:g}, is reached"
+        above = f"weight {ramp.weight:g} is above the last step, {ramp.steps[-1]:g}"
+        lines.append(f"{ramp.name}: {last if ramp.weight == ramp.steps[-1] else above}")
     elif ramp.due is not None:
         lines.append(f"{ramp.name}: weight {style.paint(f'{ramp.due:g}', 'ok')} is due")
     else:

@@ -21,8 +21,8 @@ class NoCheckout(DeployRepoError):
 
 
 @contextmanager
-def opened(source: str, checkout: Path | None = None) -> Iterator[git.Checkout]:
-    """The checkout at a PATH, or a shallow clone of a URL in `checkout` (default ./mybinder.org-deploy).
+def opened(source: str, checkout: Path | None = None, *, whole: bool = False) -> Iterator[git.Checkout]:
+    """The checkout at a PATH, or a clone of a URL in `checkout` (default ./mybinder.org-deploy), shallow or with history.
 
     A new clone stays only when a commit was written into it; one from before is used as it stands.
     """
@@ -39,7 +39,7 @@ def opened(source: str, checkout: Path | None = None) -> Iterator[git.Checkout]:
             )
         yield there
         return
-    with cloned(source, target.absolute().parent) as path:
+    with cloned(source, target.absolute().parent, whole=whole) as path:
         yield (there := git.Checkout(path, target))
         if there.written():
             path.rename(target)
@@ -63,8 +63,11 @@ def look(source: str, wanted: Collection[str]) -> tuple[dict[str, bytes], frozen
 
 
 @contextmanager
-def cloned(url: str, parent: Path) -> Iterator[Path]:
-    """A shallow clone in a new directory below `parent`, taken away at the end unless it was moved."""
+def cloned(url: str, parent: Path, *, whole: bool = False) -> Iterator[Path]:
+    """A clone in a new directory below `parent`, taken away at the end unless it was moved.
+
+    Shallow, or with all commits, of whose files only those come that are asked for.
+    """
     try:
         scratch = Path(tempfile.mkdtemp(prefix=".binderbox-clone-", dir=parent))
     except OSError as error:
@@ -74,7 +77,16 @@ def cloned(url: str, parent: Path) -> Iterator[Path]:
     try:
         path = scratch / DEFAULT_DIR
         done = git.run(
-            ["clone", "--quiet", "--depth", "1", "--no-tags", "--", url, str(path)], timeout_s=CLONE_S
+            [
+                "clone",
+                "--quiet",
+                *(["--filter=blob:none"] if whole else ["--depth", "1"]),
+                "--no-tags",
+                "--",
+                url,
+                str(path),
+            ],
+            timeout_s=CLONE_S,
         )
         if done.returncode:
             raise DeployRepoError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,26 @@ class Checkout:
         rows = done.stdout.decode(errors="replace").split("\n") if done.returncode == 0 else []
         found = [row.removeprefix(f"{commit}:").split("\0", 2) for row in rows if row]
         return tuple((path, int(number), text) for path, number, text in found)
+
+    def past(self, path: str, most: int) -> Iterator[tuple[str, bytes]]:
+        """(message, content) of the last commits that changed a file, from the latest back; not those a clone cut off."""
+        if self._git("rev-parse", "--is-shallow-repository").strip() == "true":
+            return
+        listed = self._git(
+            "log", f"-{most}", "--full-history", "--format=%H%x00%B%x01", "HEAD", "--", f":/{path}"
+        )
+        for row in filter(None, (row.strip("\n") for row in listed.split("\1"))):
+            commit, _, message = row.partition("\0")
+            yield message, run(["-C", str(self.path), "cat-file", "blob", f"{commit}:{path}"]).stdout
+
+    def recalled(self, name: str) -> str:
+        """What `remember` kept under this name; "" for nothing."""
+        return self._run("cat-file", "blob", f"refs/binderbox/{name}").stdout
+
+    def remember(self, name: str, text: str) -> None:
+        """Keep a text in this checkout, in no branch and no file of it."""
+        blob = self._git("hash-object", "-w", "--stdin", stdin=text.encode()).strip()
+        self._git("update-ref", f"refs/binderbox/{name}", blob)
 
     def branch_commit(self, branch: str) -> str | None:
         found = self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")

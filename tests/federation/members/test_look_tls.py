@@ -104,7 +104,8 @@ def test_status_as_json_and_as_text(secured: Secured, tmp_path: Path) -> None:
         (("status", "--federation", "mybinder.org"), 2, "needed is an address like https://mybinder.org"),
         (("status", "--federation", "http://127.0.0.1:1"), 5, "the redirector gives no list of members"),
         (("status", "--deploy-repo", "nowhere"), 2, "nowhere"),
-        (("ramp", "a", "5,5", "--deploy-repo", "nowhere"), 2, "nowhere"),
+        (("ramp", "a", "5,15", "--deploy-repo", "nowhere"), 2, "nowhere"),
+        (("ramp", "a", "5,5", "--deploy-repo", "nowhere"), 2, "each step must be higher than the one before"),
     ],
 )  # fmt: skip
 def test_bad_input_is_a_message_and_an_exit_code(

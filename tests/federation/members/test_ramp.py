@@ -30,8 +30,9 @@ def decided(weight: float = 5, **changes: Any) -> Ramp:
     known: dict[str, Any] = {
         "standing": WELL,
         "active": ["a", "b", "n"],
-        "deployed": weight,
+        "deployed": {"a": 50.0, "b": 50.0, **({"n": weight} if weight else {})},
         "launches": Launches(99, 1),
+        "begun": Launches(0, 0),
         "pods": 4,
         "quota": 60,
     }
@@ -54,10 +55,13 @@ def test_at_the_last_step_nothing_is_due(weight: float) -> None:
     ("changes", "why"),
     [
         ({"standing": Standing("n", False, "Pod quota", "51 of 60")}, "would not send it launches: Pod quota, 51 of 60"),
-        ({"deployed": 1}, "the redirector still uses weight 1: the last change is not deployed"),
+        ({"deployed": {"n": 1.0}}, "the redirector still uses weight 1: the last change is not deployed"),
         ({"launches": None}, "its /metrics tell nothing of launches"),
-        ({"launches": Launches(49, 0)}, "49 launches since BinderHub started there, 50 are needed"),
-        ({"launches": Launches(94, 6)}, "94.0% of 100 launches worked, 95% are needed"),
+        ({"deployed": None}, "the redirector does not say whether it uses weight 5"),
+        ({"deployed": {"a": 50.0}}, "the redirector has no member n in rotation"),
+        ({"begun": None}, "how many launches there were when the redirector began to use this weight is not known"),
+        ({"begun": Launches(50, 1)}, "49 launches with this weight, 50 are needed"),
+        ({"launches": Launches(94, 6)}, "94.0% of 100 launches with this weight worked, 95% are needed"),
         ({"pods": None}, "its /health tells no pods"),
         # 5 of 105 is 4.8 %, 15 of 115 is 13.0 %: 2.74 times as many pods
         ({"pods": 19, "quota": 62}, "about 52 with weight 15"),
@@ -78,11 +82,13 @@ def test_the_edge_of_the_places_is_the_redirectors_own() -> None:
 
 
 def test_a_member_without_weight_needs_no_launches_yet() -> None:
-    assert decided(0, launches=None, deployed=None, pods=0, quota=20).due == 5
+    assert decided(0, launches=None, begun=None, pods=0, quota=20).due == 5
 
 
 def test_all_reasons_are_told_at_once() -> None:
-    found = decided(standing=Standing("n", False, "unknown", "x"), launches=Launches(0, 9), deployed=1)
+    found = decided(
+        standing=Standing("n", False, "unknown", "x"), launches=Launches(0, 9), deployed={"n": 1.0}
+    )
     assert len(found.why_not) == 3
 
 
@@ -132,7 +138,7 @@ def test_the_step_that_is_due_becomes_a_commit_of_one_line(tmp_path: Path) -> No
         done = ramp(small, tmp_path, "b", "5,15,30", "--json")
         told = validate_output(done.stdout, "federation-ramp")
         assert (done.returncode, told["due"], told["done"], told["why_not"]) == (0, 15, False, [])
-        assert told["measured"][1] == "99 launches worked, 1 failed, since BinderHub started"
+        assert told["measured"][1] == "99 launches worked, 1 failed, with this weight"
         changed = git(
             tmp_path,
             "diff",
@@ -147,6 +153,31 @@ def test_the_step_that_is_due_becomes_a_commit_of_one_line(tmp_path: Path) -> No
         assert (again["due"], again["changed"], again["commit"]) == (15, False, told["commit"])
 
 
+def test_the_same_launches_do_not_count_for_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    with small_federation(a=50, b=5) as small:
+        small.repository(tmp_path / "deploy")
+        small.members["b"].health = make_health(2, 60)
+        small.members["b"].counts = (100, 0)
+        first = validate_output(ramp(small, tmp_path, "b", "5,15,30", "--json").stdout, "federation-ramp")
+        git(tmp_path, "merge", "-q", first["branch"])
+        assert "Launches-before: 100 worked, 0 failed" in git(tmp_path, "log", "-1", "--format=%B")
+        waits = validate_output(ramp(small, tmp_path, "b", "5,15,30", "--json").stdout, "federation-ramp")
+        assert (waits["exit"], waits["due"], len(waits["why_not"])) == (5, None, 2)  # not deployed, not known
+        small.redirector.config = small.redirector.config.with_weight("b", 15)  # deployed
+        small.members["b"].counts = (130, 0)
+        for counts, told in (
+            ((130, 0), "0 launches with this weight"),
+            ((179, 0), "49 launches with this weight"),
+        ):
+            small.members["b"].counts = counts
+            waits = validate_output(ramp(small, tmp_path, "b", "5,15,30", "--json").stdout, "federation-ramp")
+            assert (waits["due"], waits["why_not"]) == (None, [f"{told}, 50 are needed to judge"])
+        small.members["b"].counts = (180, 0)
+        due = validate_output(ramp(small, tmp_path, "b", "5,15,30", "--json").stdout, "federation-ramp")
+        assert (due["due"], due["exit"]) == (30, 0)
+
+
 def test_a_step_that_is_not_due_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "deploy").mkdir()
     with small_federation(a=50, b=5) as small:
@@ -156,7 +187,7 @@ def test_a_step_that_is_not_due_writes_nothing(tmp_path: Path) -> None:
         before = git(tmp_path, "for-each-ref")
         done = ramp(small, tmp_path, "b", "5,15,30", "--json")
         told = validate_output(done.stdout, "federation-ramp")
-        assert (done.returncode, told["due"], told["branch"], told["diff"]) == (0, None, "", "")
+        assert (done.returncode, told["due"], told["branch"], told["diff"]) == (5, None, "", "")
         assert told["why_not"] == [
             "the redirector still uses weight 5: the last change is not deployed",
             "its /metrics tell nothing of launches",
