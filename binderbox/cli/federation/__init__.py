@@ -20,6 +20,7 @@ COMMANDS = {
         "Write the change of a member's weight, and show its effect.",
     ),
     "drain": ("binderbox.cli.federation.change", "Write the commit that sets a member's weight to 0."),
+    "prime": ("binderbox.cli.federation.steer", "Write the change that makes another member the prime."),
     "ramp": ("binderbox.cli.federation.steer", "Say which weight is due for a new member, and write it."),
     "follow": (
         "binderbox.cli.federation.follow",

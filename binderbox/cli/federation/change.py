@@ -49,7 +49,7 @@ def place_options(function: F) -> F:
     return function
 
 
-def _place(deploy_repo: str, checkout: Path | None, dry_run: bool, no_ask: bool, federation: str) -> Place:
+def place_of(deploy_repo: str, checkout: Path | None, dry_run: bool, no_ask: bool, federation: str) -> Place:
     from binderbox.cli.federation.asked import asked
     from binderbox.commands.federation.change import Place
 
@@ -84,7 +84,7 @@ def weight(session: Session, /, name: str, weight_: str, why: str, **place: Any)
 
     from binderbox.commands.federation.change import weight as change
 
-    return _answer(session, change(name, weight_, why, _place(**place)))
+    return _answer(session, change(name, weight_, why, place_of(**place)))
 
 
 @click.command()
@@ -105,7 +105,7 @@ def drain(session: Session, /, name: str, why: str, **place: Any) -> int:
 
     from binderbox.commands.federation.change import drain as change
 
-    return _answer(session, change(name, why, _place(**place)))
+    return _answer(session, change(name, why, place_of(**place)))
 
 
 @click.command()
@@ -127,7 +127,7 @@ def leave(session: Session, /, name: str, sponsor_url: str, **place: Any) -> int
 
     from binderbox.commands.federation.change import leave as change
 
-    return _answer(session, change(name, sponsor_url, _place(**place)))
+    return _answer(session, change(name, sponsor_url, place_of(**place)))
 
 
 @click.command()
@@ -176,7 +176,7 @@ def join(
     by_address = member.lower().startswith(("https://", "http://"))
     connection = None if by_address else session.connection(member)
     request = JoinRequest(member, connection, name, run_by, where, contact, sponsor, sponsor_url, weight)
-    joined = change(request, _place(**place), session.progress)
+    joined = change(request, place_of(**place), session.progress)
     return session.answer(
         joined_fields(joined),
         lambda style: render_joined(joined, style),

@@ -1,14 +1,16 @@
-"""The command that steers a new member's traffic: ramp."""
+"""The commands that steer: ramp, for a new member's traffic, and prime."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from binderbox.cli import options
 from binderbox.cli.federation.asked import asked, federation_option
+from binderbox.cli.federation.change import place_of, place_options
 from binderbox.cli.session import Session
 
 NOT_YET = 5
@@ -76,3 +78,37 @@ def ramp(
         ),
         exit_code=0 if result.done or result.due is not None else NOT_YET,
     )
+
+
+@click.command()
+@click.argument("name", metavar="NAME")
+@options.option(
+    "--weight", multiple=True, metavar="NAME=N", help="Set a weight in the same change. Repeatable."
+)
+@options.option("--why", default="", metavar="TEXT", help="The reason, for the commit's message.")
+@place_options
+@options.common
+@click.pass_obj
+def prime(session: Session, /, name: str, weight: tuple[str, ...], why: str, **given: Any) -> int:
+    """Write the change that makes another member the prime.
+
+    Two lines of config/prod.yaml, as one commit on a new branch. Refuses a candidate that is not well, has other versions
+    than the prime, or no weight, and whatever would stop the redirector. Shown is who drops out until it follows.
+
+    \b
+    binderbox federation prime my-member --deploy-repo ./mybinder.org-deploy
+    """
+    session.start("federation prime")
+
+    from binderbox.commands.federation.change_report import edited_fields, render_edited
+    from binderbox.commands.federation.prime import prime as change
+    from binderbox.errors import UsageError
+
+    place = place_of(**given)
+    if not place.source:
+        raise UsageError(
+            "which members have prime: true is in the deployment repository alone",
+            remedy=f"binderbox federation prime {name} --deploy-repo PATH",
+        )
+    edited = change(name, weight, why, place)
+    return session.answer(edited_fields(edited), lambda style: render_edited(edited, style), exit_code=0)

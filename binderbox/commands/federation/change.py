@@ -125,11 +125,11 @@ def leave(name: str, sponsor_url: str, place: Place) -> Edited:
     if not place.source:
         return _effect_only(name, None, place)
     with opened(place.source, place.checkout) as checkout:
-        tree, start = _tree(checkout, place)
+        tree, start = read_tree(checkout, place)
         entry = redirector_config(tree).host(name)
         lines = _lines(checkout, start, name, entry.url if entry else "")
         change = edits.leave(tree, name, sponsor_url, lines)
-        done = _written(checkout, start, f"leave-{name}", name, tree, change, place)
+        done = written(checkout, start, f"leave-{name}", name, tree, change, place)
     steps = texts.leave_steps(Change({}, done.title, done.body, done.steps))
     body = texts.pull_request(Change({}, done.title, done.body), steps)
     return replace(done, steps=steps, body=body, notes=(*done.notes, *_thanked_still(done)))
@@ -155,12 +155,12 @@ def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:
         member, way = _newcomer(request, config, place)
         return _joined(request, member, None, place, way, progress)
     with opened(place.source, place.checkout) as checkout:
-        tree, start = _tree(checkout, place)
+        tree, start = read_tree(checkout, place)
         config = redirector_config(tree)
         member, way = _newcomer(request, config, place)
         change = edits.join(tree, member, _lines(checkout, start, member.name, member.url))
         joined = _joined(request, member, (config, change), place, way, progress)
-        edited = _written(checkout, start, f"join-{member.name}", member.name, tree, change, place)
+        edited = written(checkout, start, f"join-{member.name}", member.name, tree, change, place)
     body = texts.pull_request(change, joined.steps)
     return replace(joined, edited=replace(edited, body=body, steps=joined.steps))
 
@@ -219,11 +219,11 @@ def _joined(
 
 def _edited(place: Place, branch: str, name: str, edit: Callable[[DeployTree], Change]) -> Edited:
     with opened(place.source, place.checkout) as checkout:
-        tree, start = _tree(checkout, place)
-        return _written(checkout, start, branch, name, tree, edit(tree), place)
+        tree, start = read_tree(checkout, place)
+        return written(checkout, start, branch, name, tree, edit(tree), place)
 
 
-def _tree(checkout: git.Checkout, place: Place) -> tuple[DeployTree, str]:
+def read_tree(checkout: git.Checkout, place: Place) -> tuple[DeployTree, str]:
     """What the checkout holds, and the commit to start from; a checkout that cannot take a change is an error now."""
     commit = checkout.start()[1] if place.write else checkout.head()
     return make_tree(*checkout.read(commit, WANTED)), commit
@@ -233,11 +233,22 @@ def _lines(checkout: git.Checkout, commit: str, name: str, url: str) -> tuple[Li
     return tuple(Line(*found) for found in checkout.grep(commit, words_of(name, url)))
 
 
-def _written(
-    checkout: git.Checkout, start: str, branch: str, name: str, tree: DeployTree, change: Change, place: Place
+def written(
+    checkout: git.Checkout,
+    start: str,
+    branch: str,
+    name: str,
+    tree: DeployTree,
+    change: Change,
+    place: Place,
+    observed: Mapping[str, Observed] | None = None,
 ) -> Edited:
+    """The change as a commit on a branch of its own, where the place lets it, with its effect.
+
+    + observed: what the members answered, where they were asked already
+    """
     before, after = (redirector_config(one) for one in (tree, tree.with_files(change.files)))
-    told = effect(before, after, _observed(before, place))
+    told = effect(before, after, observed or _observed(before, place))
     diff = render_diff(tree, change)
     branch, commit, new = f"binderbox/{branch}", "", False
     if change.files and place.write:

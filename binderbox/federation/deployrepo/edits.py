@@ -5,6 +5,7 @@ from __future__ import annotations
 from binderbox.federation.deployrepo.change import FIRST_QUOTA, FIRST_WEIGHT
 from binderbox.federation.deployrepo.join import Newcomer, join, make_newcomer
 from binderbox.federation.deployrepo.leave import leave
+from binderbox.federation.deployrepo.prime import prime
 from binderbox.federation.deployrepo.weight import known, refuse_prime, weight
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "known",
     "leave",
     "make_newcomer",
+    "prime",
     "refuse_prime",
     "weight",
 ]

@@ -1,4 +1,4 @@
-"""Edits of `federationRedirect.hosts` in config/prod.yaml, each guarded: add a member, take one out, set a weight."""
+"""Edits of `federationRedirect.hosts` in config/prod.yaml, each guarded: add a member, take one out, set a weight or the prime."""
 
 from __future__ import annotations
 
@@ -73,7 +73,16 @@ def remove(document: Document, name: str) -> tuple[str, int]:
 
 def set_weight(document: Document, name: str, weight: int) -> str:
     """The text with one line changed; one line more where the member had no weight at all."""
-    mapping = members(document)
+    return _set(document, name, "weight", weight)
+
+
+def set_prime(document: Document, name: str, prime: bool) -> str:
+    """The same for whether it is the prime."""
+    return _set(document, name, "prime", prime)
+
+
+def _set(document: Document, name: str, key: str, value: int | bool) -> str:
+    mapping, shown = members(document), str(value).lower()
     pair = document.entry(mapping, name)
     if (
         pair is None
@@ -81,19 +90,19 @@ def set_weight(document: Document, name: str, weight: int) -> str:
         or pair[1].start_mark.index < pair[0].end_mark.index
     ):
         raise inherited(document, mapping, name)
-    own, keys = document.entry(pair[1], "weight"), (SECTION, "hosts", name, "weight")
+    own, keys = document.entry(pair[1], key), (SECTION, "hosts", name, key)
     if own is None and is_block(pair[1]):
-        after = append_entry(document, pair[1], [f"weight: {weight}"])
+        after = append_entry(document, pair[1], [f"{key}: {shown}"])
         indent = " " * int(pair[1].value[-1][0].start_mark.column)
-        intent = Intent(keys, weight, (), (f"{indent}weight: {weight}",))
+        intent = Intent(keys, value, (), (f"{indent}{key}: {shown}",))
     else:
         if own is None:
-            after, gone, new = _add_in_braces(document, pair[1], f"weight: {weight}")
+            after, gone, new = _add_in_braces(document, pair[1], f"{key}: {shown}")
         else:
             start, end = value_span(document, own)
-            after = document.text[:start] + str(weight) + document.text[end:]
+            after = document.text[:start] + shown + document.text[end:]
             gone, new = (_lines(text, start, start) for text in (document.text, after))
-        intent = Intent(keys, weight, *((), ()) if document.text == after else (tuple(gone), tuple(new)))
+        intent = Intent(keys, value, *((), ()) if document.text == after else (tuple(gone), tuple(new)))
     guard(document.path, document.text, after, intent)
     return after
 

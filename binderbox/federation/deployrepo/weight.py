@@ -40,8 +40,9 @@ def refuse_prime(name: str, *, leaving: bool) -> NoReturn:
     raise RuleBroken(
         f"{name} is the prime; {how} finds no prime and ends, and all of mybinder.org with it; "
         "nothing was written",
-        cause="with weight 0 on the prime this happened on 2025-08-26 (mybinder.org-deploy 5efc4a80)",
-        remedy=f"make another member the prime first, in a change of its own{rest}",
+        cause="with weight 0 on the prime this happened on 2023-04-27, 2025-02-25 and 2025-08-26 "
+        "(mybinder.org-deploy adab8c7a, 09822950, 5efc4a80)",
+        remedy=f"make another member the prime first, in a change of its own: binderbox federation prime OTHER{rest}",
     )
 
 

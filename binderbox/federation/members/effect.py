@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from binderbox.federation.members.observed import Observed
 from binderbox.federation.members.status import capacities, capacity_shares
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
-from binderbox.federation.redirector.rules import in_rotation, judge_members, shares
+from binderbox.federation.redirector.rules import in_rotation, judge_members, primes, shares
 from binderbox.output.report.style import columns
 
 
@@ -47,7 +47,9 @@ def effect(
     names = tuple(dict.fromkeys(host.name for host in (*before.hosts, *after.hosts)))
     active, notes = _active(before, observed)
     new = {host.name for host in after.hosts if before.host(host.name) is None}
-    was, will = (shares(config, active | new) for config in (before, after))
+    then, more = _then(before, after, active, observed)
+    notes = (*notes, *more)
+    was, will = shares(before, active | new), shares(after, then | new)
     quotas = capacities(observed or {})
     parts = capacity_shares(quotas, tuple(host.name for host in in_rotation(after))) or {}
     rows = [
@@ -83,6 +85,24 @@ def _active(
         return everybody, ("no member answered as it should: shares are as if all were in rotation",)
     out = [f"{one.name} ({one.reason})" for one in standings if not one.active]
     return active, (f"out of rotation now, and without a share: {', '.join(out)}",) if out else ()
+
+
+def _then(
+    before: RedirectorConfig,
+    after: RedirectorConfig,
+    active: set[str],
+    observed: Mapping[str, Observed] | None,
+) -> tuple[set[str], tuple[str, ...]]:
+    """Who is in rotation after the change: another prime sets another reference of versions."""
+    if observed is None or primes(before) == primes(after) or not primes(after):
+        return active, ()
+    then, _ = _active(after, observed)
+    told = []
+    if lost := sorted(active - then):
+        told.append(f"out of rotation until they have the new prime's versions: {', '.join(lost)}")
+    if back := sorted(then - active):
+        told.append(f"in rotation again, because they have the new prime's versions: {', '.join(back)}")
+    return then, tuple(told)
 
 
 def render_effect(found: Effect) -> str:

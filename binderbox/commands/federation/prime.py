@@ -1,0 +1,46 @@
+"""What `federation prime` does: another member becomes the prime, if it is well and has the federation's versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from binderbox.commands.federation.ask import observe
+from binderbox.commands.federation.change import Edited, Place, read_tree, written
+from binderbox.errors import RuleBroken, UsageError
+from binderbox.federation.deployrepo import edits
+from binderbox.federation.deployrepo.change import checked_weight
+from binderbox.federation.deployrepo.tree import redirector_config
+from binderbox.federation.members.candidate import why_not
+from binderbox.world.git.clones import opened
+
+UNASKED = "nobody was asked: whether it is well, and has the versions of the prime, is not known"
+
+
+def prime(name: str, weights: Sequence[str], why: str, place: Place) -> Edited:
+    """Two changed lines, and those of the weights. Raises RuleBroken for a candidate that must not be the prime."""
+    wanted = parse_weights(weights)
+    with opened(place.source, place.checkout) as checkout:
+        tree, start = read_tree(checkout, place)
+        change = edits.prime(tree, name, wanted, why)
+        config = redirector_config(tree)
+        observed = observe(config.hosts, config.check.timeout_s, place.way) if place.ask else None
+        if change.files and observed is not None and (found := why_not(config, name, observed)):
+            raise RuleBroken(
+                f"{name} must not become the prime: {found}; nothing was written",
+                cause="pages, versions and the reference for all others would be its own",
+                remedy=f"binderbox federation check {name} --deploy-repo {place.source}",
+            )
+        done = written(checkout, start, f"prime-{name}", name, tree, change, place, observed)
+    return done if place.ask else replace(done, notes=(*done.notes, UNASKED))
+
+
+def parse_weights(texts: Sequence[str]) -> dict[str, int]:
+    """`NAME=N` each; raises UsageError."""
+    found = {}
+    for text in texts:
+        name, separator, value = text.rpartition("=")
+        if not (name and separator):
+            raise UsageError(f"--weight {text}: needed is NAME=N", remedy="--weight my-member=50")
+        found[name] = checked_weight(value)
+    return found

@@ -1,0 +1,34 @@
+"""Whether a member could be the prime, by what it and the prime answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from binderbox.federation.members.differences import differences
+from binderbox.federation.members.observed import Observed
+from binderbox.federation.redirector.config import RedirectorConfig
+from binderbox.federation.redirector.rules import judge_health, judge_versions, primes
+from binderbox.output.printable import printable
+
+
+def why_not(config: RedirectorConfig, name: str, observed: Mapping[str, Observed]) -> str:
+    """Why it must not, in words; "" when it may.
+
+    Where the prime of today does not answer its versions nothing is compared: that is when a new one is needed most.
+    """
+    entry, seen = config.host(name), observed[name]
+    assert entry is not None
+    reason, detail = judge_versions(seen.versions.answer, None)
+    if reason:
+        return f"{reason}: {printable(detail)}"
+    reason, detail = judge_health(seen.health.answer, config.pod_headroom)
+    if reason:
+        return f"{reason}: {printable(detail)}"
+    weighed = replace(config, hosts=tuple(replace(one, weight=max(one.weight, 1)) for one in config.hosts))
+    for one in primes(weighed):
+        there = observed[one.name].versions
+        if one.name != name and there.answer.usable and there.body != seen.versions.body:
+            told = printable("; ".join(differences(seen.versions.body, there.body)))
+            return f"its versions are not those of the prime {one.name}: {told}"
+    return ""
