@@ -115,7 +115,7 @@ def drain(name: str, why: str, place: Place) -> Edited:
 
 def _weight(tree: DeployTree, name: str, wanted: int, why: str, place: Place) -> Change:
     """With the launches of this moment in its words, from which `ramp` counts."""
-    entry = redirector_config(tree).host(name)
+    entry = redirector_config(tree, mending=name).host(name)
     launches = launches_of(entry, place.way) if place.ask and entry is not None else None
     return edits.weight(tree, name, wanted, why, line_of(launches))
 
@@ -247,7 +247,9 @@ def written(
 
     + observed: what the members answered, where they were asked already
     """
-    before, after = (redirector_config(one) for one in (tree, tree.with_files(change.files)))
+    # what this very change mends may be wrong before it
+    before = redirector_config(tree, mending=name, several_primes=True)
+    after = redirector_config(tree.with_files(change.files))
     told = effect(before, after, observed or _observed(before, place))
     diff = render_diff(tree, change)
     branch, commit, new = f"binderbox/{branch}", "", False

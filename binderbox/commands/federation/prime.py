@@ -23,7 +23,7 @@ def prime(name: str, weights: Sequence[str], why: str, place: Place) -> Edited:
     with opened(place.source, place.checkout) as checkout:
         tree, start = read_tree(checkout, place)
         change = edits.prime(tree, name, wanted, why)
-        config = redirector_config(tree)
+        config = redirector_config(tree, several_primes=True)
         observed = observe(config.hosts, config.check.timeout_s, place.way) if place.ask else None
         if change.files and observed is not None and (found := why_not(config, name, observed)):
             raise RuleBroken(

@@ -9,7 +9,7 @@ import yaml
 from binderbox.errors import DeployRepoError
 from binderbox.federation.deployrepo.guard import ABSENT, Intent, changed_lines, guard
 from binderbox.federation.deployrepo.tree import CONFIG, SECTION
-from binderbox.federation.deployrepo.yamllines import append_entry, cut_entry, step_width
+from binderbox.federation.deployrepo.yamllines import append_entry, cut_entry, prepend_entry, step_width
 from binderbox.federation.deployrepo.yamltext import (
     BREAK,
     Document,
@@ -92,7 +92,12 @@ def _set(document: Document, name: str, key: str, value: int | bool) -> str:
         raise inherited(document, mapping, name)
     own, keys = document.entry(pair[1], key), (SECTION, "hosts", name, key)
     if own is None and is_block(pair[1]):
-        after = append_entry(document, pair[1], [f"{key}: {shown}"])
+        # `prime` is the first line of every entry, `weight` below the address
+        after = (
+            prepend_entry(document, pair[1], f"{key}: {shown}")
+            if key == "prime"
+            else append_entry(document, pair[1], [f"{key}: {shown}"])
+        )
         indent = " " * int(pair[1].value[-1][0].start_mark.column)
         intent = Intent(keys, value, (), (f"{indent}{key}: {shown}",))
     else:

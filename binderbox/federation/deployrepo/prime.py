@@ -13,12 +13,12 @@ from binderbox.federation.deployrepo.yamltext import Document, read
 
 
 def prime(tree: DeployTree, name: str, weights: Mapping[str, int], why: str = "") -> Change:
-    """The whole change, or no file where the member is the prime with these weights already.
+    """The whole change, or no file where the member is the only prime with these weights already.
 
     + weights: new weights by member, of the one that becomes the prime or of others
     Raises DeployRepoError for a member that is none, RuleBroken where the redirector would not start.
     """
-    config = redirector_config(tree)
+    config = redirector_config(tree, several_primes=True)
     member = known(config, name)
     for one in weights:
         known(config, one)

@@ -10,7 +10,7 @@ import yaml
 
 from binderbox.errors import DeployRepoError, RuleBroken
 from binderbox.federation.deployrepo.yamltext import Document, load, read, scalar_pairs
-from binderbox.federation.redirector.config import RedirectorConfig, make_config
+from binderbox.federation.redirector.config import RedirectorConfig, is_number, make_config
 from binderbox.federation.redirector.rules import start_faults
 
 CONFIG = "config/prod.yaml"
@@ -47,9 +47,13 @@ def make_tree(files: Mapping[str, bytes], names: frozenset[str] = frozenset()) -
     return DeployTree({path: files[path] for path in WANTED if path in files}, names or frozenset(files))
 
 
-def redirector_config(tree: DeployTree) -> RedirectorConfig:
+def redirector_config(
+    tree: DeployTree, *, mending: str = "", several_primes: bool = False
+) -> RedirectorConfig:
     """What the redirector is started with: the chart's values, overlaid by config/prod.yaml as helm does it.
 
+    + mending: a member whose weight is about to be replaced; one that is no number counts as 0
+    + several_primes: accept them, because they are about to be mended
     Raises DeployRepoError with file and line of every fault, a member that stands twice and two primes among them.
     """
     document = tree.document(CONFIG)
@@ -58,8 +62,12 @@ def redirector_config(tree: DeployTree) -> RedirectorConfig:
     if hosts is not None and isinstance(hosts[1], yaml.MappingNode):
         for key, _ in scalar_pairs(hosts[1]):
             document.entry(hosts[1], key.value)
+    section = overlay(chart, own)
+    entry = (section.get("hosts") or {}).get(mending) if isinstance(section.get("hosts"), Mapping) else None
+    if isinstance(entry, Mapping) and not is_number(entry.get("weight", 0)):
+        section = overlay(section, {"hosts": {mending: {"weight": 0}}})
     try:
-        config = make_config(overlay(chart, own))
+        config = make_config(section)
     except ValueError as error:
         faults = [
             f"{CONFIG}:{_line(document, fault)}: {SECTION}.{fault}" for fault in str(error).splitlines()
@@ -68,12 +76,12 @@ def redirector_config(tree: DeployTree) -> RedirectorConfig:
             "\n".join([*faults, "nothing was written"]), remedy=f"correct {CONFIG} and run it again"
         ) from error
     primes = [host.name for host in config.hosts if host.prime]
-    if len(primes) > 1:
+    if len(primes) > 1 and not several_primes:
         lines = (f"{name} (line {_line(document, f'hosts.{name}.prime:')})" for name in primes)
         raise DeployRepoError(
             f"{CONFIG} has {len(primes)} primes: {', '.join(lines)}; nothing was written",
             cause="the redirector would take pages from the first and versions from each of them in turn",
-            remedy="leave `prime: true` at one of them",
+            remedy=f"leave `prime: true` at one of them: binderbox federation prime {primes[0]}",
         )
     return config
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+import yaml
+
 from binderbox.errors import DeployRepoError, RuleBroken
 from binderbox.federation.deployrepo import entries
 from binderbox.federation.deployrepo.change import Change, changed, checked_weight
-from binderbox.federation.deployrepo.tree import CONFIG, DeployTree, held_to_rules, redirector_config
+from binderbox.federation.deployrepo.tree import CONFIG, SECTION, DeployTree, held_to_rules, redirector_config
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 
 
@@ -31,6 +33,18 @@ def weight(tree: DeployTree, name: str, value: str | int, why: str = "", noted: 
         f"Weight of {name} from {member.weight:g} to {wanted}",
         _body(config, member, wanted, why, noted),
     )
+
+
+def odd_weight(tree: DeployTree, name: str) -> str:
+    """What stands where a number should, as it is typed; "" for a number or nothing."""
+    found = tree.document(CONFIG).find(SECTION, "hosts", name, "weight")
+    if found is None or not isinstance(found[1], yaml.ScalarNode):
+        return ""
+    try:
+        redirector_config(tree)
+    except DeployRepoError as error:
+        return repr(found[1].value) if f".{name}.weight: " in error.message else ""
+    return ""
 
 
 def refuse_prime(name: str, *, leaving: bool) -> NoReturn:

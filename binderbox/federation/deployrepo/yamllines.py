@@ -59,6 +59,14 @@ def append_entry(document: Document, mapping: yaml.MappingNode, rows: Sequence[s
     return insert_lines(document.text, at, [f"{' ' * indent}{row}" if row else row for row in rows])
 
 
+def prepend_entry(document: Document, mapping: yaml.MappingNode, row: str) -> str:
+    """The text with this line, indented like its entries, above the first one of a block mapping."""
+    first: yaml.ScalarNode = mapping.value[0][0]
+    indent = column(document, first)
+    at = line_start(document.text, first.start_mark.index)
+    return insert_lines(document.text, at, [f"{' ' * indent}{row}"])
+
+
 def cut_entry(document: Document, pair: Pair, own_comment: str) -> tuple[str, int]:
     """The text without an entry, nor the comment right above it if that begins with `own_comment`; and the line
     number of a comment of other words that stays above, 0 if there is none."""

@@ -222,3 +222,17 @@ def test_the_command_that_leave_names_for_the_thanks_works(there: There) -> None
     again = binderbox(there.path.parent, *args[1:], "--no-ask")
     assert again.returncode == 0, again.stderr
     assert there.branches == ["binderbox/leave-second", "main"]
+
+
+def test_a_weight_that_is_no_number_is_mended_by_weight(there: There) -> None:
+    config = there.path / CONFIG
+    config.write_text(config.read_text().replace("weight: 30 ", 'weight: "30" '))
+    git(there.path, "commit", "-qam", "odd")
+    refused = there.run("drain", "first")
+    assert (
+        "hosts.second.weight: expected a number of at least 0, found '30'; with it every launch ends in a 500"
+        in refused.stderr
+    )
+    told = there.told("weight", "second", "30", "--no-ask")
+    assert told["title"] == "Weight of second from '30' to 30"
+    assert '-      weight: "30"   # bigger since May\n+      weight: 30   # bigger since May' in told["diff"]
