@@ -19,18 +19,18 @@ def weight(tree: DeployTree, name: str, value: str | int, why: str = "", noted: 
     Raises UsageError for a weight that is none, RuleBroken where the redirector would not start, DeployRepoError.
     """
     wanted = checked_weight(value)
-    config = redirector_config(tree)
+    config = redirector_config(tree, mending=name)
     member = known(config, name)
     if wanted == 0 and member.prime:
         refuse_prime(name, leaving=False)
-    text = tree.document(CONFIG)
+    text, odd = tree.document(CONFIG), odd_weight(tree, name)
     # one without a weight is dropped like one with 0, so that there is nothing to write
-    after = text.text if member.weight == wanted else entries.set_weight(text, name, wanted)
-    files = changed(tree, {CONFIG: after})
+    same = member.weight == wanted and not odd
+    files = changed(tree, {CONFIG: text.text if same else entries.set_weight(text, name, wanted)})
     held_to_rules(tree.with_files(files))
     return Change(
         files,
-        f"Weight of {name} from {member.weight:g} to {wanted}",
+        f"Weight of {name} from {odd or f'{member.weight:g}'} to {wanted}",
         _body(config, member, wanted, why, noted),
     )
 
