@@ -92,6 +92,16 @@ for _method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
     setattr(Handler, f"do_{_method}", Handler._any_method)
 
 
+def decode_as_libcurl(response: httpx.Response) -> None:
+    """Take `x-gzip` for gzip, as the redirector's client does; raises DecodingError for what it does not undo."""
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding == "x-gzip":
+        response.headers["content-encoding"] = "gzip"
+    elif encoding not in ("identity", "none", "gzip", "deflate"):
+        response.close()
+        raise httpx.DecodingError(f"libcurl does not undo {encoding}")
+
+
 class Asker:
     """A client for members whose name no DNS knows: `addresses` names each one's address, `ca_pem` who vouches for it."""
 
@@ -134,6 +144,7 @@ class Asker:
             extensions={"sni_hostname": wanted.host},
         )
         response = self.client.send(request, stream=True)
+        decode_as_libcurl(response)
         try:
             chunks = []
             for chunk in response.iter_bytes():

@@ -15,7 +15,8 @@ from binderbox.decide.certificates import alert_below_days
 from binderbox.federation.members.differences import differences
 from binderbox.federation.members.look import MemberLook
 from binderbox.federation.members.observed import Reply
-from binderbox.federation.redirector.rules import QUOTA, VERSIONS, free_places
+from binderbox.federation.redirector import rules
+from binderbox.federation.redirector.rules import QUOTA, free_places
 from binderbox.output.printable import printable
 from binderbox.output.results import CheckResult
 
@@ -52,7 +53,7 @@ def judge_name(look: MemberLook) -> Verdict:
         return failed(
             f"{look.entry.url} is also {', '.join(look.twins)}",
             LISTED_AS,
-            f"use the name {look.twins[0]}, or take that entry out: binderbox federation leave {look.twins[0]}",
+            f"use the name {look.twins[0]}",
         )
     return passed(look.entry.name)
 
@@ -101,10 +102,9 @@ def judge_health(look: MemberLook) -> Verdict:
             "200, and every check ok",
             "binderbox check HOST",
         )
-    if look.standing.reason not in ("", VERSIONS, QUOTA, "weight"):
-        return failed(
-            printable(look.standing.detail), "a form that the redirector can read", f"curl -i {answer.url}"
-        )
+    reason, detail = rules.judge_health(answer.answer, look.config.pod_headroom)
+    if reason not in ("", QUOTA):
+        return failed(printable(detail), "a form that the redirector can read", f"curl -i {answer.url}")
     return passed(f"{len(_checks(answer))} checks ok")
 
 

@@ -21,13 +21,14 @@ Wanted = Literal["json", "text"]
 class Ask:
     """One GET. `wants` "json": anything else is an error in the reply; `timeout_s` bounds all of it.
 
-    `most_bytes`: the biggest honest answer, a redirector's metrics, is some 20 kB. `redirects` False: one is the answer.
+    `most_bytes`, decoded: the biggest honest answer, a redirector's metrics, is some 20 kB, and the redirector itself has
+    no bound. `redirects` False: one is the answer.
     """
 
     url: str
     timeout_s: float
     wants: Wanted = "json"
-    most_bytes: int = 1_000_000
+    most_bytes: int = 10_000_000
     redirects: bool = True
 
 
@@ -55,8 +56,8 @@ class Reply:
 
     @property
     def fault(self) -> str:
-        """Why it cannot be used, in one line; empty for a 200 of the wanted kind."""
-        return self.error or ("" if self.status == 200 else f"HTTP {self.status}")
+        """Why it cannot be used, in one line; empty for a 2xx of the wanted kind."""
+        return self.error or ("" if 200 <= self.status < 300 else f"HTTP {self.status}")
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,16 @@ class Observed:
         return max(self.versions.seconds, self.health.seconds)
 
 
-def parsed(text: str, content_type: str, wants: Wanted) -> tuple[Any, str]:
-    """(body, error) of a text that came."""
+def parsed(content: bytes, content_type: str, wants: Wanted) -> tuple[Any, str]:
+    """(body, error) of what came: bytes are read as JSON as the redirector does it, a mark at their begin and UTF-16 too."""
     if wants == "text":
         return None, ""
     try:
-        return json.loads(text), ""
+        return json.loads(content), ""
     except ValueError as error:
-        if "html" in content_type.lower() or text.lstrip()[:15].lower().startswith(("<!doctype", "<html")):
+        if "html" in content_type.lower() or content.lstrip()[:15].lower().startswith(
+            (b"<!doctype", b"<html")
+        ):
             return None, "it answers HTML, where JSON is needed"
         return None, f"no JSON: {error}"
 

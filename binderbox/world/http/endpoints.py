@@ -22,6 +22,8 @@ from binderbox.output.printable import printable
 
 MOST_REDIRECTS = 5
 SLACK_S = 0.5  # for threads to tell of their own timeouts
+# what the redirector asks for and its libcurl undoes, asked for or not; anything else is an error there
+DECODED = ("", "identity", "none", "gzip", "x-gzip", "deflate")
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -105,21 +107,26 @@ def _request(client: httpx.Client, url: str, ask: Ask, way: Way) -> httpx.Reques
     return client.build_request(
         "GET",
         there,
-        headers={**headers, "Accept-Encoding": "identity"},
+        headers={**headers, "Accept-Encoding": "gzip, deflate"},
         extensions={**extensions, "timeout": httpx.Timeout(ask.timeout_s).as_dict()},
     )
 
 
 def _read(response: httpx.Response, ask: Ask, started: float) -> Reply:
     taken = bytearray()
-    for piece in response.iter_raw():
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in DECODED:
+        return _reply(response, ask, started, error=f"its Content-Encoding is {printable(encoding)}")
+    if encoding == "x-gzip":
+        response.headers["content-encoding"] = "gzip"  # httpx knows it by that name alone
+    for piece in response.iter_bytes():
         taken += piece
         if len(taken) > ask.most_bytes:
             return _reply(response, ask, started, error=f"it sends more than {ask.most_bytes / 1e6:g} MB")
         if time.monotonic() - started > ask.timeout_s:
             return _reply(response, ask, started, error=_no_answer(ask))
     text = taken.decode(errors="replace")
-    body, error = parsed(text, response.headers.get("content-type", ""), ask.wants)
+    body, error = parsed(bytes(taken), response.headers.get("content-type", ""), ask.wants)
     return _reply(response, ask, started, text=text, body=body, error=error)
 
 
