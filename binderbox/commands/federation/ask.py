@@ -5,7 +5,7 @@ The list comes from the redirector, from a deployment repository, or from both. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from binderbox.errors import EndpointFailed, UsageError
@@ -131,11 +131,17 @@ def _nobody(hosts: Reply) -> EndpointFailed:
     )
 
 
-def unknown_member(given: str, config: RedirectorConfig) -> UsageError:
-    """The error for a name that no member has."""
+def unknown_member(given: str, config: RedirectorConfig, out: Collection[str] = ()) -> UsageError:
+    """The error for a name that no member has, or only one that is out of rotation, of which the name alone is public."""
+    if given in out:
+        return UsageError(
+            f"{given} is a member that is out of rotation now, and then only its name is public",
+            cause="the redirector's metrics name it, and its list of members does not",
+            remedy=f"take the members from the repository: --deploy-repo PATH, or: binderbox federation check https://ADDRESS-OF-{given}",
+        )
     return UsageError(
         f"{given} is no member of this federation",
-        cause=f"members are: {', '.join(names_of(config)) or 'none'}",
+        cause=f"members are: {', '.join([*names_of(config), *out]) or 'none'}",
         remedy="binderbox federation status",
     )
 

@@ -276,7 +276,7 @@ def _effect_only(name: str, wanted: int | None, place: Place) -> Edited:
     before = found.config
     host = before.host(name)
     if host is None:
-        raise unknown_member(name, before)
+        raise unknown_member(name, before, found.out or ())
     if host.prime and not wanted:
         edits.refuse_prime(name, leaving=wanted is None)
     after = (

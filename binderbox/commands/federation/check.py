@@ -5,6 +5,7 @@ Usable before joining. Nothing here prints; a member that does not answer is a r
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from binderbox.commands.federation.ask import Asked, ask_federation, observe, unknown_member
@@ -68,7 +69,7 @@ def check_member(
     """
     progress.phase_started("Ask the federation")
     found = ask_federation(asked, way)
-    target = find_target(given, found.config, connection, way)
+    target = find_target(given, found.config, connection, way, out=found.out or ())
     progress.phase_done("Ask the federation", 0, 0, len(found.observed))
     entry = target.entry
     public = observed = _observe(entry, found.config, Way(target.way.addresses, way.ca_pem))
@@ -149,9 +150,17 @@ def _observe(entry: HostEntry, config: RedirectorConfig, way: Way) -> Observed:
 
 
 def find_target(
-    given: str, config: RedirectorConfig, connection: Connection | None, way: Way = PUBLIC
+    given: str,
+    config: RedirectorConfig,
+    connection: Connection | None,
+    way: Way = PUBLIC,
+    *,
+    out: Collection[str] = (),
 ) -> Target:
-    """The member that a user means: a name in the configuration, an address, else a HOST that ssh reaches."""
+    """The member that a user means: a name in the configuration, an address, else a HOST that ssh reaches.
+
+    + out: names of members that are not in the configuration because they are out of rotation
+    """
     if (entry := config.host(given)) is not None:
         return Target(given, entry, True, way)
     if given.lower().startswith(("https://", "http://")):
@@ -162,14 +171,14 @@ def find_target(
                 str(error), remedy="binderbox federation check https://binder.example.org"
             ) from error
         return _known(given, made, config, way)
-    if connection is None:
-        raise unknown_member(given, config)
+    if connection is None or given in out:
+        raise unknown_member(given, config, out)
     from binderbox.commands.federation.host import member_of
 
     try:
         entry, own_way = member_of(connection, way)
     except ConnectError as error:
-        unknown = unknown_member(given, config)
+        unknown = unknown_member(given, config, out)
         raise UsageError(
             f"{unknown.message}, and ssh does not reach a host of that name",
             cause=f"{unknown.cause}\n{error.message}",

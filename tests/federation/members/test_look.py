@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from binderbox.commands.federation.ask import Asked, deploy_config
+from binderbox.commands.federation.change import Place, weight
 from binderbox.commands.federation.check import check_member
 from binderbox.commands.federation.look import status
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.members.look import MemberCheck
 from binderbox.federation.members.render import render_check, render_status
+from binderbox.output.requests import Connection
 from tests.federation.looking import CHECK, Quiet, Small, deploy_repository, small_federation
 from tests.federation.member import Member
 from tests.federation.prime import VERSIONS, make_health
@@ -303,6 +305,16 @@ def test_nobody_there_is_told_once_and_for_all(small: Small) -> None:
 def test_what_is_no_address_is_refused(small: Small, given: str) -> None:
     with pytest.raises(UsageError):
         check(given, small)
+
+
+def test_a_member_that_is_out_is_one(small: Small) -> None:
+    """Exactly when an operator looks at a sick one, no ssh to a host of that name is tried."""
+    small.members["b"].versions = {**VERSIONS, "binderhub": "other"}
+    small.redirector.wait_until({"a", "c"}, 20)
+    with pytest.raises(UsageError, match="b is a member that is out of rotation now"):
+        check("b", small, connection=Connection("b"))
+    with pytest.raises(UsageError, match="b is a member that is out of rotation now"):
+        weight("b", "5", "", Place(federation=small.url))
 
 
 def test_an_unknown_name_lists_the_known_ones(small: Small) -> None:
