@@ -5,6 +5,7 @@ A command's module is imported only when the command runs, so that `binderbox --
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -70,6 +71,9 @@ def cli() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit code of the program."""
     args = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that the terminal lacks must not end what was done
     session = Session(tuple(args))
     try:
         code = cli.main(args, prog_name="binderbox", standalone_mode=False, obj=session)

@@ -20,7 +20,7 @@ NOT_READY = 5
 
 
 def place_options(function: F) -> F:
-    """--deploy-repo, --checkout, --dry-run, --federation and --no-ask."""
+    """--deploy-repo, --checkout, --dry-run, --no-ask, --body and --federation."""
     for decorate in reversed(
         (
             options.option(
@@ -42,6 +42,12 @@ def place_options(function: F) -> F:
                 is_flag=True,
                 help="Ask no member for its health and quota; capacities are unknown then.",
             ),
+            options.option(
+                "--body",
+                type=click.Path(dir_okay=False, path_type=Path),
+                metavar="FILE",
+                help="Write the text of the pull request there, too.",
+            ),
             federation_option,
         )
     ):
@@ -49,12 +55,14 @@ def place_options(function: F) -> F:
     return function
 
 
-def place_of(deploy_repo: str, checkout: Path | None, dry_run: bool, no_ask: bool, federation: str) -> Place:
+def place_of(
+    deploy_repo: str, checkout: Path | None, dry_run: bool, no_ask: bool, federation: str, body: Path | None
+) -> Place:
     from binderbox.cli.federation.asked import asked
     from binderbox.commands.federation.change import Place
 
     asked(federation, None)
-    return Place(deploy_repo, checkout, federation, write=not dry_run, ask=not no_ask)
+    return Place(deploy_repo, checkout, federation, write=not dry_run, ask=not no_ask, body=body)
 
 
 def _answer(session: Session, edited: Edited) -> int:

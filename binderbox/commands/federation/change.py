@@ -38,7 +38,8 @@ from binderbox.world.http.endpoints import PUBLIC, Way
 class Place:
     """Where the change goes: a checkout's PATH or URL, "" for none; a clone of a URL is made in `checkout`.
 
-    `federation` is the redirector's address. `write` False: only show. `ask` False: ask no member anything.
+    `federation` is the redirector's address. `write` False: only show. `ask` False: ask no member anything. `body`: where
+    the text of the pull request goes, besides the answer.
     """
 
     source: str = ""
@@ -47,6 +48,16 @@ class Place:
     write: bool = True
     ask: bool = True
     way: Way = PUBLIC
+    body: Path | None = None
+
+    def keep_body(self, edited: Edited) -> Edited:
+        """Raises UsageError where the file cannot be written."""
+        if self.body is not None and edited.diff:
+            try:
+                self.body.write_text(f"{edited.body}\n")
+            except OSError as error:
+                raise UsageError(f"--body {self.body}: {error.strerror}") from error
+        return edited
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,7 @@ def leave(name: str, sponsor_url: str, place: Place) -> Edited:
         done = written(checkout, start, f"leave-{name}", name, tree, change, place)
     steps = texts.leave_steps(Change({}, done.title, done.body, done.steps))
     body = texts.pull_request(Change({}, done.title, done.body), steps)
-    return replace(done, steps=steps, body=body, notes=(*done.notes, *_thanked_still(done)))
+    return place.keep_body(replace(done, steps=steps, body=body, notes=(*done.notes, *_thanked_still(done))))
 
 
 def _thanked_still(done: Edited) -> tuple[str, ...]:
@@ -162,7 +173,7 @@ def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:
         joined = _joined(request, member, (config, change), place, way, progress)
         edited = written(checkout, start, f"join-{member.name}", member.name, tree, change, place)
     body = texts.pull_request(change, joined.steps)
-    return replace(joined, edited=replace(edited, body=body, steps=joined.steps))
+    return replace(joined, edited=place.keep_body(replace(edited, body=body, steps=joined.steps)))
 
 
 def _newcomer(request: JoinRequest, config: RedirectorConfig, place: Place) -> tuple[Newcomer, Way]:
@@ -220,7 +231,7 @@ def _joined(
 def _edited(place: Place, branch: str, name: str, edit: Callable[[DeployTree], Change]) -> Edited:
     with opened(place.source, place.checkout) as checkout:
         tree, start = read_tree(checkout, place)
-        return written(checkout, start, branch, name, tree, edit(tree), place)
+        return place.keep_body(written(checkout, start, branch, name, tree, edit(tree), place))
 
 
 def read_tree(checkout: git.Checkout, place: Place) -> tuple[DeployTree, str]:
@@ -252,8 +263,9 @@ def written(
     after = redirector_config(tree.with_files(change.files))
     told = effect(before, after, observed or _observed(before, place))
     diff = render_diff(tree, change)
-    branch, commit, new = f"binderbox/{branch}", "", False
+    branch, commit, new, notes = f"binderbox/{branch}", "", False, tuple[str, ...]()
     if change.files and place.write:
+        notes = checkout.start_notes(start)
         commit, new = checkout.write(start, branch, change.files, f"{change.title}\n\n{change.body}\n")
     return Edited(
         name=name,
@@ -267,6 +279,7 @@ def written(
         diff=diff,
         effect=told,
         steps=change.steps,
+        notes=notes,
     )
 
 

@@ -57,7 +57,10 @@ def render_edited(edited: Edited, style: Style = PLAIN) -> str:
         edited.diff.rstrip("\n"),
         style.bold(edited.title) if edited.diff else "",
         render_effect(edited.effect),
-        render_steps(open_steps) if open_steps else "",
+        f"{style.bold('The pull request')}\n{indented(edited.body, '  ')}"
+        if edited.diff and edited.body
+        else "",
+        render_steps(open_steps) if open_steps and not edited.diff else "",
         "\n".join(edited.notes),
         last_line(edited, style),
     ]
@@ -72,6 +75,7 @@ def render_joined(joined: Joined, style: Style = PLAIN) -> str:
         blocks.append(render_effect(edited.effect))
         words = indented("\n\n".join([edited.title, edited.body]), "  ")
         blocks.append(f"{style.bold('The pull request')}\n{words}")
+        blocks += edited.notes
     else:
         blocks.append(f"{style.bold('What there is to do')}\n{indented(render_steps(joined.steps), '  ')}")
     told = [(one.command, one.purpose) for one in joined.handover]

@@ -32,7 +32,7 @@ def prime(name: str, weights: Sequence[str], why: str, place: Place) -> Edited:
                 remedy=f"binderbox federation check {name} --deploy-repo {place.source}",
             )
         done = written(checkout, start, f"prime-{name}", name, tree, change, place, observed)
-    return done if place.ask else replace(done, notes=(*done.notes, UNASKED))
+    return place.keep_body(done if place.ask else replace(done, notes=(*done.notes, UNASKED)))
 
 
 def parse_weights(texts: Sequence[str]) -> dict[str, int]:

@@ -15,7 +15,11 @@ FIRST_WEIGHT = 5  # new members started at 5 to 10: mybinder.org-deploy 206011cb
 FIRST_QUOTA = 20  # pods; with the redirector's headroom of 10 a member takes launches up to 9
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-WORDS = re.compile(r"[^\W_]((?!_)[\w .,'&()+/-]*[\w.)])?")
+# people paste typographic quotes and dashes with the names of institutions
+SIGNS = " .,'&()+/\u2018\u2019\u201c\u201d\u2013\u2014-"
+WORDS = re.compile(rf"[^\W_]((?!_)[\w{SIGNS}]*[\w.)\u2019\u201d])?")
+# what YAML, of helm or of Python, reads as a number: 1e3, 12e-4, 0x1f, 0o17, 0b1
+NUMBER = re.compile(r"[\d-]+|\d+e-?\d+|0[xob][\da-f]+")
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,12 @@ def render_diff(tree: DeployTree, change: Change) -> str:
 
 def checked_name(name: str) -> str:
     """A member's name that is safe as a key, in addresses and in branch names; raises UsageError."""
-    if NAME.fullmatch(name) and not name.replace("-", "").isdigit() and name not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):  # fmt: skip
+    if NAME.fullmatch(name) and not NUMBER.fullmatch(name) and name not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):  # fmt: skip
         return name
     raise UsageError(
         f"{name!r} cannot be a member's name",
-        cause="needed: small letters, digits and dashes, at least one letter, at most 63, no word that YAML reads "
-        "as true, false or null",
+        cause="needed: small letters, digits and dashes, at least one letter, at most 63, nothing that YAML reads "
+        "as a number, true, false or null",
         remedy="give another one with --name",
     )
 
@@ -72,9 +76,15 @@ def checked_words(what: str, words: str) -> str:
     """One line of plain words for a comment, a page and a list; raises UsageError."""
     if not words or (len(words) <= 80 and WORDS.fullmatch(words) and words.isprintable()):
         return words
+    odd = sorted({sign for sign in words if not (re.fullmatch(rf"[\w{SIGNS}]", sign) and sign != "_")})
     raise UsageError(
         f"{what} {words!r}: needed are plain words on one line, at most 80 characters",
-        cause="letters, digits, spaces and .,'&()+/- can stand in YAML, Markdown and HTML alike",
+        cause="letters, digits, spaces, quotes, dashes and .,'&()+/- can stand in YAML, Markdown and HTML alike"
+        + (
+            f"; not: {' '.join(ascii(sign) if not sign.isprintable() else sign for sign in odd)}"
+            if odd
+            else ""
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -113,9 +114,16 @@ def _checkout_at(path: Path) -> git.Checkout:
     done = git.run(["-C", str(path), "rev-parse", "--show-toplevel"])
     top = done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
     if done.returncode or not top:
+        why = done.stderr.decode(errors="replace").strip()
+        if "dubious ownership" in why:  # git's own words, with its own remedy
+            raise DeployRepoError(
+                f"{path} belongs to somebody else, and git does not read it; nothing was written",
+                cause=why,
+                remedy=f"git config --global --add safe.directory {shlex.quote(str(path.resolve()))}",
+            )
         raise NoCheckout(
             f"{path} is no git checkout; nothing was written",
-            cause=done.stderr.decode(errors="replace").strip(),
+            cause=why,
             remedy="git clone https://github.com/jupyterhub/mybinder.org-deploy",
         )
     return git.Checkout(Path(top), path)

@@ -7,6 +7,7 @@ so the user's files, index and current branch stay as they are, and a run that i
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -84,6 +85,30 @@ class Checkout:
         found = [row.removeprefix(f"{commit}:").split("\0", 2) for row in rows if row]
         return tuple((path, int(number), text) for path, number, text in found)
 
+    def start_notes(self, commit: str) -> tuple[str, ...]:
+        """What is worth knowing of where a change starts, by what this checkout last fetched; and hooks that do not run."""
+        notes, branch = [], self._run("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
+        listed = self._run("for-each-ref", "--format=%(refname:short)", "refs/remotes/origin").stdout.split()
+        origin = next((one for one in ("origin/main", "origin/master") if one in listed), "")
+        if origin:
+            counted = self._run("rev-list", "--left-right", "--count", f"{origin}...{commit}").stdout.split()
+            behind, ahead = map(int, counted) if len(counted) == 2 else (0, 0)
+            if ahead:
+                notes.append(
+                    f"it starts from {branch}, which has {ahead} commits that {origin} has not: they are pushed with it"
+                )
+            if behind:
+                notes.append(
+                    f"it starts from {branch}, which is {behind} commits behind {origin}: git -C {shlex.quote(str(self.shown))} pull"
+                )
+        hooks = Path(self.path, self._git("rev-parse", "--git-path", "hooks").strip())
+        for hook in ("pre-commit", "commit-msg"):
+            if os.access(hooks / hook, os.X_OK):
+                notes.append(
+                    f"the hook {hook} was not run: git commit --amend --no-edit on the branch runs it"
+                )
+        return tuple(notes)
+
     def past(self, path: str, most: int) -> Iterator[tuple[str, bytes]]:
         """(message, content) of the last commits that changed a file, from the latest back; not those a clone cut off."""
         if self._git("rev-parse", "--is-shallow-repository").strip() == "true":
@@ -123,7 +148,9 @@ class Checkout:
                 f"has a branch {branch} already, with something else on it ({there[:10]})",
                 f"git -C {self.shown} branch -D {branch}   (throws that branch away)",
             )
-        commit = self._git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode()).strip()
+        signed = self._run("config", "--type=bool", "commit.gpgsign").stdout.strip() == "true"
+        words = ["commit-tree", *(["-S"] if signed else []), tree, "-p", parent, "-F", "-"]
+        commit = self._git(*words, stdin=message.encode()).strip()
         self._git("update-ref", "-m", "binderbox", f"refs/heads/{branch}", commit, "0" * len(commit))
         return commit, True
 
