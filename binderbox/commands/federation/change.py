@@ -163,6 +163,11 @@ def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:
         config = (
             ask_federation(Asked(place.federation), place.way).config if place.ask else RedirectorConfig(())
         )
+        if (there := find_target(request.given, config, request.connection, place.way)).listed:
+            raise UsageError(
+                f"{there.entry.url} is a member already, under the name {there.entry.name}",
+                remedy=f"binderbox federation check {there.entry.name}",
+            )
         member, way = _newcomer(request, config, place)
         return _joined(request, member, None, place, way, progress)
     with opened(place.source, place.checkout) as checkout:

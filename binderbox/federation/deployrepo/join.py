@@ -24,7 +24,7 @@ from binderbox.federation.deployrepo.change import (
 )
 from binderbox.federation.deployrepo.mentions import Line, mentioned, mentions
 from binderbox.federation.deployrepo.scrape import NoPlace
-from binderbox.federation.deployrepo.taken import refuse_taken
+from binderbox.federation.deployrepo.taken import refuse_release_host, refuse_taken
 from binderbox.federation.deployrepo.tree import (
     CONFIG,
     DOCS,
@@ -94,6 +94,7 @@ def join(tree: DeployTree, member: Newcomer, lines: Sequence[Line] = ()) -> Chan
     """
     config = redirector_config(tree)
     there = refuse_taken(tree, config, member.name, member.url)
+    refuse_release_host(member.url, lines)
     if not there and not member.weight:
         raise RuleBroken(
             f"{member.name} would join with weight 0, which the redirector drops; nothing was written",

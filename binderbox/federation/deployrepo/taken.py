@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from binderbox.decide import urls
 from binderbox.errors import DeployRepoError
 from binderbox.federation.deployrepo import entries
+from binderbox.federation.deployrepo.mentions import RELEASES, Line
 from binderbox.federation.deployrepo.tree import CONFIG, SECTION, VALUES, DeployTree
 from binderbox.federation.deployrepo.yamllines import comment_above
 from binderbox.federation.deployrepo.yamltext import is_block, line_start
@@ -73,6 +75,18 @@ def refuse_taken(tree: DeployTree, config: RedirectorConfig, name: str, url: str
             remedy="give the address of the member's own BinderHub",
         )
     return there
+
+
+def refuse_release_host(url: str, lines: Iterable[Line]) -> None:
+    """Raises DeployRepoError where a release's own configuration names the host, as config/staging.yaml does staging's."""
+    host = urls.host_of(url)
+    exact = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", re.I)
+    for line in lines:
+        if RELEASES.fullmatch(line.path) and line.path != CONFIG and exact.search(line.text):
+            raise DeployRepoError(
+                f"{host} is a host of what this repository deploys ({line.place}); nothing was written",
+                remedy="give the address of the member's own BinderHub",
+            )
 
 
 def own_hosts(tree: DeployTree) -> dict[str, str]:

@@ -6,6 +6,7 @@ import pytest
 
 from binderbox.errors import DeployRepoError
 from binderbox.federation.deployrepo.edits import join, make_newcomer
+from binderbox.federation.deployrepo.mentions import Line
 from binderbox.federation.deployrepo.tree import CHART, CONFIG, VALUES, DeployTree, make_tree
 
 # in the form of the real files; the first member is the prime, and all but `far` are deployed from the repository
@@ -127,3 +128,14 @@ def test_an_address_is_written_as_a_browser_writes_it() -> None:
         make_newcomer("new", "HTTPS://Binder.Example.ORG:443/a/../b/").url == "https://binder.example.org/b"
     )
     assert make_newcomer("new", "https://b\u00fccher.example.org").url == "https://xn--bcher-kva.example.org"
+
+
+def test_a_host_of_another_release_is_refused(tree: DeployTree) -> None:
+    found = (
+        Line("config/staging.yaml", 4, "      - staging.mybinder.example"),
+        Line("docs/x.md", 1, "new.example.org"),
+    )
+    with pytest.raises(DeployRepoError, match=r"config/staging.yaml:4"):
+        join(tree, make_newcomer("new", "https://staging.mybinder.example"), found)
+    join(tree, make_newcomer("new", "https://new.example.org"), found)
+    join(tree, make_newcomer("new", "https://a.staging.mybinder.example"), found)
