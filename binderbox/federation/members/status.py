@@ -73,18 +73,20 @@ class MemberRow:
 
 @dataclass(frozen=True)
 class FederationStatus:
-    """`faults` would stop the redirector, `doubts` and `notes` are worth reading."""
+    """`faults` would stop the redirector, `odd` are entries that it runs with and that harm, `doubts` and `notes` are worth
+    reading."""
 
     source: str
     members: tuple[MemberRow, ...]
     faults: tuple[str, ...]
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
+    odd: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
         """Every member that has a weight gets launches and is well itself, and nothing would stop the redirector."""
-        return not self.faults and all(
+        return not (self.faults or self.odd) and all(
             (one.active and not one.reason) or one.weight == 0 for one in self.members
         )
 
@@ -158,6 +160,7 @@ def make_status(found: Federation) -> FederationStatus:
         _faults(found),
         start_doubts(found.config),
         (*found.notes, *_unseen_prime(found), *_disagreements(found, standings)),
+        found.odd,
     )
 
 
@@ -171,7 +174,7 @@ def _gets_launches(found: Federation, standing: Standing) -> bool:
 def _faults(found: Federation) -> tuple[str, ...]:
     """What would stop the redirector at a start: of a configuration only, since its answers leave out who is out."""
     known = found.configured and (found.config.hosts or found.config.null_hosts)
-    return (*found.odd, *(start_faults(found.config) if known else ()))
+    return start_faults(found.config) if known else ()
 
 
 def _unseen_prime(found: Federation) -> tuple[str, ...]:

@@ -149,7 +149,8 @@ def test_one_odd_entry_hides_no_other() -> None:
         other.page["/active_hosts"] = json.dumps({"active_hosts": hosts})
         found = status(Asked(other.url))
         assert [row.name for row in found.members] == ["k"]
-        assert found.faults == (
+        assert found.faults == ()
+        assert found.odd == (
             "hosts.j.weight: expected a number of at least 0, found '50'; with it every launch ends in a 500",
         )
         assert not found.well
