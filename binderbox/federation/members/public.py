@@ -43,10 +43,10 @@ def parse_active_hosts(body: Any) -> Active:
         raise ValueError('expected {"active_hosts": {NAME: {url, weight, ...}}}')
     if odd := [printable(str(name)) for name in hosts if not NAME.fullmatch(str(name))]:
         raise ValueError(f"these are no names of members: {', '.join(odd)}")
-    config, odd = read_config({"hosts": hosts})
-    if odd and not config.hosts:
-        raise ValueError("\n".join(odd))
-    return Active(config, frozenset(map(str, hosts)), tuple(printable(one) for one in odd))
+    config, faults = read_config({"hosts": hosts})
+    if faults and not config.hosts:
+        raise ValueError("\n".join(faults))
+    return Active(config, frozenset(map(str, hosts)), tuple(printable(one) for one in faults))
 
 
 def parse_out(metrics: str, active: frozenset[str]) -> dict[str, str]:

@@ -152,7 +152,7 @@ def _is_address(value: Any) -> bool:
 
 
 def _number(table: Mapping[str, Any], key: str, default: float, where: str, faults: list[str]) -> float:
-    value = table.get(key, default)
+    value: float = table.get(key, default)
     if not is_number(value):
         faults.append(
             f"{f'{where}.' if where else ''}{key}: expected a number of at least 0, found {value!r}"
