@@ -145,7 +145,9 @@ def leave(session: Session, /, name: str, sponsor_url: str, **place: Any) -> int
 )
 @options.option("--run-by", default="", metavar="TEXT", help="Who runs it.")
 @options.option("--where", default="", metavar="TEXT", help="Where it stands.")
-@options.option("--contact", default="", metavar="URL", help="The page that says how to reach its operators.")
+@options.option(
+    "--contact", default="", metavar="URL|MAIL", help="The page or mail address that reaches its operators."
+)
 @options.option("--sponsor", default="", metavar="TEXT", help="Whom mybinder.org's banner thanks for it.")
 @options.option("--sponsor-url", default="", metavar="URL", help="Where the thanks lead.")
 @options.option("--weight", default="5", show_default=True, metavar="N", help="The weight to start with.")

@@ -117,12 +117,19 @@ def checked_member_url(url: str, *, http: bool = False) -> str:
     return clean
 
 
+def checked_contact(contact: str) -> str:
+    """A page's address or a mail address, "" for none; raises UsageError."""
+    if not contact or re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", contact, re.ASCII):
+        return contact
+    return checked_url("--contact", contact)
+
+
 def checked_weight(weight: str | int) -> int:
     """A whole number of at least 0; raises UsageError."""
     if re.fullmatch(r"\d{1,6}", str(weight), re.ASCII):
         return int(weight)
     raise UsageError(
-        f"weight {weight}: needed is a whole number of at least 0",
+        f"weight {weight}: needed is a whole number of at least 0, and of six digits at most",
         cause="a member's share of launches is its weight over the sum of all weights",
         remedy="binderbox federation weight NAME 50",
     )

@@ -16,6 +16,7 @@ from binderbox.federation.deployrepo.change import (
     Change,
     Step,
     changed,
+    checked_contact,
     checked_member_url,
     checked_name,
     checked_url,
@@ -81,7 +82,7 @@ def make_newcomer(
         checked_member_url(url, http=http),
         checked_words("--run-by", run_by),
         checked_words("--where", where),
-        checked_url("--contact", contact) if contact else "",
+        checked_contact(contact),
         thanks,
         checked_weight(weight),
     )

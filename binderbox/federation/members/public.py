@@ -64,9 +64,9 @@ def parse_out(metrics: str, active: frozenset[str]) -> dict[str, str]:
             continue
         known = reasons.setdefault(member, set())
         if found["check"] and says_no:
-            checks.setdefault(member, printable(labels.get("check", "")))
+            checks.setdefault(member, printable(labels.get("check", "")) or UNKNOWN)
         elif says_no:
-            known.add(printable(labels.get("reason", "")))
+            known.add(printable(labels.get("reason", "")) or UNKNOWN)
     return {
         member: checks.get(member) or (known.copy().pop() if len(known) == 1 else UNKNOWN)
         for member, known in reasons.items()

@@ -33,6 +33,11 @@ class Checkout:
     path: Path
     shown: Path
 
+    @property
+    def typed(self) -> str:
+        """Its path as it is typed in a shell."""
+        return shlex.quote(str(self.shown))
+
     def head(self) -> str:
         """The id of the last commit."""
         return self._git("rev-parse", "--verify", "HEAD^{commit}", what="a checkout without a commit").strip()
@@ -52,11 +57,11 @@ class Checkout:
                 raise self._fault(f"has an unfinished {what}", "finish or abort it, or give a fresh clone")
         branch = self._run("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
         if not branch:
-            raise self._fault("has a detached head", f"git -C {self.shown} switch main")
+            raise self._fault("has a detached head", f"git -C {self.typed} switch main")
         if rows:
             raise self._fault(
                 f"has local changes in {_some([row[3:] for row in rows])}",
-                f"commit or stash them: git -C {self.shown} stash",
+                f"commit or stash them: git -C {self.typed} stash",
                 "the change would be made without them, from the last commit",
             )
         commit = self.head()
@@ -99,7 +104,7 @@ class Checkout:
                 )
             if behind:
                 notes.append(
-                    f"it starts from {branch}, which is {behind} commits behind {origin}: git -C {shlex.quote(str(self.shown))} pull"
+                    f"it starts from {branch}, which is {behind} commits behind {origin}: git -C {self.typed} pull"
                 )
         hooks = Path(self.path, self._git("rev-parse", "--git-path", "hooks").strip())
         for hook in ("pre-commit", "commit-msg"):
@@ -146,7 +151,13 @@ class Checkout:
                 return there, False
             raise self._fault(
                 f"has a branch {branch} already, with something else on it ({there[:10]})",
-                f"git -C {self.shown} branch -D {branch}   (throws that branch away)",
+                f"git -C {self.typed} branch -D {branch}   (throws that branch away)",
+            )
+        if above := self.branch_commit(branch.partition("/")[0]):
+            name = branch.partition("/")[0]
+            raise self._fault(
+                f"has a branch {name} ({above[:10]}), and git makes none below it",
+                f"git -C {self.typed} branch -m {name} {name}-old",
             )
         signed = self._run("config", "--type=bool", "commit.gpgsign").stdout.strip() == "true"
         words = ["commit-tree", *(["-S"] if signed else []), tree, "-p", parent, "-F", "-"]
@@ -186,7 +197,7 @@ class Checkout:
             why = done.stderr.decode(errors="replace").strip().splitlines()
             raise self._fault(
                 f"is {what}" if what else f"refused `git {args[0]}`",
-                f"git -C {self.shown} status",
+                f"git -C {self.typed} status",
                 "\n".join(why[-5:]),
             )
         return done.stdout.decode("utf-8", "surrogateescape")
@@ -196,7 +207,7 @@ class Checkout:
         if done.returncode:
             raise self._fault(
                 "lacks the contents of a file",
-                f"git -C {self.shown} fetch",
+                f"git -C {self.typed} fetch",
                 done.stderr.decode(errors="replace"),
             )
         return done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from binderbox.errors import UsageError
 from binderbox.federation.deployrepo.change import checked_name, checked_words
+from binderbox.federation.deployrepo.edits import make_newcomer
 from tests.cli.run import binderbox
 from tests.commands.federation.test_change import There, there
 from tests.federation.checkouts import git
@@ -119,3 +121,25 @@ def test_what_people_paste_passes_and_what_does_not_is_named() -> None:
     with pytest.raises(UsageError) as refused:
         checked_words("--run-by", "a <b> | c")
     assert "not: < > |" in str(refused.value.cause)
+
+
+def test_a_branch_in_the_way_of_ours_is_named(there: There) -> None:
+    git(there.path, "branch", "binderbox")
+    done = there.run("weight", "second", "9", "--no-ask")
+    assert "git -C deploy branch -m binderbox binderbox-old" in done.stderr
+
+
+def test_a_path_is_quoted_for_a_shell(there: There) -> None:
+    odd = there.path.parent / "it's mine"
+    there.path.rename(odd)
+    done = binderbox(
+        odd.parent, "federation", "weight", "second", "9", "--no-ask", "--deploy-repo", "it's mine"
+    )
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("next: ")]
+    assert shlex.split(line)[3] == "it's mine"
+
+
+def test_a_mail_address_is_a_contact() -> None:
+    assert make_newcomer("new", "https://n.example.org", contact="me@example.org").contact == "me@example.org"
+    with pytest.raises(UsageError, match="--contact"):
+        make_newcomer("new", "https://n.example.org", contact="me at home")
