@@ -22,6 +22,11 @@ COMMANDS = {
     "drain": ("binderbox.cli.federation.change", "Write the commit that sets a member's weight to 0."),
     "prime": ("binderbox.cli.federation.steer", "Write the change that makes another member the prime."),
     "ramp": ("binderbox.cli.federation.steer", "Say which weight is due for a new member, and write it."),
+    "plan": (
+        "binderbox.cli.federation.planning",
+        "Foretell what members would carry, with quotas that are not there yet.",
+    ),
+    "history": ("binderbox.cli.federation.planning", "Show who had which weight when."),
     "follow": (
         "binderbox.cli.federation.follow",
         "Show what the prime runs, what the node runs, and the change.",

@@ -16,9 +16,10 @@ SICK = 5
 @click.command()
 @federation_option
 @deploy_repo_option
+@options.option("--watch", is_flag=True, help="Look again every 15 s for an hour, and mark what changed.")
 @options.common
 @click.pass_obj
-def status(session: Session, federation: str, deploy_repo: str | None) -> int:
+def status(session: Session, federation: str, deploy_repo: str | None, watch: bool) -> int:
     """Show every member: in rotation or why not, shares, free places.
 
     Asks public addresses only. Of members that are out, the redirector tells no more than their names; with
@@ -32,7 +33,12 @@ def status(session: Session, federation: str, deploy_repo: str | None) -> int:
     from binderbox.commands.federation.look import status as look
     from binderbox.federation.members.render import render_status
 
-    result = look(asked(federation, deploy_repo))
+    where = asked(federation, deploy_repo)
+    if watch:
+        from binderbox.cli.federation.watch import watch as keep_looking
+
+        return SICK if not keep_looking(session, lambda: look(where)).well else 0
+    result = look(where)
     return session.answer(
         asdict(result), lambda style: render_status(result, style), exit_code=0 if result.well else SICK
     )

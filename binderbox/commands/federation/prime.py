@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from binderbox.commands.federation.ask import observe
 from binderbox.commands.federation.change import Edited, Place, read_tree, written
-from binderbox.errors import RuleBroken, UsageError
+from binderbox.commands.federation.pairs import parse_pairs
+from binderbox.errors import RuleBroken
 from binderbox.federation.deployrepo import edits
-from binderbox.federation.deployrepo.change import checked_weight
 from binderbox.federation.deployrepo.tree import redirector_config
 from binderbox.federation.members.candidate import why_not
 from binderbox.world.git.clones import opened
@@ -19,7 +19,7 @@ UNASKED = "nobody was asked: whether it is well, and has the versions of the pri
 
 def prime(name: str, weights: Sequence[str], why: str, place: Place) -> Edited:
     """Two changed lines, and those of the weights. Raises RuleBroken for a candidate that must not be the prime."""
-    wanted = parse_weights(weights)
+    wanted = parse_pairs("--weight", weights)
     with opened(place.source, place.checkout) as checkout:
         tree, start = read_tree(checkout, place)
         change = edits.prime(tree, name, wanted, why)
@@ -33,14 +33,3 @@ def prime(name: str, weights: Sequence[str], why: str, place: Place) -> Edited:
             )
         done = written(checkout, start, f"prime-{name}", name, tree, change, place, observed)
     return place.keep_body(done if place.ask else replace(done, notes=(*done.notes, UNASKED)))
-
-
-def parse_weights(texts: Sequence[str]) -> dict[str, int]:
-    """`NAME=N` each; raises UsageError."""
-    found = {}
-    for text in texts:
-        name, separator, value = text.rpartition("=")
-        if not (name and separator):
-            raise UsageError(f"--weight {text}: needed is NAME=N", remedy="--weight my-member=50")
-        found[name] = checked_weight(value)
-    return found

@@ -36,7 +36,7 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
             raise unknown_member(name, config)
         found = ask_federation(Asked(place.federation, config, place.source), place.way)
         launches = launches_of(entry, place.way)
-        past = (noted.Past(words, weight_in(text, name)) for words, text in checkout.past(CONFIG, PAST))
+        past = (noted.Past(one.message, weight_in(one.content, name)) for one in checkout.past(CONFIG, PAST))
         key = f"ramp/{re.sub('[^A-Za-z0-9-]', '_', name)}"
         was = noted.parse(checkout.recalled(key))
         by_commits = noted.told_by_commits(past, entry.weight)

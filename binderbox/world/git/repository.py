@@ -27,6 +27,17 @@ UNFINISHED = {  # files in the git directory, and what was begun
 
 
 @dataclass(frozen=True)
+class Past:
+    """A file as one commit left it, b"" where it took the file away; `date` is the commit's day as YYYY-MM-DD."""
+
+    commit: str
+    time_s: float
+    date: str
+    message: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Checkout:
     """A checkout at `path`; `shown` is what messages call it (a new clone is moved there when it is wanted)."""
 
@@ -114,16 +125,16 @@ class Checkout:
                 )
         return tuple(notes)
 
-    def past(self, path: str, most: int) -> Iterator[tuple[str, bytes]]:
-        """(message, content) of the last commits that changed a file, from the latest back; not those a clone cut off."""
+    def past(self, path: str, most: int) -> Iterator[Past]:
+        """The last commits that changed a file, from the latest back; none in a clone that has not all of them."""
         if self._git("rev-parse", "--is-shallow-repository").strip() == "true":
             return
-        listed = self._git(
-            "log", f"-{most}", "--full-history", "--format=%H%x00%B%x01", "HEAD", "--", f":/{path}"
-        )
+        form = "--format=%H%x00%ct%x00%cs%x00%B%x01"
+        listed = self._git("log", f"-{most}", "--full-history", form, "HEAD", "--", f":/{path}")
         for row in filter(None, (row.strip("\n") for row in listed.split("\1"))):
-            commit, _, message = row.partition("\0")
-            yield message, run(["-C", str(self.path), "cat-file", "blob", f"{commit}:{path}"]).stdout
+            commit, time_s, date, message = row.split("\0", 3)
+            content = run(["-C", str(self.path), "cat-file", "blob", f"{commit}:{path}"]).stdout
+            yield Past(commit, float(time_s), date, message, content)
 
     def recalled(self, name: str) -> str:
         """What `remember` kept under this name; "" for nothing."""

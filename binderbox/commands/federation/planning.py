@@ -1,0 +1,127 @@
+"""What `federation plan` and `federation history` do. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from binderbox.commands.federation.ask import Asked, ask_federation
+from binderbox.commands.federation.pairs import parse_pairs
+from binderbox.errors import DeployRepoError, UsageError
+from binderbox.federation.deployrepo.tree import CONFIG, SECTION
+from binderbox.federation.members.status import pods_and_quota
+from binderbox.federation.planning.history import Changed, Entry, Version, changes
+from binderbox.federation.planning.plan import FederationPlan, make_plan
+from binderbox.federation.redirector.config import is_number
+from binderbox.federation.redirector.model import Capacity
+from binderbox.federation.redirector.rules import in_rotation
+from binderbox.world import plots
+from binderbox.world.git.clones import opened
+from binderbox.world.http.endpoints import PUBLIC, Way
+
+ALL = 5000  # commits of one file: more than the repository has
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """`quotas` and `weights` are NAME=N; `load` sessions at once; `asked` None: of today's federation nothing is asked."""
+
+    quotas: Sequence[str]
+    weights: Sequence[str]
+    load: float
+    session_h: float
+    asked: Asked | None = None
+    plot: Path | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan, and what is not in it."""
+
+    plan: FederationPlan
+    notes: tuple[str, ...]
+
+
+def plan(request: PlanRequest, way: Way = PUBLIC) -> Planned:
+    """Foretell a federation with these quotas. Raises UsageError for quotas into which the load does not fit."""
+    quotas, weights = parse_pairs("--quota", request.quotas), parse_pairs("--weight", request.weights)
+    if not (0 < request.load < 1e6 and 0 < request.session_h < 1e3):
+        raise UsageError(
+            "--load and --session-h: needed are numbers above 0", remedy="--load 300 --session-h 1"
+        )
+    if request.plot is not None:
+        plots.checked(request.plot)
+    today, notes, headroom = _today(request, way)
+    if unknown := sorted(set(weights) - set(quotas) - {one.name for one in today}):
+        raise UsageError(f"--weight names {', '.join(unknown)}, which has no quota", remedy="--quota NAME=N")
+    try:
+        found = make_plan(today, quotas, weights, request.load, request.session_h, headroom)
+    except ValueError as error:
+        raise UsageError(
+            str(error), remedy="give a smaller --load, or weights with --weight NAME=N"
+        ) from error
+    if request.plot is not None:
+        lines = [plots.Line(one.name, one.sessions, one.errors) for one in found.curves]
+        plots.draw_errors(lines, found.load, request.plot)
+    return Planned(found, notes)
+
+
+def _today(request: PlanRequest, way: Way) -> tuple[list[Capacity], tuple[str, ...], int]:
+    if request.asked is None:
+        return [], (), 10
+    found = ask_federation(request.asked, way)
+    today, left_out = [], []
+    for one in in_rotation(found.config):
+        pods, quota = pods_and_quota(found.observed[one.name].health)
+        if quota is None:
+            left_out.append(one.name)
+        else:
+            today.append(Capacity(one.name, one.weight, quota, pods or 0))
+    left_out += list(found.out or ())
+    notes = (f"not in it, because their quota is not known: {', '.join(left_out)}",) if left_out else ()
+    return today, (*found.notes, *notes), found.config.pod_headroom
+
+
+def history(source: str, since: str, plot: Path | None) -> tuple[Changed, ...]:
+    """Every change of the members in the repository's own log, the oldest first. Raises DeployRepoError."""
+    if plot is not None:
+        plots.checked(plot)
+    with opened(source, whole=True) as checkout:
+        past = list(checkout.past(CONFIG, ALL))
+    if not past:
+        raise DeployRepoError(
+            f"{source} has no history of {CONFIG}",
+            cause="a shallow clone has only its last commit",
+            remedy=f"git -C {source} fetch --unshallow",
+        )
+    versions = [
+        Version(one.commit, one.time_s, one.date, members)
+        for one in reversed(past)
+        if (members := _members(one.content)) is not None and one.date >= since
+    ]
+    found = changes(versions)
+    if plot is not None:
+        plots.draw_weights([_moment(one.version) for one in found], plot)
+    return found
+
+
+def _moment(version: Version) -> plots.Moment:
+    weights = {name: one.weight for name, one in version.members.items()}
+    return plots.Moment(version.time_s, weights, [name for name, one in version.members.items() if one.prime])
+
+
+def _members(content: bytes) -> Mapping[str, Entry] | None:
+    """The members of some version of the file; None where there were none yet, or nothing can be read."""
+    try:
+        data = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        hosts = data[SECTION]["hosts"]
+        return {
+            str(name): Entry(float(weight), bool(entry.get("prime")))
+            for name, entry in hosts.items()
+            if isinstance(entry, dict) and is_number(weight := entry.get("weight", 0))
+        }
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,172 @@
+"""A federation that is not there yet: what each member would carry, and what visitors would see. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from binderbox.federation.redirector.model import (
+    Capacity,
+    Demand,
+    Outlook,
+    first_error_rate,
+    first_leave_rate,
+    outlook,
+)
+from binderbox.federation.redirector.weights import fitting_weights
+from binderbox.output.report.style import PLAIN, Style, columns
+
+CURVE_POINTS = 60
+CURVE_TO = 1.25  # of all places
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One federation under a load of sessions at once; the last two in sessions at once, infinite for never.
+
+    `first_out`: from there on some member is out of rotation for a hundredth of the time; `first_errors`: from there on
+    one launch in a thousand fails.
+    """
+
+    name: str
+    members: tuple[Capacity, ...]
+    outlook: Outlook
+    first_out: float
+    first_errors: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The part of launches that fail, 0 to 1, by sessions at once."""
+
+    name: str
+    sessions: tuple[float, ...]
+    errors: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FederationPlan:
+    """The federations that are compared, today's first where it was asked; `load` is sessions at once."""
+
+    load: float
+    scenarios: tuple[Scenario, ...]
+    curves: tuple[Curve, ...]
+
+
+def make_plan(
+    today: Sequence[Capacity],
+    quotas: Mapping[str, int],
+    weights: Mapping[str, int],
+    load: float,
+    session_h: float,
+    headroom: int = 10,
+) -> FederationPlan:
+    """Today's members, and with them those of `quotas`, which also replace quotas of today.
+
+    + weights: of members by name; those of `quotas` that have none get one by which all are equally far from their last
+      place, and others keep theirs
+    + session_h: the mean length of a session in hours; only how late news costs depends on it
+    Raises ValueError when no weights fit.
+    """
+    changed = [replace(one, quota=quotas.get(one.name, one.quota)) for one in today]
+    there = {one.name for one in today}
+    changed += [Capacity(name, 0, quota) for name, quota in quotas.items() if name not in there]
+    planned = _weighed(changed, quotas, weights, load, headroom)
+    compared = {"today": tuple(today)} if today else {}
+    compared["planned"] = tuple(planned)
+    scenarios = tuple(
+        _scenario(name, members, load, session_h, headroom) for name, members in compared.items()
+    )
+    return FederationPlan(load, scenarios, _curves(compared, session_h, headroom, load))
+
+
+def _weighed(
+    members: Sequence[Capacity],
+    quotas: Mapping[str, int],
+    weights: Mapping[str, int],
+    load: float,
+    headroom: int,
+) -> list[Capacity]:
+    fixed = [replace(one, weight=weights.get(one.name, one.weight)) for one in members]
+    free = [one.name for one in fixed if one.name in quotas and one.name not in weights and not one.weight]
+    if not free:
+        return fixed
+    fitting = fitting_weights([one for one in fixed if one.weight or one.name in free], load, headroom)
+    kept = [one for one in fixed if one.weight]
+    # the newcomers' part of the whole as it fits, in the scale of those that keep their weights
+    scale = sum(one.weight for one in kept) / sum(fitting[one.name] for one in kept) if kept else 1.0
+    return [
+        replace(one, weight=max(1, round(fitting[one.name] * scale))) if one.name in free else one
+        for one in fixed
+    ]
+
+
+def _scenario(
+    name: str, members: tuple[Capacity, ...], load: float, session_h: float, headroom: int
+) -> Scenario:
+    return Scenario(
+        name,
+        members,
+        outlook(members, Demand(load / session_h, session_h), headroom),
+        first_leave_rate(members, session_h, headroom) * session_h,
+        first_error_rate(members, session_h, headroom) * session_h,
+    )
+
+
+def _curves(
+    compared: Mapping[str, tuple[Capacity, ...]], session_h: float, headroom: int, load: float
+) -> tuple[Curve, ...]:
+    places = max(sum(one.quota or 0 for one in members) for members in compared.values())
+    most = max(places * CURVE_TO, load * CURVE_TO)
+    sessions = tuple(most * (i + 1) / CURVE_POINTS for i in range(CURVE_POINTS))
+    return tuple(
+        Curve(
+            name,
+            sessions,
+            tuple(
+                outlook(members, Demand(one / session_h, session_h), headroom).errors_per_launch
+                for one in sessions
+            ),
+        )
+        for name, members in compared.items()
+    )
+
+
+def render_plan(plan: FederationPlan, style: Style = PLAIN) -> str:
+    """A table a federation, and what visitors would see, today's and the planned one below each other."""
+    blocks = []
+    for one in plan.scenarios:
+        head = ("member", "weight", "quota", "share of launches", "sessions", "in rotation")
+        rows = [
+            (
+                member.name,
+                f"{member.weight:g}",
+                "none" if member.quota is None else str(member.quota),
+                f"{carried.share:.1%}",
+                f"{carried.sessions:.0f}",
+                f"{carried.in_rotation:.1%}",
+            )
+            for member, carried in zip(one.members, one.outlook.members, strict=True)
+        ]
+        table = columns([head, *rows]).splitlines()
+        blocks.append(
+            "\n".join(
+                [
+                    style.bold(f"{one.name}, with {plan.load:g} sessions at once"),
+                    style.bold(table[0]),
+                    *table[1:],
+                    f"  launches that fail: {_part(one.outlook.errors_per_launch)}",
+                    f"  a member leaves rotation from {_sessions(one.first_out)} sessions at once on,"
+                    f" visitors see errors from {_sessions(one.first_errors)} on",
+                ]
+            )
+        )
+    return "\n\n".join(blocks)
+
+
+def _part(part: float) -> str:
+    return f"{part:.1%}" if part >= 0.001 else "fewer than one in a thousand"
+
+
+def _sessions(number: float) -> str:
+    return "no number of" if number == float("inf") else f"{number:.0f}"
