@@ -13,7 +13,7 @@ from binderbox.cli.federation.asked import federation_option
 from binderbox.cli.session import Session
 
 if TYPE_CHECKING:
-    from binderbox.commands.federation.change import Edited, Place
+    from binderbox.commands.federation.writing import Edited, Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 NOT_READY = 5
@@ -59,7 +59,7 @@ def place_of(
     deploy_repo: str, checkout: Path | None, dry_run: bool, no_ask: bool, federation: str, body: Path | None
 ) -> Place:
     from binderbox.cli.federation.asked import asked
-    from binderbox.commands.federation.change import Place
+    from binderbox.commands.federation.writing import Place
 
     asked(federation, None)
     return Place(deploy_repo, checkout, federation, write=not dry_run, ask=not no_ask, body=body)
@@ -179,9 +179,9 @@ def join(
     session.start("federation join")
     session.host = member
 
-    from binderbox.commands.federation.change import JoinRequest
-    from binderbox.commands.federation.change import join as change
     from binderbox.commands.federation.change_report import joined_fields, render_joined
+    from binderbox.commands.federation.joining import JoinRequest
+    from binderbox.commands.federation.joining import join as change
 
     by_address = member.lower().startswith(("https://", "http://"))
     connection = None if by_address else session.connection(member)

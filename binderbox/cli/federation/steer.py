@@ -56,9 +56,10 @@ def ramp(
     """
     session.start("federation ramp")
 
-    from binderbox.commands.federation.change import Place, weight
+    from binderbox.commands.federation.change import weight
     from binderbox.commands.federation.change_report import render_edited
     from binderbox.commands.federation.ramp import ramp as decide
+    from binderbox.commands.federation.writing import Place
     from binderbox.federation.members.render import render_ramp
 
     place = Place(deploy_repo, checkout, federation, write=not dry_run)

@@ -13,7 +13,8 @@ from binderbox.output.report.style import PLAIN, Style, columns, indented
 from binderbox.output.results import CheckReport
 
 if TYPE_CHECKING:
-    from binderbox.commands.federation.change import Edited, Joined
+    from binderbox.commands.federation.joining import Joined
+    from binderbox.commands.federation.writing import Edited
 
 
 def edited_fields(edited: Edited) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from binderbox.federation.redirector.model import Capacity
 from binderbox.federation.redirector.rules import in_rotation
 from binderbox.world import plots
 from binderbox.world.git.clones import opened
+from binderbox.world.git.history import past as past_of
 from binderbox.world.http.endpoints import PUBLIC, Way
 
 ALL = 5000  # commits of one file: more than the repository has
@@ -90,7 +91,7 @@ def history(source: str, since: str, plot: Path | None) -> tuple[Changed, ...]:
     if plot is not None:
         plots.checked(plot)
     with opened(source, whole=True) as checkout:
-        past = list(checkout.past(CONFIG, ALL))
+        past = list(past_of(checkout, CONFIG, ALL))
     if not past:
         raise DeployRepoError(
             f"{source} has no history of {CONFIG}",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from binderbox.commands.federation.ask import observe
-from binderbox.commands.federation.change import Edited, Place, read_tree, written
 from binderbox.commands.federation.pairs import parse_pairs
+from binderbox.commands.federation.writing import Edited, Place, read_tree, written
 from binderbox.errors import RuleBroken
 from binderbox.federation.deployrepo import edits
 from binderbox.federation.deployrepo.tree import redirector_config

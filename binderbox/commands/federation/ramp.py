@@ -9,13 +9,14 @@ import re
 from dataclasses import replace
 
 from binderbox.commands.federation.ask import Asked, ask_federation, launches_of, unknown_member
-from binderbox.commands.federation.change import Place
+from binderbox.commands.federation.writing import Place
 from binderbox.errors import UsageError
 from binderbox.federation.deployrepo.tree import CONFIG, WANTED, make_tree, redirector_config, weight_in
 from binderbox.federation.members import noted
 from binderbox.federation.members.ramp import Ramp, decide, parse_steps
 from binderbox.federation.members.status import make_status, pods_and_quota, reference_of
 from binderbox.federation.redirector.rules import judge_member
+from binderbox.world.git import history
 from binderbox.world.git.clones import opened
 
 PAST = 300  # commits of the configuration's file: about three years of mybinder.org
@@ -36,14 +37,17 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
             raise unknown_member(name, config)
         found = ask_federation(Asked(place.federation, config, place.source), place.way)
         launches = launches_of(entry, place.way)
-        past = (noted.Past(one.message, weight_in(one.content, name)) for one in checkout.past(CONFIG, PAST))
+        past = (
+            noted.Past(one.message, weight_in(one.content, name))
+            for one in history.past(checkout, CONFIG, PAST)
+        )
         key = f"ramp/{re.sub('[^A-Za-z0-9-]', '_', name)}"
-        was = noted.parse(checkout.recalled(key))
+        was = noted.parse(history.recalled(checkout, key))
         by_commits = noted.told_by_commits(past, entry.weight)
         used = (found.deployed or {}).get(name)
         is_ = noted.remember(was, entry.weight, used, launches, by_commits)
         if place.write and is_ is not None and is_ != was:
-            checkout.remember(key, noted.render(is_))
+            history.remember(checkout, key, noted.render(is_))
     seen = found.observed[name]
     # a member of weight 0 is judged as if it had one, else its ramp could never begin
     standing = judge_member(

@@ -16,12 +16,6 @@ from binderbox.federation.deployrepo.change import (
     Change,
     Step,
     changed,
-    checked_contact,
-    checked_member_url,
-    checked_name,
-    checked_url,
-    checked_weight,
-    checked_words,
 )
 from binderbox.federation.deployrepo.mentions import Line, mentioned, mentions
 from binderbox.federation.deployrepo.scrape import NoPlace
@@ -33,6 +27,14 @@ from binderbox.federation.deployrepo.tree import (
     DeployTree,
     held_to_rules,
     redirector_config,
+)
+from binderbox.federation.deployrepo.words import (
+    checked_contact,
+    checked_member_url,
+    checked_name,
+    checked_url,
+    checked_weight,
+    checked_words,
 )
 from binderbox.federation.deployrepo.yamltext import Document, read
 from binderbox.federation.redirector.config import HostEntry

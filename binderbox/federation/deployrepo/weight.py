@@ -8,8 +8,9 @@ import yaml
 
 from binderbox.errors import DeployRepoError, RuleBroken
 from binderbox.federation.deployrepo import entries
-from binderbox.federation.deployrepo.change import Change, changed, checked_weight
+from binderbox.federation.deployrepo.change import Change, changed
 from binderbox.federation.deployrepo.tree import CONFIG, SECTION, DeployTree, held_to_rules, redirector_config
+from binderbox.federation.deployrepo.words import checked_weight
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 
 

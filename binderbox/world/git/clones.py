@@ -12,6 +12,7 @@ from pathlib import Path
 
 from binderbox.errors import DeployRepoError
 from binderbox.world.git import repository as git
+from binderbox.world.git.run import run
 
 CLONE_S = 600
 DEFAULT_DIR = "mybinder.org-deploy"
@@ -77,7 +78,7 @@ def cloned(url: str, parent: Path, *, whole: bool = False) -> Iterator[Path]:
         ) from error
     try:
         path = scratch / DEFAULT_DIR
-        done = git.run(
+        done = run(
             [
                 "clone",
                 "--quiet",
@@ -111,7 +112,7 @@ def _checkout_at(path: Path) -> git.Checkout:
             f"{path} is no directory; nothing was written",
             remedy="give a checkout of mybinder.org-deploy, or its address, with --deploy-repo",
         )
-    done = git.run(["-C", str(path), "rev-parse", "--show-toplevel"])
+    done = run(["-C", str(path), "rev-parse", "--show-toplevel"])
     top = done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
     if done.returncode or not top:
         why = done.stderr.decode(errors="replace").strip()

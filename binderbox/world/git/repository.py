@@ -6,17 +6,16 @@ so the user's files, index and current branch stay as they are, and a run that i
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from binderbox.errors import DeployRepoError
+from binderbox.world.git.run import run
 
-COMMAND_S = 60
 UNFINISHED = {  # files in the git directory, and what was begun
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -24,17 +23,6 @@ UNFINISHED = {  # files in the git directory, and what was begun
     "CHERRY_PICK_HEAD": "cherry-pick",
     "REVERT_HEAD": "revert",
 }
-
-
-@dataclass(frozen=True)
-class Past:
-    """A file as one commit left it, b"" where it took the file away; `date` is the commit's day as YYYY-MM-DD."""
-
-    commit: str
-    time_s: float
-    date: str
-    message: str
-    content: bytes
 
 
 @dataclass(frozen=True)
@@ -51,22 +39,22 @@ class Checkout:
 
     def head(self) -> str:
         """The id of the last commit."""
-        return self._git("rev-parse", "--verify", "HEAD^{commit}", what="a checkout without a commit").strip()
+        return self.git("rev-parse", "--verify", "HEAD^{commit}", what="a checkout without a commit").strip()
 
     def start(self) -> tuple[str, str]:
         """(branch, commit) to start a change from.
 
         Raises DeployRepoError for conflicts, unfinished work, a detached head, changed files, and no name to commit as.
         """
-        state = self._git("status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules")
+        state = self.git("status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules")
         rows = [row for row in state.split("\0") if row[2:3] == " "]
         if conflicts := [row[3:] for row in rows if row[:2] in ("DD", "AU", "UD", "UA", "DU", "AA", "UU")]:
             raise self._fault(f"has conflicts in {_some(conflicts)}", "solve them, or give a fresh clone")
-        place = Path(self._git("rev-parse", "--absolute-git-dir").strip())
+        place = Path(self.git("rev-parse", "--absolute-git-dir").strip())
         for name, what in UNFINISHED.items():
             if (place / name).exists():
                 raise self._fault(f"has an unfinished {what}", "finish or abort it, or give a fresh clone")
-        branch = self._run("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
+        branch = self.tried("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
         if not branch:
             raise self._fault("has a detached head", f"git -C {self.typed} switch main")
         if rows:
@@ -76,7 +64,7 @@ class Checkout:
                 "the change would be made without them, from the last commit",
             )
         commit = self.head()
-        ident = self._run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        ident = self.tried("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
         if ident.returncode:
             raise self._fault(
                 "has no name and address to commit as",
@@ -101,52 +89,8 @@ class Checkout:
         found = [row.removeprefix(f"{commit}:").split("\0", 2) for row in rows if row]
         return tuple((path, int(number), text) for path, number, text in found)
 
-    def start_notes(self, commit: str) -> tuple[str, ...]:
-        """What is worth knowing of where a change starts, by what this checkout last fetched; and hooks that do not run."""
-        notes, branch = [], self._run("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
-        listed = self._run("for-each-ref", "--format=%(refname:short)", "refs/remotes/origin").stdout.split()
-        origin = next((one for one in ("origin/main", "origin/master") if one in listed), "")
-        if origin:
-            counted = self._run("rev-list", "--left-right", "--count", f"{origin}...{commit}").stdout.split()
-            behind, ahead = map(int, counted) if len(counted) == 2 else (0, 0)
-            if ahead:
-                notes.append(
-                    f"it starts from {branch}, which has {ahead} commits that {origin} has not: they are pushed with it"
-                )
-            if behind:
-                notes.append(
-                    f"it starts from {branch}, which is {behind} commits behind {origin}: git -C {self.typed} pull"
-                )
-        hooks = Path(self.path, self._git("rev-parse", "--git-path", "hooks").strip())
-        for hook in ("pre-commit", "commit-msg"):
-            if os.access(hooks / hook, os.X_OK):
-                notes.append(
-                    f"the hook {hook} was not run: git commit --amend --no-edit on the branch runs it"
-                )
-        return tuple(notes)
-
-    def past(self, path: str, most: int) -> Iterator[Past]:
-        """The last commits that changed a file, from the latest back; none in a clone that has not all of them."""
-        if self._git("rev-parse", "--is-shallow-repository").strip() == "true":
-            return
-        form = "--format=%H%x00%ct%x00%cs%x00%B%x01"
-        listed = self._git("log", f"-{most}", "--full-history", form, "HEAD", "--", f":/{path}")
-        for row in filter(None, (row.strip("\n") for row in listed.split("\1"))):
-            commit, time_s, date, message = row.split("\0", 3)
-            content = run(["-C", str(self.path), "cat-file", "blob", f"{commit}:{path}"]).stdout
-            yield Past(commit, float(time_s), date, message, content)
-
-    def recalled(self, name: str) -> str:
-        """What `remember` kept under this name; "" for nothing."""
-        return self._run("cat-file", "blob", f"refs/binderbox/{name}").stdout
-
-    def remember(self, name: str, text: str) -> None:
-        """Keep a text in this checkout, in no branch and no file of it."""
-        blob = self._git("hash-object", "-w", "--stdin", stdin=text.encode()).strip()
-        self._git("update-ref", f"refs/binderbox/{name}", blob)
-
     def branch_commit(self, branch: str) -> str | None:
-        found = self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+        found = self.tried("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
         return found.stdout.strip() or None
 
     def write(self, parent: str, branch: str, files: Mapping[str, bytes], message: str) -> tuple[str, bool]:
@@ -158,7 +102,7 @@ class Checkout:
         tree = self._tree(parent, files)
         there = self.branch_commit(branch)
         if there is not None:
-            if self._run("rev-parse", f"{there}^{{tree}}", f"{there}^").stdout.split() == [tree, parent]:
+            if self.tried("rev-parse", f"{there}^{{tree}}", f"{there}^").stdout.split() == [tree, parent]:
                 return there, False
             raise self._fault(
                 f"has a branch {branch} already, with something else on it ({there[:10]})",
@@ -170,37 +114,37 @@ class Checkout:
                 f"has a branch {name} ({above[:10]}), and git makes none below it",
                 f"git -C {self.typed} branch -m {name} {name}-old",
             )
-        signed = self._run("config", "--type=bool", "commit.gpgsign").stdout.strip() == "true"
+        signed = self.tried("config", "--type=bool", "commit.gpgsign").stdout.strip() == "true"
         words = ["commit-tree", *(["-S"] if signed else []), tree, "-p", parent, "-F", "-"]
-        commit = self._git(*words, stdin=message.encode()).strip()
-        self._git("update-ref", "-m", "binderbox", f"refs/heads/{branch}", commit, "0" * len(commit))
+        commit = self.git(*words, stdin=message.encode()).strip()
+        self.git("update-ref", "-m", "binderbox", f"refs/heads/{branch}", commit, "0" * len(commit))
         return commit, True
 
     def written(self) -> bool:
         """Whether a branch of ours is in it."""
-        return bool(self._git("for-each-ref", "refs/heads/binderbox"))
+        return bool(self.git("for-each-ref", "refs/heads/binderbox"))
 
     def origin(self) -> str:
-        return self._run("config", "--get", "remote.origin.url").stdout.strip()
+        return self.tried("config", "--get", "remote.origin.url").stdout.strip()
 
     def _tree(self, parent: str, files: Mapping[str, bytes]) -> str:
         listed = self._entries(parent)
         with tempfile.TemporaryDirectory(prefix="binderbox-index-") as scratch:
             index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
-            self._git("read-tree", parent, more=index)
+            self.git("read-tree", parent, more=index)
             for path, content in files.items():
-                blob = self._git("hash-object", "-w", "--stdin", "--no-filters", stdin=content).strip()
+                blob = self.git("hash-object", "-w", "--stdin", "--no-filters", stdin=content).strip()
                 mode = listed[path][0] if path in listed else "100644"
-                self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", more=index)
-            return self._git("write-tree", "--missing-ok", more=index).strip()
+                self.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", more=index)
+            return self.git("write-tree", "--missing-ok", more=index).strip()
 
     def _entries(self, commit: str) -> dict[str, tuple[str, str]]:
         """path -> (mode, object) of every file of a commit."""
-        rows = self._git("ls-tree", "-r", "-z", commit).split("\0")
+        rows = self.git("ls-tree", "-r", "-z", commit).split("\0")
         split = (row.partition("\t") for row in rows if row)
         return {path: (head.split()[0], head.split()[2]) for head, _, path in split}
 
-    def _git(
+    def git(
         self, *args: str, what: str = "", stdin: bytes = b"", more: Mapping[str, str] | None = None
     ) -> str:
         done = run(["-C", str(self.path), *args], stdin=stdin, more=more)
@@ -223,51 +167,13 @@ class Checkout:
             )
         return done.stdout
 
-    def _run(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def tried(self, *args: str) -> subprocess.CompletedProcess[str]:
         done = run(["-C", str(self.path), *args])
         texts = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(done.args, done.returncode, *texts)
 
     def _fault(self, what: str, remedy: str, cause: str = "") -> DeployRepoError:
         return DeployRepoError(f"{self.shown} {what}; nothing was written", cause=cause, remedy=remedy)
-
-
-def run(
-    args: Sequence[str],
-    *,
-    stdin: bytes = b"",
-    more: Mapping[str, str] | None = None,
-    timeout_s: float = COMMAND_S,
-) -> subprocess.CompletedProcess[bytes]:
-    """Run git, without asking anybody anything and without the caller's own git variables."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in KEPT}
-    fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        return subprocess.run(
-            ["git", *args],
-            input=stdin,
-            env={**given, **fixed, **(more or {})},
-            capture_output=True,
-            timeout=timeout_s,
-        )
-    except FileNotFoundError as error:
-        raise DeployRepoError(
-            "git is not installed here; nothing was written", remedy="install git"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise DeployRepoError(
-            f"`git {args[0]}` did not end within {timeout_s:.0f} s; nothing was written"
-        ) from error
-
-
-KEPT = {
-    *(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE")),
-    "GIT_CONFIG_GLOBAL",
-    "GIT_CONFIG_SYSTEM",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_SSL_CAINFO",
-}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from binderbox.errors import UsageError
-from binderbox.federation.deployrepo.change import checked_name, checked_words
 from binderbox.federation.deployrepo.edits import make_newcomer
+from binderbox.federation.deployrepo.words import checked_name, checked_words
 from tests.cli.run import binderbox
 from tests.commands.federation.test_change import There, there
 from tests.federation.checkouts import git

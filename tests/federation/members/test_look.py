@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from binderbox.commands.federation.ask import Asked, deploy_config
-from binderbox.commands.federation.change import Place, weight
+from binderbox.commands.federation.change import weight
 from binderbox.commands.federation.check import check_member
 from binderbox.commands.federation.look import status
+from binderbox.commands.federation.writing import Place
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.members.look import MemberCheck
 from binderbox.federation.members.render import render_check, render_status

@@ -153,8 +153,9 @@ def test_a_branch_that_cannot_be_is_refused(there: Path) -> None:
     git(there, "branch", "binderbox")  # a file where a directory is needed
     with clones.opened(str(there)) as checkout:
         _, commit = checkout.start()
-        with pytest.raises(DeployRepoError, match="refused `git update-ref`"):
+        with pytest.raises(DeployRepoError, match="and git makes none below it") as caught:
             checkout.write(commit, "binderbox/x", CHANGE, "T")
+    assert "branch -m binderbox binderbox-old" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
