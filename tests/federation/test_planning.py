@@ -14,7 +14,8 @@ from binderbox.commands.federation.ask import Asked
 from binderbox.commands.federation.look import status
 from binderbox.errors import EndpointFailed
 from binderbox.federation.members.status import FederationStatus
-from binderbox.federation.planning.plan import make_plan, render_plan
+from binderbox.federation.planning.plan import make_plan
+from binderbox.federation.planning.render import render_plan
 from binderbox.federation.redirector.model import Capacity
 from tests.cli.run import binderbox
 from tests.federation.checkouts import git, make_checkout

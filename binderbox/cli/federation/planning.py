@@ -69,7 +69,7 @@ def plan(
 
     from binderbox.commands.federation.planning import PlanRequest
     from binderbox.commands.federation.planning import plan as foretell
-    from binderbox.federation.planning.plan import render_plan
+    from binderbox.federation.planning.render import render_plan
 
     where = None if no_ask else asked(federation, deploy_repo)
     found = foretell(PlanRequest(quota, weight, load, session_h, where, plot))
@@ -109,7 +109,7 @@ def history(session: Session, deploy_repo: str, since: str, plot: Path | None) -
     session.start("federation history")
 
     from binderbox.commands.federation.planning import history as read
-    from binderbox.federation.planning.history import render_history
+    from binderbox.federation.planning.render import render_history
 
     found = read(deploy_repo, since, plot)
     fields = {

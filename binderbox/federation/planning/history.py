@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from binderbox.output.report.style import PLAIN, Style, columns
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -61,14 +59,6 @@ def _differences(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> lis
         if was.prime != one.prime:
             what.append(f"{name} becomes the prime" if one.prime else f"{name} is the prime no more")
     return what
-
-
-def render_history(found: tuple[Changed, ...], style: Style = PLAIN) -> str:
-    """A row a change."""
-    head = ("date", "commit", "what")
-    rows = [(one.version.date, one.version.commit[:8], "; ".join(one.what)) for one in found]
-    table = columns([head, *rows]).splitlines()
-    return "\n".join([style.bold(table[0]), *table[1:]])
 
 
 def _entry(one: Entry) -> str:

@@ -14,7 +14,6 @@ from binderbox.federation.redirector.model import (
     outlook,
 )
 from binderbox.federation.redirector.weights import fitting_weights
-from binderbox.output.report.style import PLAIN, Style, columns
 
 CURVE_POINTS = 60
 CURVE_TO = 1.25  # of all places
@@ -130,43 +129,3 @@ def _curves(
         )
         for name, members in compared.items()
     )
-
-
-def render_plan(plan: FederationPlan, style: Style = PLAIN) -> str:
-    """A table a federation, and what visitors would see, today's and the planned one below each other."""
-    blocks = []
-    for one in plan.scenarios:
-        head = ("member", "weight", "quota", "share of launches", "sessions", "in rotation")
-        rows = [
-            (
-                member.name,
-                f"{member.weight:g}",
-                "none" if member.quota is None else str(member.quota),
-                f"{carried.share:.1%}",
-                f"{carried.sessions:.0f}",
-                f"{carried.in_rotation:.1%}",
-            )
-            for member, carried in zip(one.members, one.outlook.members, strict=True)
-        ]
-        table = columns([head, *rows]).splitlines()
-        blocks.append(
-            "\n".join(
-                [
-                    style.bold(f"{one.name}, with {plan.load:g} sessions at once"),
-                    style.bold(table[0]),
-                    *table[1:],
-                    f"  launches that fail: {_part(one.outlook.errors_per_launch)}",
-                    f"  a member leaves rotation from {_sessions(one.first_out)} sessions at once on,"
-                    f" visitors see errors from {_sessions(one.first_errors)} on",
-                ]
-            )
-        )
-    return "\n\n".join(blocks)
-
-
-def _part(part: float) -> str:
-    return f"{part:.1%}" if part >= 0.001 else "fewer than one in a thousand"
-
-
-def _sessions(number: float) -> str:
-    return "no number of" if number == float("inf") else f"{number:.0f}"
