@@ -47,6 +47,10 @@ def host_of(url: str) -> str:
 def canonical(url: str) -> str:
     """The address as a browser writes it, without a slash at its end; raises ValueError."""
     parts, there = urlsplit(url.strip()), place(url)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{url!r} holds a user or a password")
+    if parts.fragment:
+        raise ValueError(f"{url!r} holds a place in a page")
     shown = "" if there.port == DEFAULTS.get(parts.scheme) else f":{there.port}"
     host = f"[{there.host}]" if ":" in there.host else there.host
     query = f"?{parts.query}" if parts.query else ""

@@ -50,9 +50,8 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
             history.remember(checkout, key, noted.render(is_))
     seen = found.observed[name]
     # a member of weight 0 is judged as if it had one, else its ramp could never begin
-    standing = judge_member(
-        replace(entry, weight=max(entry.weight, 1)), seen.seen, reference_of(found), found.config
-    )
+    reference = reference_of(found)
+    standing = judge_member(replace(entry, weight=max(entry.weight, 1)), seen.seen, reference, found.config)
     pods, quota = pods_and_quota(seen.health)
     return decide(
         config,
@@ -65,4 +64,5 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
         begun=is_.launches if is_ is not None and is_.seen and is_.weight == entry.weight else None,
         pods=pods,
         quota=quota,
+        reference=reference is not None,
     )

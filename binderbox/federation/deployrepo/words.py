@@ -63,6 +63,8 @@ def checked_member_url(url: str, *, http: bool = False) -> str:
     """The address of a member, which visitors from anywhere reach by a name of the public DNS; raises UsageError."""
     clean = checked_url("the member's address", url, http=http)
     host = urls.host_of(clean)
+    if "?" in clean:
+        raise UsageError(f"the member's address {url!r}: needed is one without a query")
     if not http and host.rpartition(".")[2].isdigit():
         raise UsageError(
             f"the member's address {url!r}: needed is a name, not {host}",

@@ -57,12 +57,14 @@ def decide(
     begun: Launches | None,
     pods: int | None,
     quota: int | None,
+    reference: bool = True,
 ) -> Ramp:
     """The step that is due for a member of `config`.
 
     + standing: by the rules, its weight taken for above 0
     + active: who else gets launches now
     + deployed: the weights of the members that the redirector names, None when it names none
+    + reference: whether the prime's versions are known, so that the member's could be compared
     + launches: BinderHub's counters now; begun: those when the redirector began to use this weight, None: not known
     """
     entry = config.host(name)
@@ -77,6 +79,8 @@ def decide(
         if standing.active
         else [f"the redirector would not send it launches: {standing.reason}, {standing.detail}"]
     )
+    if not reference and not entry.prime:
+        why.append("the prime's versions are not known, so that its own cannot be compared")
     why += _not_in_use(entry, deployed)
     if entry.weight > 0:
         why += _unproved(launches, begun)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from binderbox.errors import DeployRepoError
+from binderbox.errors import DeployRepoError, UsageError
 from binderbox.federation.deployrepo.edits import join, make_newcomer
 from binderbox.federation.deployrepo.mentions import Line
 from binderbox.federation.deployrepo.tree import CHART, CONFIG, VALUES, DeployTree, make_tree
@@ -121,6 +121,14 @@ def test_an_address_without_a_host_is_a_fault_of_the_file_with_its_line() -> Non
         DeployRepoError, match=r"config/prod.yaml:13: .*expected an address, found 'https://x:99999'"
     ):
         join(make_tree(files, NAMES), make_newcomer("new", "https://new.example.org"))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me@new.example.org", "https://new.example.org/#x", "https://new.example.org/?a=b"]
+)
+def test_an_address_with_more_in_it_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        make_newcomer("new", url)
 
 
 def test_an_address_is_written_as_a_browser_writes_it() -> None:

@@ -57,6 +57,7 @@ def test_at_the_last_step_nothing_is_due(weight: float) -> None:
         ({"standing": Standing("n", False, "Pod quota", "51 of 60")}, "would not send it launches: Pod quota, 51 of 60"),
         ({"deployed": {"n": 1.0}}, "the redirector still uses weight 1: the last change is not deployed"),
         ({"launches": None}, "its /metrics tell nothing of launches"),
+        ({"reference": False}, "the prime's versions are not known"),
         ({"deployed": None}, "the redirector does not say whether it uses weight 5"),
         ({"deployed": {"a": 50.0}}, "the redirector has no member n in rotation"),
         ({"begun": None}, "how many launches there were when the redirector began to use this weight is not known"),
