@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+DOT = re.compile("%2e", re.I)  # to a browser it is one, and `..` goes a step up
 DEFAULTS = {"http": 80, "https": 443}
 
 
@@ -20,13 +22,14 @@ class Place(NamedTuple):
 def port(url: str) -> int:
     """The port that is asked: the address's own, else its scheme's."""
     parts = urlsplit(url)
-    return parts.port or (80 if parts.scheme == "http" else 443)
+    return (80 if parts.scheme == "http" else 443) if parts.port is None else parts.port
 
 
 def place(url: str) -> Place:
     """Raises ValueError for what has no host, or one that is no name."""
     parts = urlsplit(url.strip())
-    return Place(host_of(url), port(url), posixpath.normpath(f"/{parts.path}".replace("//", "/")).rstrip("/"))
+    path = DOT.sub(".", f"/{parts.path}".replace("//", "/"))
+    return Place(host_of(url), port(url), posixpath.normpath(path).rstrip("/"))
 
 
 def host_of(url: str) -> str:

@@ -120,7 +120,7 @@ class Asker:
             return Answer(response.status_code)
         try:
             return Answer(response.status_code, json.loads(response.content))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return Answer(response.status_code, error=f"no JSON: {error}")
 
     def get(self, url: str, timeout_s: float, headers: Mapping[str, str] = {}) -> httpx.Response:

@@ -74,7 +74,10 @@ def test_the_command_asks_todays_members(tmp_path: Path) -> None:
         (("--quota", "new", "--load", "5"), "--quota new: needed is NAME=N"),
         (("--quota", "new=5", "--load", "5"), "weights need a quota above 10"),
         (("--quota", "new=50", "--load", "500"), "500 sessions, but the members have 40 usable places"),
-        (("--quota", "new=50", "--load", "0"), "needed are numbers above 0"),
+        (("--quota", "new=50", "--load", "0"), "needed are up to 5000 sessions"),
+        (("--quota", "new=50", "--load", "5", "--session-h", "1e-9"), "needed are up to 5000 sessions"),
+        (("--quota", "new=99999", "--load", "5"), "needed is 5000 at most"),
+        (("--quota", "A b=100", "--load", "5"), "cannot be a member's name"),
         (("--quota", "new=50", "--load", "5", "--weight", "x=1"), "--weight names x, which has no quota"),
         (("--quota", "new=50", "--load", "5", "--plot", "x.jpg"), "ends with .png or .svg"),
     ],
@@ -111,6 +114,20 @@ def test_history_tells_each_change_of_the_members(tmp_path: Path) -> None:
         ["second 30 -> 10"],
         ["first is the prime no more", "second becomes the prime"],
     ]
+
+
+@pytest.mark.parametrize("since", ["banana", "2025-1-1", "2025-13-45", "2026/01/01"])
+def test_days_that_are_none_are_refused(tmp_path: Path, since: str) -> None:
+    changed_checkout(tmp_path / "deploy")
+    done = binderbox(tmp_path, "federation", "history", "--deploy-repo", "deploy", "--since", since)
+    assert (done.returncode, "needed is a day" in done.stderr) == (2, True)
+
+
+def test_a_time_without_a_change_is_said(tmp_path: Path) -> None:
+    changed_checkout(tmp_path / "deploy")
+    args = ["federation", "history", "--deploy-repo", "deploy", "--since", "2099-01-01"]
+    assert "no change of the members in this time" in binderbox(tmp_path, *args).stdout
+    assert "nothing to draw" in binderbox(tmp_path, *args, "--plot", "x.png").stderr
 
 
 def test_history_of_a_shallow_clone_names_the_remedy(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def plan(
             scenario[key] = None if scenario[key] == float("inf") else scenario[key]
     shown = [f"note: {note}" for note in found.notes] + ([f"drawn: {plot}"] if plot else [])
     return session.answer(
-        fields, lambda style: "\n\n".join([render_plan(found.plan, style), *shown]), exit_code=0
+        fields, lambda style: "\n\n".join([*shown, render_plan(found.plan, style)]), exit_code=0
     )
 
 
@@ -119,5 +119,9 @@ def history(session: Session, deploy_repo: str, since: str, plot: Path | None) -
     }
     shown = [f"drawn: {plot}"] if plot else []
     return session.answer(
-        fields, lambda style: "\n\n".join([render_history(found, style), *shown]), exit_code=0
+        fields,
+        lambda style: "\n\n".join(
+            [render_history(found, style) if found else "no change of the members in this time", *shown]
+        ),
+        exit_code=0,
     )

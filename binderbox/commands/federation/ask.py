@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from binderbox.decide import urls
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.deployrepo.tree import WANTED, make_tree, redirector_config
-from binderbox.federation.following.launches import Launches, parse_launches
+from binderbox.federation.following.launches import parse_launches, parse_start
+from binderbox.federation.members.noted import Counted
 from binderbox.federation.members.observed import Ask, Observed, Reply
 from binderbox.federation.members.public import Active, parse_active_hosts, parse_out
 from binderbox.federation.members.status import Federation
@@ -90,15 +92,17 @@ def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:
         deployed=None if listed is None else {one.name: one.weight for one in listed.config.hosts},
         configured=asked.deploy is not None,
         odd=listed.odd if listed else (),
+        addresses=_elsewhere(config, listed.config) if listed else {},
         notes=notes,
     )
 
 
-def launches_of(entry: HostEntry, way: Way = PUBLIC) -> Launches | None:
+def counted_of(entry: HostEntry, way: Way = PUBLIC) -> Counted | None:
     """What the member's BinderHub counted since it started; None when it does not tell."""
     question = Ask(f"{entry.url}/metrics", METRICS_S, "text", most_bytes=METRICS_BYTES)
     (metrics,) = endpoints.ask_all([question], way)
-    return None if metrics.fault else parse_launches(metrics.text)
+    launches = None if metrics.fault else parse_launches(metrics.text)
+    return None if launches is None else Counted(launches, parse_start(metrics.text))
 
 
 def _of_members(config: RedirectorConfig) -> list[Ask]:
@@ -144,6 +148,15 @@ def unknown_member(given: str, config: RedirectorConfig, out: Collection[str] = 
         cause=f"members are: {', '.join([*names_of(config), *out]) or 'none'}",
         remedy="binderbox federation status",
     )
+
+
+def _elsewhere(config: RedirectorConfig, listed: RedirectorConfig) -> dict[str, str]:
+    """Addresses that the redirector has for members that the configuration has at another place."""
+    return {
+        one.name: one.url
+        for one in listed.hosts
+        if (mine := config.host(one.name)) is not None and urls.place(mine.url) != urls.place(one.url)
+    }
 
 
 def _undeployed(config: RedirectorConfig, listed: RedirectorConfig) -> tuple[str, ...]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from binderbox.commands.federation.ask import Asked, ask_federation, launches_of, unknown_member
+from binderbox.commands.federation.ask import Asked, ask_federation, unknown_member
 from binderbox.commands.federation.writing import Edited, Place, edited, lines_of, read_tree, written
 from binderbox.federation.deployrepo import edits, texts
 from binderbox.federation.deployrepo.change import Change
 from binderbox.federation.deployrepo.leave import THANKS_STEP
-from binderbox.federation.deployrepo.tree import DeployTree, redirector_config
+from binderbox.federation.deployrepo.tree import redirector_config
 from binderbox.federation.deployrepo.words import checked_weight
 from binderbox.federation.members.effect import effect
-from binderbox.federation.members.noted import line_of
 from binderbox.world.git.clones import opened
 
 
@@ -22,23 +21,14 @@ def weight(name: str, value: str, why: str, place: Place) -> Edited:
     wanted = checked_weight(value)
     if not place.source:
         return _effect_only(name, wanted, place)
-    return edited(
-        place, f"weight-{name}-{wanted}", name, lambda tree: _weight(tree, name, wanted, why, place)
-    )
+    return edited(place, f"weight-{name}-{wanted}", name, lambda tree: edits.weight(tree, name, wanted, why))
 
 
 def drain(name: str, why: str, place: Place) -> Edited:
     """The weight 0, on a branch of its own name."""
     if not place.source:
         return _effect_only(name, 0, place)
-    return edited(place, f"drain-{name}", name, lambda tree: _weight(tree, name, 0, why, place))
-
-
-def _weight(tree: DeployTree, name: str, wanted: int, why: str, place: Place) -> Change:
-    """With the launches of this moment in its words, from which `ramp` counts."""
-    entry = redirector_config(tree, mending=name).host(name)
-    launches = launches_of(entry, place.way) if place.ask and entry is not None else None
-    return edits.weight(tree, name, wanted, why, line_of(launches))
+    return edited(place, f"drain-{name}", name, lambda tree: edits.weight(tree, name, 0, why))
 
 
 def leave(name: str, sponsor_url: str, place: Place) -> Edited:

@@ -5,6 +5,7 @@ Usable before joining. Nothing here prints; a member that does not answer is a r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -171,6 +172,10 @@ def find_target(
                 str(error), remedy="binderbox federation check https://binder.example.org"
             ) from error
         return _known(given, made, config, way)
+    if re.match("https?:", given.lower()):
+        raise UsageError(
+            f"{given} is no address", remedy=f"write it like https://{given.partition(':')[2].lstrip('/')}"
+        )
     if connection is None or given in out:
         raise unknown_member(given, config, out)
     from binderbox.commands.federation.host import member_of

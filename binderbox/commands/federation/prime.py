@@ -11,7 +11,7 @@ from binderbox.commands.federation.writing import Edited, Place, read_tree, writ
 from binderbox.errors import RuleBroken
 from binderbox.federation.deployrepo import edits
 from binderbox.federation.deployrepo.tree import redirector_config
-from binderbox.federation.members.candidate import why_not
+from binderbox.federation.members.candidate import uncompared, why_not
 from binderbox.world.git.clones import opened
 
 UNASKED = "nobody was asked: whether it is well, and has the versions of the prime, is not known"
@@ -31,5 +31,6 @@ def prime(name: str, weights: Sequence[str], why: str, place: Place) -> Edited:
                 cause="pages, versions and the reference for all others would be its own",
                 remedy=f"binderbox federation check {name} --deploy-repo {place.source}",
             )
+        told = uncompared(config, name, observed) if change.files and observed is not None else UNASKED
         done = written(checkout, start, f"prime-{name}", name, tree, change, place, observed)
-    return place.keep_body(done if place.ask else replace(done, notes=(*done.notes, UNASKED)))
+    return place.keep_body(replace(done, notes=(*done.notes, told)) if told and change.files else done)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from binderbox.commands.federation.ask import Asked, ask_federation, launches_of, unknown_member
+from binderbox.commands.federation.ask import Asked, ask_federation, counted_of, unknown_member
 from binderbox.commands.federation.writing import Place
 from binderbox.errors import UsageError
 from binderbox.federation.deployrepo.tree import CONFIG, WANTED, make_tree, redirector_config, weight_in
@@ -36,16 +36,12 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
         if entry is None:
             raise unknown_member(name, config)
         found = ask_federation(Asked(place.federation, config, place.source), place.way)
-        launches = launches_of(entry, place.way)
-        past = (
-            noted.Past(one.message, weight_in(one.content, name))
-            for one in history.past(checkout, CONFIG, PAST)
-        )
+        now = counted_of(entry, place.way)
+        weights = (weight_in(one.content, name) for one in history.past(checkout, CONFIG, PAST))
         key = f"ramp/{re.sub('[^A-Za-z0-9-]', '_', name)}"
         was = noted.parse(history.recalled(checkout, key))
-        by_commits = noted.told_by_commits(past, entry.weight)
         used = (found.deployed or {}).get(name)
-        is_ = noted.remember(was, entry.weight, used, launches, by_commits)
+        is_ = noted.remember(was, entry.weight, used, now, first=noted.is_first(weights, entry.weight))
         if place.write and is_ is not None and is_ != was:
             history.remember(checkout, key, noted.render(is_))
     seen = found.observed[name]
@@ -60,9 +56,10 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
         standing=standing,
         active=[one.name for one in make_status(found).members if one.active],
         deployed=found.deployed,
-        launches=launches,
-        begun=is_.launches if is_ is not None and is_.seen and is_.weight == entry.weight else None,
+        now=now,
+        begun=is_.counted if is_ is not None and is_.seen and is_.weight == entry.weight else None,
         pods=pods,
         quota=quota,
         reference=reference is not None,
+        elsewhere=found.addresses.get(name, ""),
     )

@@ -104,7 +104,10 @@ def _replaced(document: Document, start: int, end: int, words: str) -> str:
 
 
 def _meant(url: str) -> tuple[str, str]:
-    parts = urlsplit(url.strip() if "://" in url else f"https://{url.strip()}")
+    try:
+        parts = urlsplit(url.strip() if "://" in url else f"https://{url.strip()}")
+    except ValueError:
+        return url, ""
     host = (parts.hostname or "").rstrip(".").removeprefix("www.")
     return host, f"{parts.path.rstrip('/')}?{parts.query}"
 

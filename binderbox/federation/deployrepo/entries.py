@@ -90,6 +90,8 @@ def _set(document: Document, name: str, key: str, value: int | bool) -> str:
         or pair[1].start_mark.index < pair[0].end_mark.index
     ):
         raise inherited(document, mapping, name)
+    for other in ("prime", "weight"):  # a key that stands twice says one thing to us and another to helm
+        document.entry(pair[1], other)
     own, keys = document.entry(pair[1], key), (SECTION, "hosts", name, key)
     if own is None and is_block(pair[1]):
         # `prime` is the first line of every entry, `weight` below the address

@@ -40,7 +40,14 @@ def guard(path: str, before: str, after: str, intent: Intent) -> None:
     if tuple(sorted(new)) != tuple(sorted(intent.added)):
         raise _refused(path, f"it would add {new!r}, not {list(intent.added)!r}")
     _same_line_ends(path, before, after)
-    old, found = (load(path, text) for text in (before, after))
+    old = load(path, before)
+    try:
+        found = load(path, after)
+    except DeployRepoError as error:
+        why = (
+            "an anchor would go that other lines use" if "undefined alias" in error.message else error.message
+        )
+        raise _refused(path, why) from error
     wanted = _with(old, intent.keys, intent.value)
     view: Callable[[Any], Any] = (lambda data: _inner(path, data, intent.keys)) if intent.inner else _same
     if view(found) != view(wanted):
@@ -80,7 +87,12 @@ def _only_this(path: str, gone: list[str], intent: Intent, value: Any) -> None:
     """The lines that go say on their own what stood there; a text may end with the file, without a last newline."""
     key = intent.keys[-1]
     for ending in ("\n", ""):
-        alone = load(path, "\n".join(gone) + ending)
+        try:
+            alone = load(path, "\n".join(gone) + ending)
+        except DeployRepoError as error:
+            raise _refused(
+                path, f"the lines of {key} hold an anchor or an alias that other lines share"
+            ) from error
         if intent.inner:
             alone, value = _inner(path, alone, (key,)), load(path, value) if isinstance(value, str) else value
         if alone == {key: value}:

@@ -9,6 +9,7 @@ from binderbox.federation.deployrepo import entries
 from binderbox.federation.deployrepo.change import Change, changed
 from binderbox.federation.deployrepo.tree import CONFIG, DeployTree, held_to_rules, redirector_config
 from binderbox.federation.deployrepo.weight import known
+from binderbox.federation.deployrepo.words import checked_why
 from binderbox.federation.deployrepo.yamltext import Document, read
 
 
@@ -39,7 +40,7 @@ def prime(tree: DeployTree, name: str, weights: Mapping[str, int], why: str = ""
             document = _next(document, entries.set_weight(document, one, weight))
     files = changed(tree, {CONFIG: document.text})
     held_to_rules(tree.with_files(files))
-    return Change(files, f"Make {name} the prime", _body(name, before, weights, why))
+    return Change(files, f"Make {name} the prime", _body(name, before, weights, checked_why(why)))
 
 
 def _body(name: str, before: tuple[str, ...], weights: Mapping[str, int], why: str) -> str:

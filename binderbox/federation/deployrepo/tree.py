@@ -81,7 +81,7 @@ def redirector_config(
         raise DeployRepoError(
             f"{CONFIG} has {len(primes)} primes: {', '.join(lines)}; nothing was written",
             cause="the redirector would take pages from the first and versions from each of them in turn",
-            remedy=f"leave `prime: true` at one of them: binderbox federation prime {primes[0]}",
+            remedy=f"leave `prime: true` at one of them: binderbox federation prime {primes[0]} --deploy-repo PATH",
         )
     return config
 

@@ -10,12 +10,12 @@ from binderbox.errors import DeployRepoError, RuleBroken
 from binderbox.federation.deployrepo import entries
 from binderbox.federation.deployrepo.change import Change, changed
 from binderbox.federation.deployrepo.tree import CONFIG, SECTION, DeployTree, held_to_rules, redirector_config
-from binderbox.federation.deployrepo.words import checked_weight
+from binderbox.federation.deployrepo.words import checked_weight, checked_why
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 
 
-def weight(tree: DeployTree, name: str, value: str | int, why: str = "", noted: str = "") -> Change:
-    """One changed line, or no file where the member has this weight already. `noted` is the last line of its words.
+def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Change:
+    """One changed line, or no file where the member has this weight already.
 
     Raises UsageError for a weight that is none, RuleBroken where the redirector would not start, DeployRepoError.
     """
@@ -32,7 +32,7 @@ def weight(tree: DeployTree, name: str, value: str | int, why: str = "", noted: 
     return Change(
         files,
         f"Weight of {name} from {odd or f'{member.weight:g}'} to {wanted}",
-        _body(config, member, wanted, why, noted),
+        _body(config, member, wanted, checked_why(why)),
     )
 
 
@@ -68,19 +68,19 @@ def known(config: RedirectorConfig, name: str) -> HostEntry:
         there = ", ".join([*(host.name for host in config.hosts), *config.null_hosts])
         raise DeployRepoError(
             f"{name} is no member in {CONFIG}; there are {there or 'none'}; nothing was written",
-            remedy="binderbox federation status",
+            remedy="binderbox federation status --deploy-repo PATH",
         )
     return found
 
 
-def _body(config: RedirectorConfig, member: HostEntry, wanted: int, why: str, noted: str) -> str:
+def _body(config: RedirectorConfig, member: HostEntry, wanted: int, why: str) -> str:
     before = sum(host.weight for host in config.hosts)
     after = before - member.weight + wanted
     lines = [
         f"{member.name} gets {_share(wanted, after)} of launches instead of {_share(member.weight, before)}, as long as "
         "all members are in rotation.",
     ]
-    return "\n\n".join([*([why] if why else []), *lines, *([noted] if noted else [])])
+    return "\n\n".join([*([why] if why else []), *lines])
 
 
 def _share(part: float, whole: float) -> str:

@@ -15,6 +15,10 @@ WORDS = re.compile(rf"[^\W_]((?!_)[\w{SIGNS}]*[\w.)\u2019\u201d])?")
 NUMBER = re.compile(r"[\d-]+|\d+e-?\d+|0[xob][\da-f]+")
 
 
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+NUMERIC = re.compile(r"\d+|0x[\da-f]*")  # what browsers take for a part of an address
+
+
 def checked_name(name: str) -> str:
     """A member's name that is safe as a key, in addresses and in branch names; raises UsageError."""
     if NAME.fullmatch(name) and not NUMBER.fullmatch(name) and name not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):  # fmt: skip
@@ -54,6 +58,8 @@ def checked_url(what: str, url: str, *, http: bool = False) -> str:
     except ValueError as error:
         raise UsageError(needed, cause=str(error)) from error
     scheme = "https?" if http else "https"
+    if urls.port(clean) == 0 or re.search(r"%(?![\da-fA-F]{2})", clean):
+        raise UsageError(needed)
     if re.fullmatch(rf"{scheme}://[a-z0-9.-]+(:\d{{1,5}})?(/[A-Za-z0-9._~/?=&%+@-]*)?", clean):
         return clean
     raise UsageError(needed)
@@ -65,13 +71,27 @@ def checked_member_url(url: str, *, http: bool = False) -> str:
     host = urls.host_of(clean)
     if "?" in clean:
         raise UsageError(f"the member's address {url!r}: needed is one without a query")
-    if not http and host.rpartition(".")[2].isdigit():
+    labels = host.split(".")
+    if not all(LABEL.fullmatch(label) for label in labels) or (len(labels) == 1 and host != "localhost"):
+        raise UsageError(f"the member's address {url!r}: {host} is no name of a host in the public DNS")
+    if not http and NUMERIC.fullmatch(labels[-1]):
         raise UsageError(
             f"the member's address {url!r}: needed is a name, not {host}",
             cause="visitors from anywhere are sent there, and a certificate is for a name",
             remedy="give its address by name, such as https://binder.example.org",
         )
     return clean
+
+
+def checked_why(why: str) -> str:
+    """Words for a commit's message; raises UsageError for what a terminal of another encoding made of them."""
+    try:
+        why.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            "--why: these words are no UTF-8", remedy="type them in a terminal that is"
+        ) from error
+    return why
 
 
 def checked_contact(contact: str) -> str:

@@ -6,6 +6,7 @@ ever dumped: an edit cuts lines out or puts lines in, in the line ends of the li
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,15 +78,34 @@ def read(path: str, content: bytes) -> Document:
         return Document(path, text, yaml.compose(text, Loader=yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise _no_yaml(path, error) from error
+    except RecursionError as error:
+        raise _too_deep(path) from error
 
 
 @lru_cache(maxsize=32)
 def load(path: str, text: str) -> Any:
     """The plain data of a YAML text; raises DeployRepoError with file and line."""
     try:
-        return yaml.load(text, Loader=FAST)
+        data = yaml.load(text, Loader=FAST)
     except yaml.YAMLError as error:
         raise _no_yaml(path, error) from error
+    except RecursionError as error:
+        raise _too_deep(path) from error
+    except ValueError as error:  # a date that is none, for one
+        raise DeployRepoError(
+            f"{path}: a value that YAML cannot read: {error}; nothing was written", remedy=f"correct {path}"
+        ) from error
+    try:
+        json.dumps(data, default=str, skipkeys=True)  # what holds itself ends here, and not somewhere later
+    except (RecursionError, ValueError) as error:
+        raise _too_deep(path) from error
+    return data
+
+
+def _too_deep(path: str) -> DeployRepoError:
+    return DeployRepoError(
+        f"{path}: it holds itself, or is nested too deep; nothing was written", remedy=f"correct {path}"
+    )
 
 
 def scalar_pairs(mapping: yaml.MappingNode) -> Iterator[Pair]:

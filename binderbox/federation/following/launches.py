@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 
 COUNT = re.compile(r"^binderhub_launch_time_seconds_count\{([^}]*)\} ([0-9.e+]+)$", re.M)
+STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.M)
+MOST = 1e12  # launches that nobody ever made; a number above it is none
 STATUS = re.compile(r'\bstatus="(\w+)"')
 
 
@@ -32,8 +34,22 @@ def parse_launches(metrics: str) -> Launches | None:
     found = False
     for labels, value in COUNT.findall(metrics):
         status = STATUS.search(labels)
-        if status is not None:
+        if status is not None and (number := _number(value)) is not None:
             found = True
             if status[1] in counts:
-                counts[status[1]] += int(float(value))
+                counts[status[1]] += int(number)
     return Launches(**counts) if found else None
+
+
+def parse_start(metrics: str) -> float | None:
+    """When the process began that tells them, in seconds since 1970; None when they do not say."""
+    found = STARTED.search(metrics)
+    return _number(found[1]) if found else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < MOST else None

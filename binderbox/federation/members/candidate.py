@@ -12,6 +12,15 @@ from binderbox.federation.redirector.rules import judge_health, judge_versions, 
 from binderbox.output.printable import printable
 
 
+def uncompared(config: RedirectorConfig, name: str, observed: Mapping[str, Observed]) -> str:
+    """Why its versions were compared with nobody's, in words; "" when they were."""
+    others = [one.name for one in config.hosts if one.prime and one.name != name]
+    if any(observed[one].versions.answer.usable for one in others):
+        return ""
+    silent = f"the prime {' and '.join(others)} does not answer" if others else "there is no other prime"
+    return f"its versions were compared with nobody's: {silent}; see in the table who would be out"
+
+
 def why_not(config: RedirectorConfig, name: str, observed: Mapping[str, Observed]) -> str:
     """Why it must not, in words; "" when it may.
 

@@ -1,74 +1,64 @@
 """From which launches on a member's weight is judged. Pure.
 
-BinderHub's counters know nothing of weights. So the numbers of the moment are noted twice: in the message of the commit
-that sets a weight, and in the checkout when `ramp` first sees the redirector use it, since days may lie between.
+BinderHub's counters know nothing of weights, and days may lie between a commit and its deployment. So the checkout
+remembers the counters of the first look at which the redirector used a weight: docs/decisions/ramp-remembers.md.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from binderbox.federation.following.launches import Launches
 
-LINE = re.compile(r"^Launches-before: (\d+) worked, (\d+) failed$", re.M)
 NONE = Launches(0, 0)
+SAME_START_S = 2.0  # what a start time may differ by between two answers of one process
 
 
 @dataclass(frozen=True)
-class Past:
-    """One commit that changed the configuration: its message, and the member's weight in it, None where it was none."""
+class Counted:
+    """BinderHub's counters, and when its process began in seconds since 1970, None: it does not say."""
 
-    message: str
-    weight: float | None
+    launches: Launches
+    started_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Noted:
-    """What a checkout remembers: the weight, whether the redirector was seen to use it, and the launches by then."""
+    """What a checkout remembers: the weight, whether the redirector was seen to use it, and the counters by then."""
 
     weight: float
     seen: bool
     success: int = 0
     failure: int = 0
+    started_s: float | None = None
 
     @property
-    def launches(self) -> Launches:
-        return Launches(self.success, self.failure)
+    def counted(self) -> Counted:
+        return Counted(Launches(self.success, self.failure), self.started_s)
 
 
-def line_of(launches: Launches | None) -> str:
-    """For the end of a commit's message; "" where the launches are not known."""
-    return f"Launches-before: {launches.success} worked, {launches.failure} failed" if launches else ""
+def is_first(weights: Iterable[float | None], weight: float) -> bool:
+    """Whether the member came with this weight: its weights in the commits from the last one back, None where it was none.
 
-
-def told_by_commits(past: Iterable[Past], weight: float) -> Launches | None:
-    """The launches when the weight was set, by the commits from the last one back; None: they do not tell.
-
-    Before a member was one, launches were not the federation's: they count from none.
+    Before it was a member its launches were not the federation's, so that all there are count.
     """
-    setter: Past | None = None
-    for one in past:
-        if one.weight != weight:
-            if setter is None:
-                return None
-            return _in(setter.message) or (NONE if one.weight is None else None)
-        setter = one
-    return _in(setter.message) or NONE if setter else None
+    found = False
+    for one in weights:
+        if one != weight:
+            return found and one is None
+        found = True
+    return found
 
 
 def remember(
-    noted: Noted | None,
-    weight: float,
-    deployed: float | None,
-    now: Launches | None,
-    by_commits: Launches | None,
+    noted: Noted | None, weight: float, deployed: float | None, now: Counted | None, *, first: bool
 ) -> Noted | None:
     """What the checkout shall remember after this look; the same where nothing is to be learned.
 
     + deployed: the weight that the redirector uses, None: not known
+    + first: whether it is the weight with which the member came
     """
     if deployed is None or now is None:
         return noted
@@ -77,15 +67,22 @@ def remember(
     if noted is not None and noted.weight == weight and noted.seen:
         return noted
     pending = noted is not None and noted.weight == weight
-    begun = now if pending or by_commits is None else by_commits
-    return Noted(weight, True, begun.success, begun.failure)
+    if first and not pending:
+        return Noted(weight, True, started_s=now.started_s)
+    return Noted(weight, True, now.launches.success, now.launches.failure, now.started_s)
 
 
-def since(now: Launches, then: Launches) -> Launches:
-    """Launches from then on; all there are where the counters have begun anew since."""
-    if now.success < then.success or now.failure < then.failure:
-        return now
-    return Launches(now.success - then.success, now.failure - then.failure)
+def since(now: Counted, then: Counted) -> Launches:
+    """Launches from then on; all there are where another process counts since."""
+    again = (
+        now.started_s is not None
+        and then.started_s is not None
+        and abs(now.started_s - then.started_s) > SAME_START_S
+    )
+    new, old = now.launches, then.launches
+    if again or new.success < old.success or new.failure < old.failure:
+        return new
+    return Launches(new.success - old.success, new.failure - old.failure)
 
 
 def render(noted: Noted) -> str:
@@ -98,8 +95,3 @@ def parse(text: str) -> Noted | None:
         return Noted(**json.loads(text))
     except (ValueError, TypeError):
         return None
-
-
-def _in(message: str) -> Launches | None:
-    found = LINE.findall(message)
-    return Launches(int(found[-1][0]), int(found[-1][1])) if found else None

@@ -57,6 +57,8 @@ class Reply:
     @property
     def fault(self) -> str:
         """Why it cannot be used, in one line; empty for a 2xx of the wanted kind."""
+        if self.status >= 400:
+            return f"HTTP {self.status}"
         return self.error or ("" if 200 <= self.status < 300 else f"HTTP {self.status}")
 
 
@@ -96,7 +98,7 @@ def parsed(content: bytes, content_type: str, wants: Wanted) -> tuple[Any, str]:
         return None, ""
     try:
         return json.loads(content), ""
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if "html" in content_type.lower() or content.lstrip()[:15].lower().startswith(
             (b"<!doctype", b"<html")
         ):

@@ -17,7 +17,10 @@ from binderbox.federation.redirector.rules import UNKNOWN
 from binderbox.output.printable import printable
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")  # of a helm release, with room
-SERIES = re.compile(r"^federation_health(?P<check>_check)?\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)$", re.M)
+SERIES = re.compile(
+    r"^federation_health(?P<check>_check)?\{(?P<labels>[^}]*)\} (?P<value>[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?)$",
+    re.M,
+)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -41,12 +44,13 @@ def parse_active_hosts(body: Any) -> Active:
     hosts = body.get("active_hosts") if isinstance(body, Mapping) else None
     if not isinstance(hosts, Mapping):
         raise ValueError('expected {"active_hosts": {NAME: {url, weight, ...}}}')
-    if odd := [printable(str(name)) for name in hosts if not NAME.fullmatch(str(name))]:
-        raise ValueError(f"these are no names of members: {', '.join(odd)}")
-    config, faults = read_config({"hosts": hosts})
+    named = {name: entry for name, entry in hosts.items() if NAME.fullmatch(str(name))}
+    config, faults = read_config({"hosts": named})
+    if odd := [str(name) for name in hosts if name not in named]:
+        faults = (*faults, f"these are no names of members: {', '.join(odd)}")
     if faults and not config.hosts:
-        raise ValueError("\n".join(faults))
-    return Active(config, frozenset(map(str, hosts)), tuple(printable(one) for one in faults))
+        raise ValueError("\n".join(map(printable, faults)))
+    return Active(config, frozenset(map(str, named)), tuple(printable(one) for one in faults))
 
 
 def parse_out(metrics: str, active: frozenset[str]) -> dict[str, str]:

@@ -12,8 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from binderbox.federation.following.launches import Launches
-from binderbox.federation.members.noted import since
+from binderbox.federation.members.noted import Counted, since
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 from binderbox.federation.redirector.rules import Standing, shares
 
@@ -53,11 +52,12 @@ def decide(
     standing: Standing,
     active: Collection[str],
     deployed: Mapping[str, float] | None,
-    launches: Launches | None,
-    begun: Launches | None,
+    now: Counted | None,
+    begun: Counted | None,
     pods: int | None,
     quota: int | None,
     reference: bool = True,
+    elsewhere: str = "",
 ) -> Ramp:
     """The step that is due for a member of `config`.
 
@@ -65,13 +65,14 @@ def decide(
     + active: who else gets launches now
     + deployed: the weights of the members that the redirector names, None when it names none
     + reference: whether the prime's versions are known, so that the member's could be compared
-    + launches: BinderHub's counters now; begun: those when the redirector began to use this weight, None: not known
+    + now: BinderHub's counters; begun: those when the redirector began to use this weight, None: not known
+    + elsewhere: another address that the redirector has for this name, "" for the same
     """
     entry = config.host(name)
     if entry is None:
         raise ValueError(f"{name} is no member")
     target = next((step for step in steps if step > entry.weight), None)
-    measured = [f"weight {entry.weight:g}", _told(launches, begun), _places(pods, quota, config.pod_headroom)]
+    measured = [f"weight {entry.weight:g}", _told(now, begun), _places(pods, quota, config.pod_headroom)]
     if target is None:
         return Ramp(name, entry.weight, tuple(steps), None, True, (), tuple(measured))
     why = (
@@ -81,9 +82,11 @@ def decide(
     )
     if not reference and not entry.prime:
         why.append("the prime's versions are not known, so that its own cannot be compared")
+    if elsewhere:
+        why.append(f"the redirector has {entry.name} at {elsewhere}, the repository at {entry.url}")
     why += _not_in_use(entry, deployed)
     if entry.weight > 0:
-        why += _unproved(launches, begun)
+        why += _unproved(now, begun)
     why += _too_small(config, name, target, active, pods, quota)
     return Ramp(name, entry.weight, tuple(steps), None if why else target, False, tuple(why), tuple(measured))
 
@@ -100,12 +103,12 @@ def _not_in_use(entry: HostEntry, deployed: Mapping[str, float] | None) -> list[
     return []
 
 
-def _unproved(launches: Launches | None, begun: Launches | None) -> list[str]:
-    if launches is None:
+def _unproved(now: Counted | None, begun: Counted | None) -> list[str]:
+    if now is None:
         return ["its /metrics tell nothing of launches"]
     if begun is None:
         return ["how many launches there were when the redirector began to use this weight is not known"]
-    counted = since(launches, begun)
+    counted = since(now, begun)
     total = counted.success + counted.failure
     if total < LAUNCHES:
         return [f"{total} launches with this weight, {LAUNCHES} are needed to judge"]
@@ -139,12 +142,14 @@ def _too_small(
     ]
 
 
-def _told(launches: Launches | None, begun: Launches | None) -> str:
-    if launches is None:
+def _told(now: Counted | None, begun: Counted | None) -> str:
+    if now is None:
         return "launches not known"
     if begun is None:
-        return f"{launches.success} launches worked, {launches.failure} failed, since BinderHub started"
-    counted = since(launches, begun)
+        return (
+            f"{now.launches.success} launches worked, {now.launches.failure} failed, since BinderHub started"
+        )
+    counted = since(now, begun)
     return f"{counted.success} launches worked, {counted.failure} failed, with this weight"
 
 

@@ -19,6 +19,8 @@ def render_status(status: FederationStatus, style: Style = PLAIN) -> str:
     if out:
         blocks.append("\n".join(f"{one.name} is {style.paint('out', 'fail')}: {_why(one)}" for one in out))
     blocks += [f"{style.paint('FAIL', 'fail')} the redirector would stop: {fault}" for fault in status.faults]
+    if status.nobody:
+        blocks.append(f"{style.paint('FAIL', 'fail')} no member gets launches")
     blocks += [f"{style.paint('FAIL', 'fail')} the redirector has {odd}" for odd in status.odd]
     blocks += [f"{style.paint('warn', 'warn')} {doubt}" for doubt in status.doubts]
     blocks += [f"note: {note}" for note in status.notes]

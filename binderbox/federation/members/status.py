@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from binderbox.federation.members.differences import differences
 from binderbox.federation.members.observed import Observed, Reply
@@ -30,7 +30,8 @@ class Federation:
     `out` are members that the redirector's metrics know and that are not active, with its word for why. `prime` is the
     /versions that the redirector passes on from the prime, None when it was not asked. `deployed` are the weights that the
     redirector uses, of active members only. `configured`: the members are those of a deployment repository, not only
-    those that the redirector names as active. `odd` are entries that cannot be read. `notes` say what is missing.
+    those that the redirector names as active. `odd` are entries that cannot be read, `addresses` those that the redirector has
+    and the repository has otherwise. `notes` say what is missing.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Federation:
     deployed: Mapping[str, float] | None = None
     configured: bool = False
     odd: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -86,9 +88,14 @@ class FederationStatus:
     @property
     def well(self) -> bool:
         """Every member that has a weight gets launches and is well itself, and nothing would stop the redirector."""
-        return not (self.faults or self.odd) and all(
+        return not (self.faults or self.odd or self.nobody) and all(
             (one.active and not one.reason) or one.weight == 0 for one in self.members
         )
+
+    @property
+    def nobody(self) -> bool:
+        """No member gets launches."""
+        return not any(one.active for one in self.members)
 
 
 def reference_of(found: Federation) -> object | None:
@@ -107,7 +114,10 @@ def pods_and_quota(reply: Reply) -> tuple[int | None, int | None]:
     checks = reply.body.get("checks") if isinstance(reply.body, dict) else None
     for check in checks if isinstance(checks, list) else []:
         if isinstance(check, dict) and check.get("service") == QUOTA:
-            return _whole(check.get("total_pods")), _whole(check.get("quota"))
+            pods, quota = check.get("total_pods"), check.get("quota")
+            if quota is not None and _whole(quota) is None:
+                return None, None  # no number is not the same as no limit
+            return _whole(pods), _whole(quota)
     return None, None
 
 
@@ -243,11 +253,14 @@ def _disagreements(found: Federation, standings: Mapping[str, Standing]) -> tupl
             )
         elif not one.active and name in found.active and one.reason != WEIGHT:
             told.append(
-                f"{name} is not well ({one.reason}), and the redirector has it in:"
+                f"{name} is not well ({one.reason}{f': {printable(one.detail)}' if one.detail else ''}),"
+                " and the redirector has it in:"
                 f" it gives up after {found.config.check.retries if found.configured else 'several'} tries, or it saw another moment"
             )
     return tuple(told)
 
 
 def _whole(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

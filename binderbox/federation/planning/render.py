@@ -39,8 +39,7 @@ def render_plan(plan: FederationPlan, style: Style = PLAIN) -> str:
                     style.bold(table[0]),
                     *table[1:],
                     f"  launches that fail: {_part(one.outlook.errors_per_launch)}",
-                    f"  a member leaves rotation from {_sessions(one.first_out)} sessions at once on,"
-                    f" visitors see errors from {_sessions(one.first_errors)} on",
+                    f"  a member leaves rotation {_from(one.first_out)}; visitors see errors {_from(one.first_errors)}",
                 ]
             )
         )
@@ -51,5 +50,9 @@ def _part(part: float) -> str:
     return f"{part:.1%}" if part >= 0.001 else "fewer than one in a thousand"
 
 
-def _sessions(number: float) -> str:
-    return "no number of" if number == float("inf") else f"{number:.0f}"
+def _from(number: float) -> str:
+    return (
+        "with no load that is looked at"
+        if number == float("inf")
+        else f"from {number:.0f} sessions at once on"
+    )

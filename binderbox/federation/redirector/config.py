@@ -99,7 +99,7 @@ def read_config(section: Mapping[str, Any]) -> tuple[RedirectorConfig, tuple[str
 
 def is_number(value: Any) -> bool:
     """Whether it is one of at least 0 that the redirector can reckon with; true and false are not."""
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value < float("inf")
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value < 1e9
 
 
 def _hosts(found: Any, faults: list[str]) -> tuple[tuple[HostEntry, ...], tuple[str, ...]]:

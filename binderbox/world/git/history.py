@@ -10,6 +10,8 @@ from pathlib import Path
 from binderbox.world.git.repository import Checkout
 from binderbox.world.git.run import run
 
+OFFICIAL = "jupyterhub/mybinder.org-deploy"
+
 
 @dataclass(frozen=True)
 class Past:
@@ -25,8 +27,7 @@ class Past:
 def start_notes(checkout: Checkout, commit: str) -> tuple[str, ...]:
     """What is worth knowing of where a change starts, by what this checkout last fetched; and hooks that do not run."""
     notes, branch = [], checkout.tried("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
-    listed = checkout.tried("for-each-ref", "--format=%(refname:short)", "refs/remotes/origin").stdout.split()
-    origin = next((one for one in ("origin/main", "origin/master") if one in listed), "")
+    origin = _upstream(checkout)
     if origin:
         counted = checkout.tried("rev-list", "--left-right", "--count", f"{origin}...{commit}").stdout.split()
         behind, ahead = map(int, counted) if len(counted) == 2 else (0, 0)
@@ -38,11 +39,25 @@ def start_notes(checkout: Checkout, commit: str) -> tuple[str, ...]:
             notes.append(
                 f"it starts from {branch}, which is {behind} commits behind {origin}: git -C {checkout.typed} pull"
             )
+    elif branch not in ("main", "master"):
+        notes.append(f"it starts from {branch}, and no remote is known to compare it with")
     hooks = Path(checkout.path, checkout.git("rev-parse", "--git-path", "hooks").strip())
     for hook in ("pre-commit", "commit-msg"):
         if os.access(hooks / hook, os.X_OK):
             notes.append(f"the hook {hook} was not run: git commit --amend --no-edit on the branch runs it")
     return tuple(notes)
+
+
+def _upstream(checkout: Checkout) -> str:
+    """The main branch of the remote that is the federation's own, by its address or name, else of origin; "" for none."""
+    urls = checkout.tried("config", "--get-regexp", r"^remote\..*\.url$").stdout.splitlines()
+    named = [line.split(" ", 1) for line in urls]
+    remotes = [key.removeprefix("remote.").removesuffix(".url") for key, url in named if OFFICIAL in url]
+    listed = checkout.tried("for-each-ref", "--format=%(refname:short)", "refs/remotes").stdout.split()
+    wanted = (
+        f"{remote}/{branch}" for remote in (*remotes, "upstream", "origin") for branch in ("main", "master")
+    )
+    return next((one for one in wanted if one in listed), "")
 
 
 def past(checkout: Checkout, path: str, most: int) -> Iterator[Past]:

@@ -56,6 +56,7 @@ def test_a_prime_that_says_nothing_can_be_replaced_and_who_drops_out_is_foretold
     told = there.told("prime", "second")
     assert told["exit"] == 0
     assert [one["share_after"] for one in told["members"]] == [0.0, 1.0]
+    assert any("compared with nobody's: the prime first does not answer" in note for note in told["notes"])
 
 
 def test_who_lacks_the_new_versions_is_out_until_it_follows(there: There) -> None:

@@ -143,3 +143,53 @@ def test_a_mail_address_is_a_contact() -> None:
     assert make_newcomer("new", "https://n.example.org", contact="me@example.org").contact == "me@example.org"
     with pytest.raises(UsageError, match="--contact"):
         make_newcomer("new", "https://n.example.org", contact="me at home")
+
+
+def test_a_body_that_cannot_be_written_is_refused_before_anything_is(there: There) -> None:
+    for body in ("nowhere/x.md", "deploy/config/prod.yaml"):
+        done = there.run("weight", "second", "9", "--no-ask", "--body", body)
+        assert (done.returncode, "nothing was written" in done.stderr) == (2, True)
+    assert there.branches == ["main"]
+    assert git(there.path, "status", "--porcelain") == ""
+
+
+def test_the_federations_own_remote_is_the_one_to_compare_with(there: There, origin: Path) -> None:
+    git(there.path, "remote", "add", "theirs", "https://github.com/jupyterhub/mybinder.org-deploy.git")
+    ahead = git(there.path, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "newer")
+    git(there.path, "update-ref", "refs/remotes/theirs/main", ahead)
+    notes = there.told("weight", "second", "9", "--no-ask")["notes"]
+    assert "it starts from main, which is 1 commits behind theirs/main: git -C deploy pull" in notes
+
+
+def test_a_branch_with_nothing_to_compare_it_with_is_told(there: There) -> None:
+    git(there.path, "switch", "-q", "-c", "feature")
+    notes = there.told("weight", "second", "9", "--no-ask")["notes"]
+    assert "it starts from feature, and no remote is known to compare it with" in notes
+
+
+def test_words_of_another_encoding_are_named(there: There) -> None:
+    done = there.run("weight", "second", "9", "--no-ask", "--why", "caf\udce9")
+    assert (done.returncode, "no UTF-8" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["z: &z {k: *z}\n", f"z: {'[' * 3000}{']' * 3000}\n"])
+def test_a_file_that_holds_itself_is_a_named_fault(there: There, text: str) -> None:
+    config = there.path / "config/prod.yaml"
+    config.write_text(config.read_text() + text)
+    git(there.path, "commit", "-qam", "odd")
+    done = there.run("weight", "second", "9", "--no-ask")
+    assert (done.returncode, "BBX-111" in done.stderr) == (2, True), done.stderr
+
+
+def test_an_anchor_that_others_use_is_told_as_one(there: There) -> None:
+    config = there.path / "config/prod.yaml"
+    text = config.read_text().replace("      prime: false\n      url:", "      prime: &no false\n      url:")
+    config.write_text(text + "other: *no\n")
+    git(there.path, "commit", "-qam", "anchored")
+    done = there.run("leave", "second", "--no-ask")
+    assert "an anchor would go that other lines use" in done.stderr
+
+
+def test_an_address_with_half_a_scheme_is_named(there: There) -> None:
+    done = there.run("join", "https:binder.example.org", "--no-ask")
+    assert "write it like https://binder.example.org" in done.stderr

@@ -73,6 +73,7 @@ def test_a_name_of_a_release_is_refused(tree: DeployTree, name: str) -> None:
         "https://far.example.org/binder",
         "https://far.example.org:443/binder/",
         "https://far.example.org/x/../binder",
+        "https://far.example.org/x/%2E%2e/binder",
     ],
 )
 def test_a_member_under_another_name_or_address_is_refused(tree: DeployTree, url: str) -> None:

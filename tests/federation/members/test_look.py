@@ -16,6 +16,7 @@ from binderbox.commands.federation.look import status
 from binderbox.commands.federation.writing import Place
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.members.look import MemberCheck
+from binderbox.federation.members.observed import parsed
 from binderbox.federation.members.render import render_check, render_status
 from binderbox.output.requests import Connection
 from tests.federation.looking import CHECK, Quiet, Small, deploy_repository, small_federation
@@ -155,6 +156,33 @@ def test_one_odd_entry_hides_no_other() -> None:
             "hosts.j.weight: expected a number of at least 0, found '50'; with it every launch ends in a 500",
         )
         assert not found.well
+
+
+def test_an_odd_name_and_numbers_beyond_reason_hide_no_other() -> None:
+    with Member() as one, Member() as other:
+        hosts = {"\u00e9": one.entry(5, prime=False), "j": {**one.entry(5, prime=False), "weight": 10**400}}
+        hosts["k"] = other.entry(50, prime=True)
+        other.page["/active_hosts"] = json.dumps({"active_hosts": hosts})
+        other.page["/metrics"] = 'federation_health{member="gone",reason="x"} 1.2.3\n'
+        found = status(Asked(other.url))
+        assert [row.name for row in found.members] == ["k"]
+        assert len(found.odd) == 2
+
+
+def test_an_answer_without_end_is_no_json() -> None:
+    body, error = parsed(b"[" * 100_000, "application/json", "json")
+    assert (body, error.startswith("no JSON: ")) == (None, True)
+
+
+@pytest.mark.parametrize("weight", [0, None])
+def test_where_nobody_gets_launches_nothing_is_well(weight: int | None) -> None:
+    with Member() as other:
+        hosts = {} if weight is None else {"k": other.entry(0, prime=True)}
+        other.page["/active_hosts"] = json.dumps({"active_hosts": hosts})
+        other.page["/metrics"] = ""
+        found = status(Asked(other.url))
+        assert not found.well
+        assert "no member gets launches" in render_status(found)
 
 
 def test_when_nobody_at_all_answers_it_is_rather_our_own_network(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_status_as_json_and_as_text(secured: Secured, tmp_path: Path) -> None:
     text = secured.run(tmp_path, "status")
     assert text.returncode == 5
     # the redirector has seen it already, or not yet
-    assert "a is out: Pod quota" in text.stdout or "a is not well (Pod quota), and" in text.stdout
+    assert "a is out: Pod quota" in text.stdout or "a is not well (Pod quota: " in text.stdout
 
 
 @pytest.mark.parametrize(
