@@ -7,7 +7,7 @@ export LC_ALL=C
     find /etc /usr/local /lib/systemd -type f -exec sha256sum {} + 2>/dev/null | awk '{ print "text", $2, $1 }'
     cut -d: -f1,3,4,6,7 /etc/passwd | sed 's/^/user /'
     cut -d: -f1,3 /etc/group | sed 's/^/group /'
-    systemctl list-unit-files --no-legend --no-pager | awk '{ print "unit", $1, $2 }'
+    systemctl list-unit-files --no-legend --no-pager | awk '$1 !~ /^session-/ { print "unit", $1, $2 }'
     systemctl list-units --all --plain --no-legend --no-pager --type service,timer,socket,mount,slice | awk '$2 != "not-found" && $1 !~ /^(user|run-user)/ { print "loaded", $1, $2, $3 }'
     awk '$2 !~ /^\/run\/user/ { print "mount", $2, $3 }' /proc/self/mounts
     ip -o link | awk -F': ' '{ sub(/@.*/, "", $2); print "link", $2 }'

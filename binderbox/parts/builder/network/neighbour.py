@@ -1,8 +1,10 @@
-#!/usr/bin/python3 -I
+#!/usr/bin/python3 -IB
 """A CNI plugin, the last of the builds' network: the node knows the link address of each step for good.
 
 A permanent neighbour is not learned anew from what a step says by ARP, so no step can take another's answers. Standard
 library and `ip` alone; the protocol is CNI 1.0.0's, by environment, stdin and stdout.
+
+-B: containerd runs it with an umask of 0, and what Python compiled of its own library would be everybody's to write.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from binderbox import layout
 from binderbox.member.model import Networks
 from binderbox.parts.builder import network
 from tests.netns import World, missing
+from tests.places import ROOT
 from tests.rig import binaries
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(120)]
@@ -25,6 +26,7 @@ HERE = Path(network.__file__).parent
 # Claims by ARP, to the node and to everybody, that `claimed` is here; counts frames for it that arrive.
 SPOOF = r"""
 import json, socket, struct, sys, time
+from tests.places import ROOT
 claimed, gateway, gateway_mac, seconds = sys.argv[1:5]
 mine = bytes.fromhex(open("/sys/class/net/eth0/address").read().strip().replace(":", ""))
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); raw.bind(("eth0", 0)); raw.settimeout(0.05)
@@ -197,3 +199,9 @@ def test_a_neighbour_that_cannot_be_made_permanent_fails_the_network(tmp_path: P
     )  # fmt: skip
     assert done.returncode == 1
     assert json.loads(done.stdout)["code"] == 100
+
+
+def test_the_plugin_leaves_nothing_compiled_behind() -> None:
+    """containerd runs it with an umask of 0: a folder of compiled files would be everybody's to write."""
+    source = (ROOT / "binderbox/parts/builder/network/neighbour.py").read_text()
+    assert source.startswith("#!/usr/bin/python3 -IB\n")
