@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,10 +89,16 @@ def serve_busy_repository(host: RigHost, name: str, build_s: int) -> str:
 
 def serve_repository(host: RigHost, name: str, dockerfile: str, **more: str) -> str:
     """The git URL, for pods of this host, of a repository with this Dockerfile; `more` are texts by file name."""
+    return serve_files(host, name, {"Dockerfile": dockerfile, "name": name, **more})
+
+
+def serve_files(host: RigHost, name: str, files: Mapping[str, str], prepare: str = "") -> str:
+    """The same of texts by path; `prepare` is sh text that is run among them before all is committed."""
     directory = f"{layout.RUN}/samples/{name}"
-    for file, text in {"Dockerfile": dockerfile, "name": name, **more}.items():
+    for file, text in files.items():
         host.exec(["install", "-D", "-m", "644", "/dev/stdin", f"{directory}/{file}"], stdin=text.encode())
-    host.exec(
-        serve_words(directory, Networks().pod_gateway)
-    )  # for as long as an install's own: they share the server
+    if prepare:
+        host.exec(["sh", "-ec", f"cd {directory}\n{prepare}"])
+    # for as long as an install's own: they share the server
+    host.exec(serve_words(directory, Networks().pod_gateway))
     return f"git://{Networks().pod_gateway}/{name}"

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from binderbox.errors import BinderboxError
 from binderbox.federation.deployrepo.edits import leave, prime, weight
-from binderbox.federation.deployrepo.tree import CONFIG, SECTION, WANTED, DeployTree, make_tree
+from binderbox.federation.deployrepo.tree import CONFIG, SECTION, WANTED, DeployTree, hosts_in, make_tree
 
 SINCE = "2023-04-01"
 Hosts = dict[str, dict[str, Any]]
@@ -52,9 +50,7 @@ def tree_at(path: Path, commit: str) -> DeployTree | None:
 
 
 def hosts_of(tree: DeployTree) -> Hosts:
-    data = yaml.load(tree.files[CONFIG], Loader=yaml.CSafeLoader)
-    found = (data.get(SECTION) or {}).get("hosts") or {}
-    return {name: entry for name, entry in found.items() if isinstance(entry, dict)}
+    return hosts_in(tree.files[CONFIG]) or {}
 
 
 def section_lines(tree: DeployTree) -> list[str]:

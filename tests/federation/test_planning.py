@@ -14,7 +14,7 @@ from binderbox.commands.federation.ask import Asked
 from binderbox.commands.federation.look import status
 from binderbox.errors import EndpointFailed
 from binderbox.federation.members.status import FederationStatus
-from binderbox.federation.planning.plan import make_plan
+from binderbox.federation.planning.plan import make_curves, make_plan
 from binderbox.federation.planning.render import render_plan
 from binderbox.federation.redirector.model import Capacity
 from tests.cli.run import binderbox
@@ -48,7 +48,7 @@ def test_weights_that_are_given_are_taken() -> None:
 
 
 def test_errors_grow_with_load() -> None:
-    for curve in make_plan(TODAY, {"new": 120}, {}, 350, 1.0).curves:
+    for curve in make_curves(make_plan(TODAY, {"new": 120}, {}, 350, 1.0)):
         assert list(curve.errors) == sorted(curve.errors)
         assert curve.errors[0] < 0.001
         assert curve.errors[-1] > 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,11 +10,9 @@ import pytest
 
 from binderbox import layout
 from binderbox.errors import NoAnswer
-from binderbox.launch.sample import serve_words
 from binderbox.launch.stream import Launch
-from binderbox.member.model import Networks
 from tests.conftest import Installed
-from tests.e2e.federated import URL, authority
+from tests.e2e.federated import URL, authority, serve_files
 from tests.e2e.visitors import Visitors
 from tests.kinds.buildpacks import BUILDPACKS
 from tests.kinds.conda import buildpack_deps
@@ -50,23 +49,16 @@ def host(installed_host: Installed) -> RigHost:
     return host
 
 
-def serve(host: RigHost, name: str, files: dict[str, str], prepare: str = "") -> str:
-    """The git URL, for pods of this host."""
-    directory = f"{layout.RUN}/samples/{name}"
-    for file, text in files.items():
-        text = text.replace("{base}", SAMPLE_BASE)
-        host.exec(["install", "-D", "-m", "644", "/dev/stdin", f"{directory}/{file}"], stdin=text.encode())
-    host.exec(["install", "-D", "-m", "644", "/dev/null", f"{directory}/last"])
-    host.exec(["sh", "-ec", f"cd {directory}\n{prepare}"])
-    host.exec(["sh", "-ec", f"date +%N >{directory}/last"])
-    host.exec(serve_words(directory, Networks().pod_gateway))
-    return f"git://{Networks().pod_gateway}/{name}"
+def serve(host: RigHost, name: str, files: Mapping[str, str], prepare: str = "") -> str:
+    """The git URL, for pods of this host; a file of the moment stands for what the last commit adds."""
+    texts = {file: text.replace("{base}", SAMPLE_BASE) for file, text in files.items()}
+    return serve_files(host, name, texts, f"{prepare}\ndate +%N >last")
 
 
 def put(host: RigHost, kind: Kind) -> tuple[str, str]:
     """(URL, ref) of the repository as the node serves it."""
-    beside = serve(host, f"{kind.name}-beside", dict(kind.beside)) if kind.beside else ""
-    url = serve(host, kind.name, dict(kind.files), kind.prepare.replace("{beside}", beside))
+    beside = serve(host, f"{kind.name}-beside", kind.beside) if kind.beside else ""
+    url = serve(host, kind.name, kind.files, kind.prepare.replace("{beside}", beside))
     directory = f"{layout.RUN}/samples/{kind.name}"
     first = host.exec(["git", "-C", directory, "rev-list", "--max-parents=0", "main"]).strip()
     return url, kind.ref.replace("{short}", first[:7])

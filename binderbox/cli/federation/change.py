@@ -62,20 +62,9 @@ def place_of(
     from binderbox.commands.federation.writing import Place
 
     asked(federation, None)
-    if body is not None:
-        _checked_body(body, deploy_repo)
-    return Place(deploy_repo, checkout, federation, write=not dry_run, ask=not no_ask, body=body)
-
-
-def _checked_body(body: Path, deploy_repo: str) -> None:
-    """Before anything is written; raises UsageError."""
-    from binderbox.errors import UsageError
-
-    if not body.absolute().parent.is_dir():
-        raise UsageError(f"--body {body}: there is no directory {body.parent}; nothing was written")
-    checkout = Path(deploy_repo).resolve()
-    if deploy_repo and checkout.is_dir() and checkout in body.resolve().parents:
-        raise UsageError(f"--body {body}: it would stand in the checkout itself; nothing was written")
+    place = Place(deploy_repo, checkout, federation, write=not dry_run, ask=not no_ask, body=body)
+    place.check_body()
+    return place
 
 
 def _answer(session: Session, edited: Edited) -> int:

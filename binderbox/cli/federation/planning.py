@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from binderbox.cli import options
 from binderbox.cli.federation.asked import asked, deploy_repo_option, federation_option
 from binderbox.cli.session import Session
+
+if TYPE_CHECKING:
+    from binderbox.federation.planning.plan import Scenario
 
 PLOT = options.option(
     "--plot",
@@ -74,17 +79,20 @@ def plan(
     where = None if no_ask else asked(federation, deploy_repo)
     found = foretell(PlanRequest(quota, weight, load, session_h, where, plot))
     fields = {
-        "scenarios": [asdict(one) for one in found.plan.scenarios],
+        "scenarios": [_scenario_fields(one) for one in found.plan.scenarios],
         "load": load,
         "notes": list(found.notes),
     }
-    for scenario in fields["scenarios"]:  # type: ignore[attr-defined]
-        for key in ("first_out", "first_errors"):  # JSON has no infinity
-            scenario[key] = None if scenario[key] == float("inf") else scenario[key]
     shown = [f"note: {note}" for note in found.notes] + ([f"drawn: {plot}"] if plot else [])
     return session.answer(
         fields, lambda style: "\n\n".join([*shown, render_plan(found.plan, style)]), exit_code=0
     )
+
+
+def _scenario_fields(scenario: Scenario) -> dict[str, Any]:
+    """JSON has no infinity: null is "never"."""
+    reached = {"first_out": scenario.first_out, "first_errors": scenario.first_errors}
+    return asdict(scenario) | {name: None if at == inf else at for name, at in reached.items()}
 
 
 @click.command()

@@ -37,7 +37,7 @@ def watch(
     screen, style = sys.stdout.isatty(), session.style(sys.stdout)
     deadline, told = time.monotonic() + for_s, list[str]()
     before = look()
-    _draw(before, told, style, screen, first=True)
+    _draw(before, told, style, screen)
     try:
         while time.monotonic() < deadline:
             sleep(every_s)
@@ -63,9 +63,7 @@ def watch(
     return before
 
 
-def _draw(
-    status: FederationStatus, told: list[str], style: Style, screen: bool, *, first: bool = False
-) -> None:
+def _draw(status: FederationStatus, told: list[str], style: Style, screen: bool) -> None:
     text = render_status(status, style)
     marked = "\n".join(style.bold(line) for line in told)
-    print(f"{CLEAR if screen else ''}{text}" + (f"\n\n{marked}" if marked and not first else ""), flush=True)
+    print(f"{CLEAR if screen else ''}{text}" + (f"\n\n{marked}" if marked else ""), flush=True)

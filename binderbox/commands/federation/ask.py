@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from binderbox.decide import urls
 from binderbox.errors import EndpointFailed, UsageError
 from binderbox.federation.deployrepo.tree import WANTED, make_tree, redirector_config
 from binderbox.federation.following.launches import parse_launches, parse_start
@@ -86,13 +85,10 @@ def ask_federation(asked: Asked, way: Way = PUBLIC) -> Federation:
         source=asked.deploy_source or url,
         config=config,
         observed=observed,
-        active=None if listed is None else listed.names,
+        listed=listed,
         out=None if listed is None or metrics.fault else parse_out(metrics.text, listed.names),
         prime=prime,
-        deployed=None if listed is None else {one.name: one.weight for one in listed.config.hosts},
         configured=asked.deploy is not None,
-        odd=listed.odd if listed else (),
-        addresses=_elsewhere(config, listed.config) if listed else {},
         notes=notes,
     )
 
@@ -148,15 +144,6 @@ def unknown_member(given: str, config: RedirectorConfig, out: Collection[str] = 
         cause=f"members are: {', '.join([*names_of(config), *out]) or 'none'}",
         remedy="binderbox federation status",
     )
-
-
-def _elsewhere(config: RedirectorConfig, listed: RedirectorConfig) -> dict[str, str]:
-    """Addresses that the redirector has for members that the configuration has at another place."""
-    return {
-        one.name: one.url
-        for one in listed.hosts
-        if (mine := config.host(one.name)) is not None and urls.place(mine.url) != urls.place(one.url)
-    }
 
 
 def _undeployed(config: RedirectorConfig, listed: RedirectorConfig) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from binderbox.commands.federation.ask import Asked, ask_federation, unknown_member
 from binderbox.commands.federation.writing import Edited, Place, edited, lines_of, read_tree, written
 from binderbox.federation.deployrepo import edits, texts
+from binderbox.federation.deployrepo.banner import STEP as THANKS_STEP
 from binderbox.federation.deployrepo.change import Change
-from binderbox.federation.deployrepo.leave import THANKS_STEP
 from binderbox.federation.deployrepo.tree import redirector_config
 from binderbox.federation.deployrepo.words import checked_weight
 from binderbox.federation.members.effect import effect

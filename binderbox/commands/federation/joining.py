@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from binderbox.commands.federation.ask import Asked, ask_federation
-from binderbox.commands.federation.check import check_member, find_target
+from binderbox.commands.federation.check import Target, check_member, find_target
 from binderbox.commands.federation.writing import Edited, Place, lines_of, read_tree, written
 from binderbox.decide import urls
 from binderbox.errors import UsageError
@@ -58,26 +58,26 @@ def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:
         config = (
             ask_federation(Asked(place.federation), place.way).config if place.ask else RedirectorConfig(())
         )
-        if (there := find_target(request.given, config, request.connection, place.way)).listed:
+        target = find_target(request.given, config, request.connection, place.way)
+        if target.listed:
             raise UsageError(
-                f"{there.entry.url} is a member already, under the name {there.entry.name}",
-                remedy=f"binderbox federation check {there.entry.name}",
+                f"{target.entry.url} is a member already, under the name {target.entry.name}",
+                remedy=f"binderbox federation check {target.entry.name}",
             )
-        member, way = _newcomer(request, config, place)
-        return _joined(request, member, None, place, way, progress)
+        return _joined(request, _newcomer(request, target, place), None, place, target.way, progress)
     with opened(place.source, place.checkout) as checkout:
         tree, start = read_tree(checkout, place)
         config = redirector_config(tree)
-        member, way = _newcomer(request, config, place)
+        target = find_target(request.given, config, request.connection, place.way)
+        member = _newcomer(request, target, place)
         change = edits.join(tree, member, lines_of(checkout, start, member.name, member.url))
-        joined = _joined(request, member, (config, change), place, way, progress)
+        joined = _joined(request, member, (config, change), place, target.way, progress)
         edited = written(checkout, start, f"join-{member.name}", member.name, tree, change, place)
     body = texts.pull_request(change, joined.steps)
     return replace(joined, edited=place.keep_body(replace(edited, body=body, steps=joined.steps)))
 
 
-def _newcomer(request: JoinRequest, config: RedirectorConfig, place: Place) -> tuple[Newcomer, Way]:
-    target = find_target(request.given, config, request.connection, place.way)
+def _newcomer(request: JoinRequest, target: Target, place: Place) -> Newcomer:
     url = target.entry.url
     name = request.name or (target.entry.name if target.listed else _name_of(url))
     member = edits.make_newcomer(
@@ -96,7 +96,7 @@ def _newcomer(request: JoinRequest, config: RedirectorConfig, place: Place) -> t
             cause="launches that the redirector sends to itself go round in a circle",
             remedy="give the address of the member's own BinderHub",
         )
-    return member, target.way
+    return member
 
 
 def _joined(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from binderbox.errors import UsageError
+from binderbox.federation.deployrepo.words import WHOLE
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> dict[str, int]:
@@ -15,7 +15,7 @@ def parse_pairs(option: str, texts: Sequence[str]) -> dict[str, int]:
         name, separator, value = text.rpartition("=")
         if not (name and separator):
             raise UsageError(f"{option} {text}: needed is NAME=N", remedy=f"{option} my-member=50")
-        if not re.fullmatch(r"\d{1,6}", value, re.ASCII):
+        if not WHOLE.fullmatch(value):
             raise UsageError(
                 f"{option} {text}: needed is a whole number of at least 0, and of six digits at most"
             )

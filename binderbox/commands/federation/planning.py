@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import yaml
-
 from binderbox.commands.federation.ask import Asked, ask_federation
 from binderbox.commands.federation.pairs import parse_pairs
 from binderbox.errors import DeployRepoError, UsageError
-from binderbox.federation.deployrepo.tree import CONFIG, SECTION
+from binderbox.federation.deployrepo.tree import CONFIG, hosts_in
 from binderbox.federation.deployrepo.weight import refuse_prime
 from binderbox.federation.deployrepo.words import checked_name
 from binderbox.federation.members.status import pods_and_quota
 from binderbox.federation.planning.history import Changed, Entry, Version, changes
-from binderbox.federation.planning.plan import FederationPlan, make_plan
+from binderbox.federation.planning.plan import FederationPlan, make_curves, make_plan
 from binderbox.federation.redirector.model import Capacity
 from binderbox.federation.redirector.rules import in_rotation
 from binderbox.world import plots
@@ -76,7 +74,7 @@ def plan(request: PlanRequest, way: Way = PUBLIC) -> Planned:
             str(error), remedy="give larger quotas, a smaller --load, or weights with --weight NAME=N"
         ) from error
     if request.plot is not None:
-        lines = [plots.Line(one.name, one.sessions, one.errors) for one in found.curves]
+        lines = [plots.Line(one.name, one.sessions, one.errors) for one in make_curves(found)]
         plots.draw_errors(lines, found.load, request.plot)
     return Planned(found, notes)
 
@@ -156,13 +154,10 @@ def _weight(value: object) -> float:
 
 def _members(content: bytes) -> Mapping[str, Entry] | None:
     """The members of some version of the file; None where there were none yet, or nothing can be read."""
-    try:
-        data = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        hosts = data[SECTION]["hosts"]
-        return {
-            str(name): Entry(_weight(entry.get("weight", 0)), bool(entry.get("prime")))
-            for name, entry in hosts.items()
-            if isinstance(entry, dict)
-        }
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+    hosts = hosts_in(content)
+    if hosts is None:
         return None
+    return {
+        name: Entry(_weight(entry.get("weight", 0)), bool(entry.get("prime")))
+        for name, entry in hosts.items()
+    }

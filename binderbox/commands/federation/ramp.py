@@ -6,7 +6,6 @@ read the last commit -> ask the members -> from which launches on is counted -> 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from binderbox.commands.federation.ask import Asked, ask_federation, counted_of, unknown_member
 from binderbox.commands.federation.writing import Place
@@ -37,17 +36,22 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
             raise unknown_member(name, config)
         found = ask_federation(Asked(place.federation, config, place.source), place.way)
         now = counted_of(entry, place.way)
-        weights = (weight_in(one.content, name) for one in history.past(checkout, CONFIG, PAST))
         key = f"ramp/{re.sub('[^A-Za-z0-9-]', '_', name)}"
         was = noted.parse(history.recalled(checkout, key))
+        first = False
+        if not noted.settled(was, entry.weight):
+            weights = (weight_in(one.content, name) for one in history.past(checkout, CONFIG, PAST))
+            first = noted.is_first(weights, entry.weight)
         used = (found.deployed or {}).get(name)
-        is_ = noted.remember(was, entry.weight, used, now, first=noted.is_first(weights, entry.weight))
+        is_ = noted.remember(was, entry.weight, used, now, first=first)
         if place.write and is_ is not None and is_ != was:
             history.remember(checkout, key, noted.render(is_))
     seen = found.observed[name]
-    # a member of weight 0 is judged as if it had one, else its ramp could never begin
     reference = reference_of(found)
-    standing = judge_member(replace(entry, weight=max(entry.weight, 1)), seen.seen, reference, found.config)
+    # a member of weight 0 is judged as if it had one, else its ramp could never begin
+    judged = config.weighed.host(name)
+    assert judged is not None
+    standing = judge_member(judged, seen.seen, reference, found.config)
     pods, quota = pods_and_quota(seen.health)
     return decide(
         config,
@@ -57,9 +61,9 @@ def ramp(name: str, steps: str, place: Place) -> Ramp:
         active=[one.name for one in make_status(found).members if one.active],
         deployed=found.deployed,
         now=now,
-        begun=is_.counted if is_ is not None and is_.seen and is_.weight == entry.weight else None,
+        begun=is_.counted if is_ is not None and noted.settled(is_, entry.weight) else None,
         pods=pods,
         quota=quota,
         reference=reference is not None,
-        elsewhere=found.addresses.get(name, ""),
+        elsewhere=found.elsewhere(name),
     )

@@ -39,6 +39,19 @@ class Place:
     way: Way = PUBLIC
     body: Path | None = None
 
+    def check_body(self) -> None:
+        """Before anything is written; raises UsageError for a place in the checkout, or in no directory."""
+        if self.body is None:
+            return
+        if not self.body.absolute().parent.is_dir():
+            raise UsageError(
+                f"--body {self.body}: there is no directory {self.body.parent}; nothing was written"
+            )
+        if self.source and Path(self.source).resolve() in self.body.resolve().parents:
+            raise UsageError(
+                f"--body {self.body}: it would stand in the checkout itself; nothing was written"
+            )
+
     def keep_body(self, edited: Edited) -> Edited:
         """Raises UsageError where the file cannot be written."""
         if self.body is not None and edited.diff:

@@ -11,8 +11,10 @@ import yaml
 
 from binderbox.federation.deployrepo.guard import Intent, changed_lines, guard
 from binderbox.federation.deployrepo.scrape import NoPlace
+from binderbox.federation.deployrepo.tree import VALUES
 from binderbox.federation.deployrepo.yamltext import Document, value_span
 
+STEP = f"thanks in the banner ({VALUES})"  # of a checklist
 KEYS = ("binderhub", "config", "BinderHub", "banner_message")
 LINK = r'<a href="[^"<>]*">[^<>]*</a>'
 LIST = re.compile(rf"(?<=Thanks to )({LINK})(?:(?:,? and |, ){LINK})*(?= )")

@@ -36,7 +36,7 @@ from binderbox.federation.deployrepo.words import (
     checked_weight,
     checked_words,
 )
-from binderbox.federation.deployrepo.yamltext import Document, read
+from binderbox.federation.deployrepo.yamltext import Document
 from binderbox.federation.redirector.config import HostEntry
 
 
@@ -109,14 +109,16 @@ def join(tree: DeployTree, member: Newcomer, lines: Sequence[Line] = ()) -> Chan
         link, step = _thanks(texts, member)
         steps.append(step)
     except NoPlace as why:
-        steps.append(Step(f"thanks in the banner ({VALUES})", False, f"by hand: {why}"))
+        steps.append(Step(banner.STEP, False, f"by hand: {why}"))
     try:
-        texts[CONFIG] = _next(texts[CONFIG], scrape.add(texts[CONFIG], scrape.target_of(member.url)))
+        texts[CONFIG] = texts[CONFIG].with_text(scrape.add(texts[CONFIG], scrape.target_of(member.url)))
         steps.insert(0, Step("monitoring target", True, CONFIG))
     except NoPlace as why:
         steps.insert(0, Step("monitoring target", False, f"by hand: {why}"))
     if not there:
-        texts[CONFIG] = _next(texts[CONFIG], entries.add(texts[CONFIG], member.entry, _remark(member, link)))
+        texts[CONFIG] = texts[CONFIG].with_text(
+            entries.add(texts[CONFIG], member.entry, _remark(member, link))
+        )
     note = CONFIG if not there else f"{CONFIG}, there since before with weight {there.weight:g}"
     steps.insert(0, Step(f"the redirector's entry, weight {member.weight}, never prime", True, note))
     pages, step = _page(tree, member)
@@ -131,7 +133,7 @@ def join(tree: DeployTree, member: Newcomer, lines: Sequence[Line] = ()) -> Chan
 
 def _thanks(texts: dict[str, Document], member: Newcomer) -> tuple[str, Step]:
     """(address of the link that this change adds, the step)."""
-    what = f"thanks in the banner ({VALUES})"
+    what = banner.STEP
     if member.sponsor is None:
         return "", Step(what, True, "nobody to thank was named (--sponsor, --sponsor-url)")
     everybody, wanted = banner.thanked(texts[VALUES]), member.sponsor
@@ -140,7 +142,7 @@ def _thanks(texts: dict[str, Document], member: Newcomer) -> tuple[str, Step]:
     if there := next((one for one in everybody if one.name.casefold() == wanted.name.casefold()), None):
         note = f"{there.name} is thanked already, at {there.url}: by hand, if {wanted.url} is somebody else's"
         return "", Step(what, False, note)
-    texts[VALUES] = _next(texts[VALUES], banner.add(texts[VALUES], member.sponsor))
+    texts[VALUES] = texts[VALUES].with_text(banner.add(texts[VALUES], member.sponsor))
     return member.sponsor.url, Step(what, True, member.sponsor.name)
 
 
@@ -170,7 +172,3 @@ def _body(member: Newcomer) -> str:
         "redirector reaches it by its address, and its own agent follows the prime's versions.\n\n"
         f"It starts with weight {member.weight} and is not the prime."
     )
-
-
-def _next(document: Document, text: str) -> Document:
-    return document if text == document.text else read(document.path, text.encode())

@@ -22,9 +22,8 @@ from binderbox.federation.deployrepo.tree import (
 )
 from binderbox.federation.deployrepo.weight import known, refuse_prime
 from binderbox.federation.deployrepo.yamllines import comment_above
-from binderbox.federation.deployrepo.yamltext import Document, line_start, read
+from binderbox.federation.deployrepo.yamltext import Document, line_start
 
-THANKS_STEP = f"thanks in the banner ({VALUES})"
 THANKS = re.compile(r"; thanks to (https://\S+)$")
 
 
@@ -47,7 +46,7 @@ def leave(tree: DeployTree, name: str, sponsor_url: str = "", lines: Sequence[Li
     after, stays = entries.remove(prod, name)
     note = f"{CONFIG}; the comment on its line {stays} stays: see whom it is about" if stays else CONFIG
     steps = [Step("the redirector's entry", True, note)]
-    texts, step = _target(read(CONFIG, after.encode()), url)
+    texts, step = _target(prod.with_text(after), url)
     steps.append(step)
     pages, step = _page(tree, name)
     steps.append(step)
@@ -78,7 +77,7 @@ def _target(document: Document, url: str) -> tuple[str, Step]:
     target = scrape.target_of(url)
     try:
         after = scrape.remove(document, target)
-        if scrape.elsewhere(read(CONFIG, after.encode()), target):
+        if scrape.elsewhere(document.with_text(after), target):
             why = f"by hand: {target.host} stands in another job of {CONFIG}"
             return after, Step("monitoring target", False, why)
     except (NoPlace, DeployRepoError) as why:
@@ -104,15 +103,15 @@ def _thanks(tree: DeployTree, link: str) -> tuple[dict[str, str], Step]:
         everybody = banner.render_thanked(banner.thanked(document))
         after = banner.remove(document, link) if link else document.text
     except NoPlace as why:
-        return {}, Step(THANKS_STEP, False, f"by hand: {why}")
+        return {}, Step(banner.STEP, False, f"by hand: {why}")
     if after != document.text:
-        return {VALUES: after}, Step(THANKS_STEP, True, link)
+        return {VALUES: after}, Step(banner.STEP, True, link)
     found = (
         f"{link} is not among those who are thanked"
         if link
         else "see whether its sponsor is among those who are thanked"
     )
-    return {}, Step(THANKS_STEP, False, f"{found}: {everybody}")
+    return {}, Step(banner.STEP, False, f"{found}: {everybody}")
 
 
 def _deployed(tree: DeployTree, name: str) -> list[Step]:

@@ -11,7 +11,6 @@ from binderbox.federation.deployrepo.change import Step
 from binderbox.federation.deployrepo.tree import DeployTree
 
 TOLD = 40  # places in a checklist; whoever needs more asks git
-RELEASES = re.compile(r"config/([^/]+)\.yaml")
 OWN_FOLDERS = ("config/", "secrets/", "terraform/")
 
 
@@ -44,7 +43,7 @@ def mentions(
     for path, content in sorted(changed.items()):
         rows = content.decode(errors="replace").splitlines()
         kept += [Line(path, number, text) for number, text in enumerate(rows, 1)]
-    longer = sorted((one for one in _releases(tree) if one.startswith(f"{name}-")), key=len, reverse=True)
+    longer = sorted((one for one in tree.releases if one.startswith(f"{name}-")), key=len, reverse=True)
     others = re.compile("|".join(map(re.escape, longer)) or r"(?!)")
     wanted = re.compile("|".join(rf"(?<![\w-]){re.escape(word)}(?!\w)" for word in words_of(name, url)), re.I)
     own = own_files(tree, name)
@@ -62,7 +61,7 @@ def mentioned(what: str, found: tuple[Line, ...], remedy: str) -> list[Step]:
 
 def own_files(tree: DeployTree, name: str) -> tuple[str, ...]:
     """Files by which the repository deploys a release: NAME.*, or NAME and one more word, as NAME-kubeconfig.yaml."""
-    releases = _releases(tree)
+    releases = tree.releases
     if name not in releases:
         return ()
     longer = tuple(one for one in releases if one.startswith(f"{name}-"))
@@ -74,7 +73,3 @@ def own_files(tree: DeployTree, name: str) -> tuple[str, ...]:
         and file.fullmatch(base := path.rpartition("/")[2])
         and not base.startswith(tuple(f"{one}{sep}" for one in longer for sep in ".-"))
     )
-
-
-def _releases(tree: DeployTree) -> frozenset[str]:
-    return frozenset(found[1] for path in tree.names if (found := RELEASES.fullmatch(path)))

@@ -10,7 +10,6 @@ from binderbox.federation.deployrepo.change import Change, changed
 from binderbox.federation.deployrepo.tree import CONFIG, DeployTree, held_to_rules, redirector_config
 from binderbox.federation.deployrepo.weight import known
 from binderbox.federation.deployrepo.words import checked_why
-from binderbox.federation.deployrepo.yamltext import Document, read
 
 
 def prime(tree: DeployTree, name: str, weights: Mapping[str, int], why: str = "") -> Change:
@@ -32,12 +31,12 @@ def prime(tree: DeployTree, name: str, weights: Mapping[str, int], why: str = ""
     before = tuple(one.name for one in config.hosts if one.prime and one.name != name)
     document = tree.document(CONFIG)
     for one in before:
-        document = _next(document, entries.set_prime(document, one, False))
+        document = document.with_text(entries.set_prime(document, one, False))
     if not member.prime:
-        document = _next(document, entries.set_prime(document, name, True))
+        document = document.with_text(entries.set_prime(document, name, True))
     for one, weight in weights.items():
         if known(config, one).weight != weight:
-            document = _next(document, entries.set_weight(document, one, weight))
+            document = document.with_text(entries.set_weight(document, one, weight))
     files = changed(tree, {CONFIG: document.text})
     held_to_rules(tree.with_files(files))
     return Change(files, f"Make {name} the prime", _body(name, before, weights, checked_why(why)))
@@ -48,7 +47,3 @@ def _body(name: str, before: tuple[str, ...], weights: Mapping[str, int], why: s
     told = f" Weights: {', '.join(f'{one} {weight}' for one, weight in weights.items())}." if weights else ""
     lines = f"Pages and versions of the federation are those of {name}{instead}.{told}"
     return f"{why}\n\n{lines}" if why else lines
-
-
-def _next(document: Document, text: str) -> Document:
-    return read(document.path, text.encode())

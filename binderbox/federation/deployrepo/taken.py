@@ -9,8 +9,8 @@ from typing import Any
 from binderbox.decide import urls
 from binderbox.errors import DeployRepoError
 from binderbox.federation.deployrepo import entries
-from binderbox.federation.deployrepo.mentions import RELEASES, Line
-from binderbox.federation.deployrepo.tree import CONFIG, SECTION, VALUES, DeployTree
+from binderbox.federation.deployrepo.mentions import Line
+from binderbox.federation.deployrepo.tree import CONFIG, RELEASE, SECTION, VALUES, DeployTree
 from binderbox.federation.deployrepo.yamllines import comment_above
 from binderbox.federation.deployrepo.yamltext import is_block, line_start
 from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
@@ -18,20 +18,15 @@ from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
 HOST_KEYS = ("host", "hosts", "from")  # of ingresses, of the redirector and of redirects: bare names of hosts
 
 
-def release_file(name: str) -> str:
-    """The file by which the repository deploys a member of that name."""
-    return f"config/{name}.yaml"
-
-
 def deployed(tree: DeployTree, name: str) -> bool:
     """Whether the repository deploys this member: a release has its name, or its entry has no comment of our own.
 
     A list that is written in braces has no comments, so there only releases tell.
     """
+    if name in tree.releases:
+        return True
     document = tree.document(CONFIG)
     pair = document.find(SECTION, "hosts", name)
-    if release_file(name) in tree.names:
-        return True
     if pair is None or not is_block(entries.members(document)):
         return False
     _, words = comment_above(document.text, line_start(document.text, pair[0].start_mark.index))
@@ -53,17 +48,16 @@ def refuse_taken(tree: DeployTree, config: RedirectorConfig, name: str, url: str
             "nothing was written",
             remedy=f"binderbox federation check {name}",
         )
-    if release_file(name) in tree.names:
+    if name in tree.releases:
         raise DeployRepoError(
-            f"{name} is the name of a release of this repository ({release_file(name)}); nothing was written",
+            f"{name} is the name of a release of this repository (config/{name}.yaml); nothing was written",
             remedy="give another name with --name",
         )
     for host in config.hosts:
-        same = urls.place(host.url) == wanted
+        its = urls.place(host.url)
         # all of a host that the repository deploys is that member's, whatever the path
-        if host.name != name and (
-            same or (deployed(tree, host.name) and urls.place(host.url)[:2] == wanted[:2])
-        ):
+        taken = its == wanted or (its[:2] == wanted[:2] and deployed(tree, host.name))
+        if host.name != name and taken:
             raise DeployRepoError(
                 f"{url} is a member already, under the name {host.name}; nothing was written",
                 remedy=f"say --name {host.name}, or take it out first: binderbox federation leave {host.name}",
@@ -82,7 +76,7 @@ def refuse_release_host(url: str, lines: Iterable[Line]) -> None:
     host = urls.host_of(url)
     exact = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", re.I)
     for line in lines:
-        if RELEASES.fullmatch(line.path) and line.path != CONFIG and exact.search(line.text):
+        if RELEASE.fullmatch(line.path) and line.path != CONFIG and exact.search(line.text):
             raise DeployRepoError(
                 f"{host} is a host of what this repository deploys ({line.place}); nothing was written",
                 remedy="give the address of the member's own BinderHub",

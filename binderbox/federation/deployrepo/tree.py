@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ CHART = "mybinder/Chart.yaml"
 DOCS = "docs/source/operation_guide/federation.md"
 REQUIRED = (CONFIG, VALUES, CHART)
 WANTED = (*REQUIRED, DOCS)
+RELEASE = re.compile(r"config/([^/]+)\.yaml")  # each release that the repository deploys has such a file
 SECTION = "federationRedirect"
 
 
@@ -28,6 +30,11 @@ class DeployTree:
 
     files: Mapping[str, bytes]
     names: frozenset[str] = field(default=frozenset())
+
+    @property
+    def releases(self) -> frozenset[str]:
+        """Names of what the repository deploys."""
+        return frozenset(found[1] for path in self.names if (found := RELEASE.fullmatch(path)))
 
     def document(self, path: str) -> Document:
         return read(path, self.files[path])
@@ -99,12 +106,21 @@ def held_to_rules(tree: DeployTree) -> RedirectorConfig:
     return config
 
 
+def hosts_in(content: bytes) -> dict[str, dict[str, Any]] | None:
+    """The members' entries in some version of config/prod.yaml, whatever stands in them; None where there are none yet, or
+    nothing can be read."""
+    try:
+        hosts = load(CONFIG, content.decode())[SECTION]["hosts"]
+        return {str(name): entry for name, entry in hosts.items() if isinstance(entry, dict)}
+    except (DeployRepoError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def weight_in(content: bytes, name: str) -> float | None:
     """The weight of a member in some version of config/prod.yaml; None where it is no member, or nothing can be read."""
     try:
-        data: Any = load(CONFIG, content.decode())
-        return float(data[SECTION]["hosts"][name]["weight"])
-    except (DeployRepoError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        return float((hosts_in(content) or {})[name]["weight"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 

@@ -9,9 +9,16 @@ import yaml
 from binderbox.errors import DeployRepoError, RuleBroken
 from binderbox.federation.deployrepo import entries
 from binderbox.federation.deployrepo.change import Change, changed
-from binderbox.federation.deployrepo.tree import CONFIG, SECTION, DeployTree, held_to_rules, redirector_config
+from binderbox.federation.deployrepo.tree import (
+    CONFIG,
+    SECTION,
+    DeployTree,
+    held_to_rules,
+    hosts_in,
+    redirector_config,
+)
 from binderbox.federation.deployrepo.words import checked_weight, checked_why
-from binderbox.federation.redirector.config import HostEntry, RedirectorConfig
+from binderbox.federation.redirector.config import HostEntry, RedirectorConfig, is_number
 
 
 def weight(tree: DeployTree, name: str, value: str | int, why: str = "") -> Change:
@@ -41,11 +48,8 @@ def odd_weight(tree: DeployTree, name: str) -> str:
     found = tree.document(CONFIG).find(SECTION, "hosts", name, "weight")
     if found is None or not isinstance(found[1], yaml.ScalarNode):
         return ""
-    try:
-        redirector_config(tree)
-    except DeployRepoError as error:
-        return repr(found[1].value) if f".{name}.weight: " in error.message else ""
-    return ""
+    value = (hosts_in(tree.files[CONFIG]) or {})[name]["weight"]
+    return "" if is_number(value) else repr(found[1].value)
 
 
 def refuse_prime(name: str, *, leaving: bool) -> NoReturn:

@@ -7,21 +7,19 @@ import re
 from binderbox.decide import urls
 from binderbox.errors import UsageError
 
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of DNS; a member's name is one
 # people paste typographic quotes and dashes with the names of institutions
 SIGNS = " .,'&()+/\u2018\u2019\u201c\u201d\u2013\u2014-"
 WORDS = re.compile(rf"[^\W_]((?!_)[\w{SIGNS}]*[\w.)\u2019\u201d])?")
 # what YAML, of helm or of Python, reads as a number: 1e3, 12e-4, 0x1f, 0o17, 0b1
 NUMBER = re.compile(r"[\d-]+|\d+e-?\d+|0[xob][\da-f]+")
-
-
-LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+WHOLE = re.compile(r"\d{1,6}", re.ASCII)
 NUMERIC = re.compile(r"\d+|0x[\da-f]*")  # what browsers take for a part of an address
 
 
 def checked_name(name: str) -> str:
     """A member's name that is safe as a key, in addresses and in branch names; raises UsageError."""
-    if NAME.fullmatch(name) and not NUMBER.fullmatch(name) and name not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):  # fmt: skip
+    if LABEL.fullmatch(name) and not NUMBER.fullmatch(name) and name not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):  # fmt: skip
         return name
     raise UsageError(
         f"{name!r} cannot be a member's name",
@@ -103,7 +101,7 @@ def checked_contact(contact: str) -> str:
 
 def checked_weight(weight: str | int) -> int:
     """A whole number of at least 0; raises UsageError."""
-    if re.fullmatch(r"\d{1,6}", str(weight), re.ASCII):
+    if WHOLE.fullmatch(str(weight)):
         return int(weight)
     raise UsageError(
         f"weight {weight}: needed is a whole number of at least 0, and of six digits at most",

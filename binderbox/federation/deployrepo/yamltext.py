@@ -59,6 +59,10 @@ class Document:
     def fault(self, node: yaml.Node, what: str, remedy: str = "") -> DeployRepoError:
         return DeployRepoError(f"{self.path}:{self.line(node)}: {what}; nothing was written", remedy=remedy)
 
+    def with_text(self, text: str) -> Document:
+        """The same file with another text; raises DeployRepoError for what is no YAML."""
+        return read(self.path, text.encode())
+
     def data(self) -> Any:
         """What a YAML reader makes of the text."""
         return load(self.path, self.text)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from binderbox.federation.members.differences import differences
 from binderbox.federation.members.observed import Observed
 from binderbox.federation.redirector.config import RedirectorConfig
-from binderbox.federation.redirector.rules import judge_health, judge_versions, primes
+from binderbox.federation.redirector.rules import judge_member, primes
 from binderbox.output.printable import printable
 
 
@@ -26,15 +25,12 @@ def why_not(config: RedirectorConfig, name: str, observed: Mapping[str, Observed
 
     Where the prime of today does not answer its versions nothing is compared: that is when a new one is needed most.
     """
-    entry, seen = config.host(name), observed[name]
+    weighed, seen = config.weighed, observed[name]
+    entry = weighed.host(name)
     assert entry is not None
-    reason, detail = judge_versions(seen.versions.answer, None)
-    if reason:
-        return f"{reason}: {printable(detail)}"
-    reason, detail = judge_health(seen.health.answer, config.pod_headroom)
-    if reason:
-        return f"{reason}: {printable(detail)}"
-    weighed = replace(config, hosts=tuple(replace(one, weight=max(one.weight, 1)) for one in config.hosts))
+    standing = judge_member(entry, seen.seen, None, config)
+    if not standing.active:
+        return f"{standing.reason}: {printable(standing.detail)}"
     for one in primes(weighed):
         there = observed[one.name].versions
         if one.name != name and there.answer.usable and there.body != seen.versions.body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from binderbox.federation.members.observed import Observed
 from binderbox.federation.members.status import capacities, capacity_shares
@@ -78,8 +78,7 @@ def _active(
     if observed is None:
         return everybody, ("nobody was asked: shares are as if all members were in rotation",)
     # one of weight 0 is judged as if it had a weight, or nobody would see what giving it one does
-    weighed = replace(config, hosts=tuple(replace(host, weight=max(host.weight, 1)) for host in config.hosts))
-    standings = judge_members(weighed, {name: one.seen for name, one in observed.items()})
+    standings = judge_members(config.weighed, {name: one.seen for name, one in observed.items()})
     active = {one.name for one in standings if one.active}
     if not active:
         return everybody, ("no member answered as it should: shares are as if all were in rotation",)

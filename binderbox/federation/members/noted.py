@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 
 from binderbox.federation.following.launches import Launches
 
-NONE = Launches(0, 0)
 SAME_START_S = 2.0  # what a start time may differ by between two answers of one process
 
 
@@ -52,6 +51,11 @@ def is_first(weights: Iterable[float | None], weight: float) -> bool:
     return found
 
 
+def settled(noted: Noted | None, weight: float) -> bool:
+    """Whether it is known already from which launches on this weight is judged."""
+    return noted is not None and noted.weight == weight and noted.seen
+
+
 def remember(
     noted: Noted | None, weight: float, deployed: float | None, now: Counted | None, *, first: bool
 ) -> Noted | None:
@@ -64,7 +68,7 @@ def remember(
         return noted
     if deployed != weight:
         return Noted(weight, False)
-    if noted is not None and noted.weight == weight and noted.seen:
+    if settled(noted, weight):
         return noted
     pending = noted is not None and noted.weight == weight
     if first and not pending:

@@ -56,8 +56,8 @@ def decide(
     begun: Counted | None,
     pods: int | None,
     quota: int | None,
-    reference: bool = True,
-    elsewhere: str = "",
+    reference: bool,
+    elsewhere: str,
 ) -> Ramp:
     """The step that is due for a member of `config`.
 

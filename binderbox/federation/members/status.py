@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from binderbox.decide import urls
 from binderbox.federation.members.differences import differences
 from binderbox.federation.members.observed import Observed, Reply
+from binderbox.federation.members.public import Active
 from binderbox.federation.redirector.config import RedirectorConfig
 from binderbox.federation.redirector.rules import (
     QUOTA,
@@ -25,26 +27,39 @@ from binderbox.output.printable import printable
 
 @dataclass(frozen=True)
 class Federation:
-    """What was asked, and what came: `active` are the names of /active_hosts, None when it was not asked or failed.
+    """What was asked, and what came: `listed` is what /active_hosts said, None when it was not asked or failed.
 
     `out` are members that the redirector's metrics know and that are not active, with its word for why. `prime` is the
-    /versions that the redirector passes on from the prime, None when it was not asked. `deployed` are the weights that the
-    redirector uses, of active members only. `configured`: the members are those of a deployment repository, not only
-    those that the redirector names as active. `odd` are entries that cannot be read, `addresses` those that the redirector has
-    and the repository has otherwise. `notes` say what is missing.
+    /versions that the redirector passes on from the prime, None when it was not asked. `configured`: the members are those
+    of a deployment repository, not only those that the redirector names as active. `notes` say what is missing.
     """
 
     source: str
     config: RedirectorConfig
     observed: Mapping[str, Observed]
-    active: frozenset[str] | None = None
+    listed: Active | None = None
     out: Mapping[str, str] | None = None
     prime: Reply | None = None
-    deployed: Mapping[str, float] | None = None
     configured: bool = False
-    odd: tuple[str, ...] = ()
-    addresses: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> frozenset[str] | None:
+        """Names of the members that get launches by the redirector's own word."""
+        return None if self.listed is None else self.listed.names
+
+    @property
+    def deployed(self) -> dict[str, float] | None:
+        """The weights that the redirector uses, of active members only."""
+        return None if self.listed is None else {one.name: one.weight for one in self.listed.config.hosts}
+
+    def elsewhere(self, name: str) -> str:
+        """Another address that the redirector has for a member than the configuration, "" for the same or none."""
+        ours = self.config.host(name)
+        theirs = self.listed.config.host(name) if self.listed else None
+        if ours is None or theirs is None or urls.place(ours.url) == urls.place(theirs.url):
+            return ""
+        return theirs.url
 
 
 @dataclass(frozen=True)
@@ -170,7 +185,7 @@ def make_status(found: Federation) -> FederationStatus:
         _faults(found),
         start_doubts(found.config),
         (*found.notes, *_unseen_prime(found), *_disagreements(found, standings)),
-        found.odd,
+        found.listed.odd if found.listed else (),
     )
 
 

@@ -48,8 +48,9 @@ class FederationPlan:
     """The federations that are compared, today's first where it was asked; `load` is sessions at once."""
 
     load: float
+    session_h: float
+    headroom: int
     scenarios: tuple[Scenario, ...]
-    curves: tuple[Curve, ...]
 
 
 def make_plan(
@@ -76,7 +77,7 @@ def make_plan(
     scenarios = tuple(
         _scenario(name, members, load, session_h, headroom) for name, members in compared.items()
     )
-    return FederationPlan(load, scenarios, _curves(compared, session_h, headroom, load))
+    return FederationPlan(load, session_h, headroom, scenarios)
 
 
 def _weighed(
@@ -112,20 +113,16 @@ def _scenario(
     )
 
 
-def _curves(
-    compared: Mapping[str, tuple[Capacity, ...]], session_h: float, headroom: int, load: float
-) -> tuple[Curve, ...]:
-    places = max(sum(one.quota or 0 for one in members) for members in compared.values())
-    most = max(places * CURVE_TO, load * CURVE_TO)
+def make_curves(plan: FederationPlan) -> tuple[Curve, ...]:
+    """A curve for each federation of the plan, to beyond its load and all places; only a plot needs them."""
+    places = max(sum(one.quota or 0 for one in scenario.members) for scenario in plan.scenarios)
+    most = max(places, plan.load) * CURVE_TO
     sessions = tuple(most * (i + 1) / CURVE_POINTS for i in range(CURVE_POINTS))
     return tuple(
-        Curve(
-            name,
-            sessions,
-            tuple(
-                outlook(members, Demand(one / session_h, session_h), headroom).errors_per_launch
-                for one in sessions
-            ),
-        )
-        for name, members in compared.items()
+        Curve(one.name, sessions, tuple(_errors(plan, one, at) for at in sessions)) for one in plan.scenarios
     )
+
+
+def _errors(plan: FederationPlan, scenario: Scenario, sessions: float) -> float:
+    demand = Demand(sessions / plan.session_h, plan.session_h)
+    return outlook(scenario.members, demand, plan.headroom).errors_per_launch

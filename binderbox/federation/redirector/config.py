@@ -54,6 +54,11 @@ class RedirectorConfig:
     def host(self, name: str) -> HostEntry | None:
         return next((one for one in self.hosts if one.name == name), None)
 
+    @property
+    def weighed(self) -> RedirectorConfig:
+        """The same as if nobody had a weight below 1: one of weight 0 is dropped before anything else is looked at."""
+        return replace(self, hosts=tuple(replace(one, weight=max(one.weight, 1)) for one in self.hosts))
+
     def with_weight(self, name: str, weight: float) -> RedirectorConfig:
         """The same with another weight for one member."""
         return replace(

@@ -20,7 +20,6 @@ class Past:
     commit: str
     time_s: float
     date: str
-    message: str
     content: bytes
 
 
@@ -64,12 +63,13 @@ def past(checkout: Checkout, path: str, most: int) -> Iterator[Past]:
     """The last commits that changed a file, from the latest back; none in a clone that has not all of them."""
     if checkout.git("rev-parse", "--is-shallow-repository").strip() == "true":
         return
-    form = "--format=%H%x00%ct%x00%cs%x00%B%x01"
-    listed = checkout.git("log", f"-{most}", "--full-history", form, "HEAD", "--", f":/{path}")
-    for row in filter(None, (row.strip("\n") for row in listed.split("\1"))):
-        commit, time_s, date, message = row.split("\0", 3)
+    listed = checkout.git(
+        "log", f"-{most}", "--full-history", "--format=%H %ct %cs", "HEAD", "--", f":/{path}"
+    )
+    for row in listed.splitlines():
+        commit, time_s, date = row.split()
         content = run(["-C", str(checkout.path), "cat-file", "blob", f"{commit}:{path}"]).stdout
-        yield Past(commit, float(time_s), date, message, content)
+        yield Past(commit, float(time_s), date, content)
 
 
 def recalled(checkout: Checkout, name: str) -> str:

@@ -100,7 +100,7 @@ def test_a_week_of_ramping_takes_each_step_after_launches_at_the_step() -> None:
         )
         found = decide(
             config, "n", steps, standing=Standing("n", True), active=["a", "n"], deployed=listed,
-            now=now, begun=begun, pods=1, quota=500,
+            now=now, begun=begun, pods=1, quota=500, reference=True, elsewhere="",
         )  # fmt: skip
         if found.due is not None:
             assert not unknown

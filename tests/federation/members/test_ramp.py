@@ -36,6 +36,8 @@ def decided(weight: float = 5, **changes: Any) -> Ramp:
         "begun": Counted(Launches(0, 0)),
         "pods": 4,
         "quota": 60,
+        "reference": True,
+        "elsewhere": "",
     }
     return decide(make_config({"hosts": hosts}), "n", STEPS, **{**known, **changes})
 
