@@ -25,13 +25,15 @@ type child struct {
 	done chan struct{}
 }
 
-// start runs a program as a child. The kernel ends a child when the *thread* that started it ends, so this
-// must be called from a goroutine that holds the main thread.
+// start runs a program as a child. In k3s all but containerd is one process, which leaves at once when it is
+// killed, and containerd gets the same signal (its addDeathSig). Asked to stop, an API server whose store has
+// gone would wait for ever, with the port in its hands. The kernel ends a child when the *thread* that started
+// it ends, so this must be called from a goroutine that holds the main thread.
 func (s *supervisor) start(name string, output *os.File, path string, args ...string) error {
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "NOTIFY_SOCKET=") })
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
