@@ -144,6 +144,10 @@ OBJECTSTORE_PORT = 9000
 BINDER_PORT = 8585  # BinderHub's own
 
 BUILDS_SLICE = "binderbox-builds.slice"
+# where a node has it: cgroup v2, v1, and a hybrid, whose own hierarchy is systemd's
+BUILDS_SLICE_DIRS = tuple(
+    f"/sys/fs/cgroup/{hierarchy}binderbox.slice/{BUILDS_SLICE}" for hierarchy in ("", "systemd/", "unified/")
+)
 SAMPLE_PORT = 9418  # git's own port; something listens there only while a sample is being launched
 
 PACKAGES = (

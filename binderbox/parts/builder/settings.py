@@ -224,6 +224,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "pins": inputs.pins,
             "audit_file": layout.AUDIT_FILE,
             "tasks_dir": layout.TASKS,
+            "slice_dirs": list(layout.BUILDS_SLICE_DIRS),
             "containerd_root": layout.CONTAINERD_ROOT,
             "idle_s": IDLE_S,
             "push_attempts_s": PUSH_ATTEMPTS_S,

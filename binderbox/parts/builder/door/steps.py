@@ -3,6 +3,9 @@
 A step is a task of containerd in a scope of the builds' slice. BuildKit does not say of which build; what it puts into a
 step's environment and leaves out of its cache's keys is the proxy's variables (solver/llbsolver/ops/exec.go), so the
 door adds a name to `no_proxy` that nobody has, and reads it in the task's bundle, where no step can write.
+
+A containerd that is started anew may not take a task up: it then takes away the task's bundle, cannot delete what runs, and
+forgets it ("cleaning leaked shim process", core/runtime/v2/shim_load.go). The scope says that it still runs.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -83,11 +87,44 @@ def restarted(sockets: Iterable[str]) -> float:
     return max(made)
 
 
-class Steps:
-    """The node's steps, by `command` that runs one of the node's programs to its end, whatever that is."""
+def forgotten(tasks: Path, slices: Iterable[Path]) -> list[Step]:
+    """Those that run in a scope, below one of the directories of the builds' slice, and that containerd has no task of."""
+    found = {}
+    for slice_ in slices:
+        for scope in slice_.glob(f"{PREFIX}-*.scope"):
+            id = scope.name.removeprefix(f"{PREFIX}-").removesuffix(".scope")
+            with suppress(OSError):
+                if not (tasks / id).exists():
+                    found[id] = Step(id, "", scope.stat().st_mtime)
+    return list(found.values())
 
-    def __init__(self, tasks: Path, ctr: Sequence[str], command: Callable[[Sequence[str]], object]) -> None:
+
+def shims_of(id: str, proc: Path = Path("/proc")) -> list[int]:
+    """Processes of containerd's shims that were started for a task."""
+    found = []
+    for one in proc.glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = one.read_bytes().split(b"\0")
+            if b"/containerd-shim-" in words[0] and id.encode() in words:
+                found.append(int(one.parent.name))
+    return found
+
+
+class Steps:
+    """The node's steps, by `command` that runs one of the node's programs to its end, whatever that is.
+
+    + slices: directories of the builds' slice in the cgroups' file system
+    """
+
+    def __init__(
+        self,
+        tasks: Path,
+        slices: Iterable[Path],
+        ctr: Sequence[str],
+        command: Callable[[Sequence[str]], object],
+    ) -> None:
         self.tasks = tasks
+        self._slices = tuple(slices)
         self._ctr = tuple(ctr)
         self._command = command
 
@@ -109,26 +146,35 @@ class Steps:
 
         BuildKit runs a step that is the same in two builds once, under the first one's mark, and goes on with it for the
         second when the first ends: so while anything is built, a step that began since then may have an owner. Whoever
-        asks BuildKit beside the door marks nothing; the time of such a step ends with its scope's.
+        asks BuildKit beside the door marks nothing; the time of such a step ends with its scope's. What containerd has
+        forgotten is nobody's.
         """
         before = time.time() - older_than_s
         return [
             one
             for one in running(self.tasks)
             if one.key and one.since < before and (one.since < restarted or not builds)
-        ]
+        ] + [one for one in forgotten(self.tasks, self._slices) if one.since < before]
 
     def end(self, step: Step) -> bool:
         """Kill all of its processes, and take its task and container away; whether nothing is left."""
         deadline = time.monotonic() + GONE_WITHIN_S
-        while (self.tasks / step.id).exists():
+        shims = [] if (self.tasks / step.id).exists() else shims_of(step.id)
+        while self._is_there(step):
             self._kill(step)
             self._try([*self._ctr, "tasks", "delete", "--force", step.id])
             self._try([*self._ctr, "containers", "delete", step.id])
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
+        for shim in shims:  # nobody is left who would end it
+            with suppress(OSError):
+                os.kill(shim, signal.SIGKILL)
         return True
+
+    def _is_there(self, step: Step) -> bool:
+        scopes = (one / f"{PREFIX}-{step.id}.scope" for one in self._slices)
+        return any(path.exists() for path in (self.tasks / step.id, *scopes))
 
     def _kill(self, step: Step) -> None:
         self._try(["systemctl", "kill", "--signal=KILL", f"{PREFIX}-{step.id}.scope"])

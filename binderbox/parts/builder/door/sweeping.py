@@ -33,7 +33,12 @@ class Sweep:
 
     def once(self) -> None:
         """End the steps that a restart of BuildKit, containerd or this door left without a build; have BuildKit let go of what
-        it was making when it ended; and when nobody builds, of what it keeps of builds that have ended."""
+        it was making when it ended; and when nobody builds, of what it keeps of builds that have ended.
+
+        BuildKit never hears of the end of a task that containerd forgot in a restart, and waits for it until its build's time
+        is over: so a containerd that is younger starts it anew."""
+        if 0 < restarted((self._socket,)) < restarted((self._config.containerd_socket,)):
+            self.restart("containerd was started anew below it")
         for step in self._steps.unowned(set(self._builds.running), self._began(), YOUNG_S):
             say("step-ended", step=step.id, gone=self._steps.end(step))
         self._prune()

@@ -63,6 +63,7 @@ def make_config(state: Path) -> DoorConfig:
         pins=1000,
         audit_file=f"{state}/audit.log",
         tasks_dir=f"{state}/tasks",
+        slice_dirs=(f"{state}/slice",),
         containerd_root=f"{state}/containerd",
         idle_s=5,
         push_attempts_s=3600,
@@ -198,7 +199,7 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
             return pid, callers.pop(0) if callers else PodProcess(UID, CONTAINER)
 
         pusher = make_pusher(state, images, config.push_attempts_s)
-        door = Door(config, Lookup(), pusher, Steps(Path(config.tasks_dir), (), no_command), who)
+        door = Door(config, Lookup(), pusher, Steps(Path(config.tasks_dir), (), (), no_command), who)
         thread = threading.Thread(target=door.serve, args=(listen(config.socket),))
         thread.start()
 

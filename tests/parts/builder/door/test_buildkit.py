@@ -66,7 +66,7 @@ def test_the_steps_of_one_build_alone_are_killed(tmp_path: Path) -> None:
     commands: list[list[str]] = []
     bundle(tmp_path, "mine", of(KEY))
     bundle(tmp_path, "theirs", of(OTHER))
-    steps = Steps(tmp_path, (), lambda words: commands.append(list(words)))
+    steps = Steps(tmp_path, (), (), lambda words: commands.append(list(words)))
     assert steps.kill(KEY)
     assert commands == [["systemctl", "kill", "--signal=KILL", "bbx-mine.scope"]]
     assert not steps.kill("c" * 32)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +20,7 @@ from binderbox.parts.builder.door.command import build_command
 from binderbox.parts.builder.door.pods import Permit
 from binderbox.parts.builder.door.request import BuildRequest
 from binderbox.parts.builder.door.steps import Step, Steps, mark
+from tests.waiting import wait_until
 
 from .conftest import PLACE, TAG, make_config
 
@@ -67,7 +71,7 @@ def test_what_ran_before_buildkit_or_containerd_was_started_has_no_owner(tmp_pat
     bundle(tmp_path, "after", of(OTHER), age_s=40)
     bundle(tmp_path, "just-begun", of("c" * 32), age_s=0)
     bundle(tmp_path, "by-hand", age_s=100)
-    found, since = Steps(tmp_path, (), lambda words: ""), time.time() - 60
+    found, since = Steps(tmp_path, (), (), lambda words: ""), time.time() - 60
     assert {one.id for one in found.unowned({KEY}, since, 10)} == {"before", "its-own-before"}
     assert {one.id for one in found.unowned(set(), since, 10)} == {"before", "its-own-before", "after"}
 
@@ -91,12 +95,38 @@ def test_its_processes_are_killed_before_its_task_and_container_go(tmp_path: Pat
             shutil.rmtree(left)
         return ""
 
-    assert Steps(tmp_path, ("k3s", "ctr"), run).end(Step("left", KEY, 0))
+    assert Steps(tmp_path, (), ("k3s", "ctr"), run).end(Step("left", KEY, 0))
     assert ran == [
         "systemctl kill --signal=KILL bbx-left.scope",
         "k3s ctr tasks delete --force left",
         "k3s ctr containers delete left",
     ]
+
+
+def test_one_that_containerd_has_forgotten_ends_with_its_shim(tmp_path: Path) -> None:
+    """After a restart containerd takes away the bundle of a task that it cannot take up, and leaves what runs."""
+    tasks, slice_ = tmp_path / "tasks", tmp_path / "slice"
+    bundle(tasks, "known", age_s=100)
+    for id in ("known", "left", "just-begun"):
+        (slice_ / f"bbx-{id}.scope").mkdir(parents=True)
+        if id != "just-begun":
+            os.utime(slice_ / f"bbx-{id}.scope", (0, time.time() - 99))
+    ran = []
+
+    def run(words: Sequence[str]) -> None:
+        ran.append(words[-1])
+        if (slice_ / "bbx-left.scope").exists():
+            (slice_ / "bbx-left.scope").rmdir()
+
+    words = ["/bin/containerd-shim-runc-v2", "-c", "import time; time.sleep(99)", "-id", "left"]
+    with subprocess.Popen(words, executable=sys.executable) as shim:
+        kept = Steps(tasks, (slice_, tmp_path / "none"), ("ctr",), run)
+        wait_until(lambda: steps.shims_of("left"), 10, "the shim")
+        (found,) = kept.unowned({KEY}, 0, 10)
+        assert found.id == "left"
+        assert kept.end(found)
+        assert shim.wait(10) == -signal.SIGKILL
+    assert ran == ["bbx-left.scope", "left", "left"]
 
 
 def test_one_that_cannot_be_ended_is_said_to_be_there(
@@ -108,7 +138,7 @@ def test_one_that_cannot_be_ended_is_said_to_be_there(
     def missing(words: Sequence[str]) -> str:
         raise FileNotFoundError(words[0])
 
-    assert not Steps(tmp_path, ("ctr",), missing).end(Step("stays", KEY, 0))
+    assert not Steps(tmp_path, (), ("ctr",), missing).end(Step("stays", KEY, 0))
 
 
 def test_every_build_marks_its_steps_beside_the_sites_proxy(tmp_path: Path) -> None:

@@ -33,16 +33,20 @@ class Node:
 
     @property
     def sweep(self) -> Sweep:
-        config = replace(make_config(self.home), buildkit_address=f"unix://{self.home}/buildkitd.sock")
-        return Sweep(config, cast(Any, self.builds), Steps(self.home, (), self.run), self.run)
+        config = replace(
+            make_config(self.home),
+            buildkit_address=f"unix://{self.home}/buildkitd.sock",
+            containerd_socket=f"{self.home}/containerd.sock",
+        )
+        return Sweep(config, cast(Any, self.builds), Steps(self.home, (), (), self.run), self.run)
 
     def run(self, words: Sequence[str]) -> bool:
         self.commands.append(list(words))
         return self.well
 
-    def start(self) -> None:
-        (self.home / "buildkitd.sock").unlink(missing_ok=True)
-        (self.home / "buildkitd.sock").touch()
+    def start(self, what: str = "buildkitd") -> None:
+        (self.home / f"{what}.sock").unlink(missing_ok=True)
+        (self.home / f"{what}.sock").touch()
 
 
 def test_half_made_layers_are_pruned_once_for_each_start_of_buildkit(tmp_path: Path) -> None:
@@ -94,3 +98,23 @@ def test_buildkit_is_started_anew_for_builds_that_ended_without_it_when_nobody_b
     node.start()
     sweep.once()
     assert node.commands.count(KILL) == 1, "it knows nothing of them any more"
+
+
+def test_buildkit_is_started_anew_after_the_containerd_below_it(tmp_path: Path) -> None:
+    """It waits for tasks that the new one may have forgotten, and is told nothing."""
+    node = Node(tmp_path)
+    sweep = node.sweep
+    node.start("containerd")
+    sweep.once()
+    time.sleep(0.02)
+    node.start()
+    sweep.once()
+    assert KILL not in node.commands
+    time.sleep(0.02)
+    node.start("containerd")
+    sweep.once()
+    assert node.commands.count(KILL) == 1
+    time.sleep(0.02)
+    node.start()
+    sweep.once()
+    assert node.commands.count(KILL) == 1
