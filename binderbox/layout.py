@@ -37,6 +37,8 @@ CNI = f"{LIB}/cni"  # the plugins of the builds' network
 ENGINE = f"{LIB}/engine"
 DOOR = f"{LIB}/door"
 KEEPER = f"{LIB}/firewall"
+KEEPER_RUN = "/run/binderbox-systempods"
+KEEPER_STATUS = f"{KEEPER_RUN}/status.json"
 
 FETCH = f"{LIB}/fetch"
 

@@ -7,7 +7,7 @@ from pyinfra.operations import systemd
 
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, builds, files, reader
-from binderbox.deploys.travelling import module, modules_of, with_packages
+from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.builder import network
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
@@ -104,6 +104,6 @@ def engine_tree() -> dict[str, str]:
 def door_tree() -> dict[str, str]:
     """Path on the node to text: a directory for the door's own PYTHONPATH."""
     modules = modules_of("parts.builder.door") | dict(
-        map(module, ("parts.audit", "parts.builder.engine.wire", "parts.systemd"))
+        map(module, (*TOLD, "parts.builder.engine.wire", "parts.systemd"))
     )
     return {f"{layout.DOOR}/{path}": text for path, text in with_packages(modules).items()}

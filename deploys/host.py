@@ -13,7 +13,7 @@ from binderbox.deploys.ingress import routes
 from binderbox.deploys.operations import certificates, files, host, images, packages, secrets
 from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
-from binderbox.parts.firewall.rules import TABLE
+from binderbox.parts.firewall.names import TABLE
 from binderbox.parts.host.inputs import HostInputs
 from binderbox.patience import patient
 

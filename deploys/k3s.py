@@ -12,7 +12,7 @@ from binderbox.deploys.host import backstop_tree
 from binderbox.deploys.operations import artifacts, files
 from binderbox.deploys.operations.host import unit_begun
 from binderbox.deploys.operations.images import archives
-from binderbox.deploys.travelling import module, with_packages
+from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.k3s import files as k3s
 from binderbox.parts.k3s import starting
@@ -91,5 +91,7 @@ def install_k3s(inputs: K3sInputs) -> None:
 
 def keeper_tree() -> dict[str, str]:
     """Path on the node to text: a directory for the keeper's own PYTHONPATH."""
-    modules = dict(map(module, ("parts.firewall.keeper", "parts.systemd")))
+    modules = modules_of("parts.firewall.keeper") | dict(
+        map(module, (*TOLD, "parts.firewall.names", "parts.systemd"))
+    )
     return {f"{layout.KEEPER}/{path}": text for path, text in with_packages(modules).items()}

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import PurePosixPath
 
+TOLD = (
+    "parts.audit",
+    "parts.events",
+    "parts.telling",
+    "parts.whole",
+)  # how programs of a node say what they did
+
 
 def module(name: str) -> tuple[str, str]:
     """(path, text) of one module, by its name below `binderbox`."""

@@ -154,8 +154,8 @@ class Probe(Protocol):
     def watched(self) -> Mapping[str, str] | None:
         """What the node's watch said last: `verdict` and `why`; None before its first look."""
 
-    def door_told(self) -> tuple[Mapping[str, str], ...] | None:
-        """What the build door gave up in the last day: `what`, `why`, `times`; None where it does not run."""
+    def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
+        """What a program of the node did in the last day to protect it: `what`, `why`, `times`; None where it does not run."""
 
     # from the user's side
     def dns(self, name: str, kind: str) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         ("binderbox.parts.binderhub.checks", "binderbox.parts.fetch.checks"),
         "BinderHub, that builds go through the door, and that all images are here to stay.",
     ),
+    "guard": (("binderbox.parts.firewall.checks",), "Whether strangers' code harms others from this node."),
     "agent": (("binderbox.parts.agent.checks",), "What the node does by itself."),
     "artifacts": (
         ("binderbox.parts.fetch.checks",),
@@ -49,7 +50,17 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 # What must hold on an installed host: the proofs of INSTALL's phases, in their order.
-INSTALLED = ("prepared", "k3s", "objectstore", "registry", "builder", "ingress", "binderhub", "agent")
+INSTALLED = (
+    "prepared",
+    "k3s",
+    "objectstore",
+    "registry",
+    "builder",
+    "ingress",
+    "binderhub",
+    "guard",
+    "agent",
+)
 
 
 def of(*categories: str) -> tuple[Check[Any], ...]:

@@ -84,8 +84,8 @@ class HostAnswers:
         said = self.host.read(layout.WATCH_STATE)
         return json.loads(said) if said else None
 
-    def door_told(self) -> tuple[Mapping[str, str], ...] | None:
-        said = self.host.read(layout.DOOR_STATUS)
+    def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
+        said = self.host.read(status_file)
         if not said:
             return None
         return tuple(

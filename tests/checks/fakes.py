@@ -65,7 +65,7 @@ class FakeProbe:
     log: tuple[str, ...] = ()
     calls: Calls | None = None
     said: Mapping[str, str] | None = None
-    told: tuple[Mapping[str, str], ...] | None = None
+    told: tuple[Mapping[str, str], ...] | None = None  # by any program of the node
     pinned: tuple[str, ...] = ()
     upstream: Mapping[str, tuple[str, str]] | None = None
     lost: Mapping[str, Reached] = field(
@@ -74,7 +74,7 @@ class FakeProbe:
     outside: Answer | None = None  # what is got at port 80 of the name; None: what the host serves there
     asked: list[str] = field(default_factory=list)
 
-    def door_told(self) -> tuple[Mapping[str, str], ...] | None:
+    def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         return self.told
 
     def watched(self) -> Mapping[str, str] | None:

@@ -87,7 +87,7 @@ def judge_ceiling(found: Ceiling) -> Verdict:
 
 
 def look_told(probe: Probe) -> tuple[Mapping[str, str], ...]:
-    told = probe.door_told()
+    told = probe.told_in(layout.DOOR_STATUS)
     if told is None:
         raise Skip("the door does not run")
     return told

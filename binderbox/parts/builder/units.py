@@ -20,6 +20,7 @@ from binderbox.parts.builder.settings import (
 )
 from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6, PUBLIC_6, PUBLIC_TCP_PORTS
 from binderbox.parts.firewall.backstop_rules import owned
+from binderbox.parts.firewall.spread import public_of_all, sets_of_all
 from binderbox.parts.firewall.words import braces, family
 
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
@@ -107,6 +108,8 @@ def render_fetches(inputs: BuilderInputs) -> str:
         FETCHES,
         "\n".join(
             [
+                sets_of_all(),
+                "",
                 "    chain output {",
                 "        type filter hook output priority filter; policy accept;",
                 f'        socket cgroupv2 level 2 "{layout.BUILDKITD_CGROUP}" jump fetches',
@@ -116,9 +119,12 @@ def render_fetches(inputs: BuilderInputs) -> str:
                 "        ct state established,related return",
                 *allowed,
                 *closed,
-                f"        tcp dport {braces(PUBLIC_TCP_PORTS)} return",
+                f"        tcp dport {braces(PUBLIC_TCP_PORTS)} goto public",
                 "        counter reject",
                 "    }",
+                "",
+                # A Dockerfile of a thousand ADDs is a scan, too.
+                public_of_all("public", "return"),
             ]
         ),
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from binderbox import layout
-from binderbox.checks.core import Check, Verdict, failed, passed
-from binderbox.checks.probe import Probe
+from binderbox.checks.core import Check, Verdict, failed, passed, warned
+from binderbox.checks.probe import Probe, Skip
 from binderbox.checks.workloads import AGAIN, judge_unit, look_unit
-from binderbox.parts.firewall import rules
+from binderbox.parts.firewall import names
 from binderbox.parts.firewall.backstop_rules import BACKSTOP
 
-TABLE = f"inet {rules.TABLE}"
+TABLE = f"inet {names.TABLE}"
 FIXES = {
     TABLE: f"nft -f {layout.FIREWALL_FILE} on the host; or {AGAIN}",
     f"inet {BACKSTOP}": f"systemctl restart {layout.BACKSTOP_UNIT} on the host",
@@ -29,9 +31,28 @@ def judge_tables(tables: tuple[str, ...]) -> Verdict:
     return failed(told, needed, "; ".join(FIXES[table] for table in missing))
 
 
+def look_refused(probe: Probe) -> tuple[Mapping[str, str], ...]:
+    told = probe.told_in(layout.KEEPER_STATUS)
+    if told is None:
+        raise Skip("the firewall's keeper does not run")
+    return told
+
+
+def judge_refused(told: tuple[Mapping[str, str], ...]) -> Verdict:
+    """The firewall has stopped it; who did it comes back."""
+    if not told:
+        return passed("none in the last day")
+    said = "; ".join(one["why"] for one in told[-3:])
+    needed = "visitors who ask few addresses"
+    fix = f"journalctl -u {layout.KEEPER_UNIT} -o cat on the host has each refusal; keep it for your provider's abuse desk"
+    return warned(said, needed, fix)
+
+
 CHECKS = (
     Check("BBX-P01", "prepared", "the firewall's unit is active", look_unit(layout.FIREWALL_UNIT), judge_unit,
           "It is loaded before k3s, so that no pod ever runs without it."),
     Check("BBX-P02", "prepared", "the firewall's table and its backstop are loaded", look_tables, judge_tables,
           "A `flush ruleset` by another tool takes the table away; the backstop then lets nothing new pass."),
+    Check("BBX-G01", "guard", "nobody scanned from this node", look_refused, judge_refused,
+          "A scan is refused after its first few addresses. The repository is told for a day."),
 )  # fmt: skip

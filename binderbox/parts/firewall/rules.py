@@ -42,11 +42,10 @@ from binderbox.parts.firewall.addresses import (
     PUBLIC_6,
     PUBLIC_TCP_PORTS,
 )
+from binderbox.parts.firewall.names import HOST_PORTS_MAP, SOURCES_SET, SYSTEM_PODS_SET, TABLE
+from binderbox.parts.firewall.spread import spread_chains, spread_sets
 from binderbox.parts.firewall.words import braces, family
 
-TABLE = "binderbox"
-SYSTEM_PODS_SET = "system_pods"
-HOST_PORTS_MAP = "host_ports"
 PASSED = "0x02000000"  # one bit of the packet's mark; kube-proxy has 0x4000 and 0x8000, portmap 0x2000
 PASS = f"meta mark set meta mark or {PASSED}"
 # The loopback's own addresses cannot be translated to a pod's without more than this.
@@ -124,6 +123,8 @@ table inet {TABLE} {{
         type inet_service : ipv4_addr . inet_service
     }}
 
+{spread_sets()}
+
     chain prerouting {{
         type nat hook prerouting priority dstnat - 5; policy accept;
         {HOST_PORT_RULE}
@@ -173,7 +174,7 @@ table inet {TABLE} {{
         iifname {pods} ip saddr @{SYSTEM_PODS_SET} meta l4proto {{ tcp, udp }} th dport 53 accept
         # The sample repository, which listens only while an install is being proved.
         iifname {pods} ip daddr {gateway} tcp dport {inputs.sample_port} accept
-        counter drop
+        goto refuse
     }}
 
     chain from_inside {{
@@ -199,18 +200,21 @@ table inet {TABLE} {{
     }}
 
     chain to_public {{
-        ip daddr @never_4 counter drop
-        ip6 daddr @never_6 counter drop
+        ip daddr @never_4 goto refuse
+        ip6 daddr @never_6 goto refuse
 {_egress_rules(inputs.egress_allow)}
-        ip daddr @not_public_4 counter drop
-        ip6 daddr != {PUBLIC_6} counter drop
-        ip6 daddr @not_public_6 counter drop
+        ip daddr @not_public_4 goto refuse
+        ip6 daddr != {PUBLIC_6} goto refuse
+        ip6 daddr @not_public_6 goto refuse
         # http, https, git
-        tcp dport {_ports(PUBLIC_TCP_PORTS)} accept
-        counter drop
+        tcp dport {_ports(PUBLIC_TCP_PORTS)} goto public
+        goto refuse
     }}
 
+{spread_chains(pods, builds)}
+
     chain from_outside_to_pods {{
+        ct direction reply tcp flags & (syn | ack) == syn | ack jump answers
         ct state established,related accept
         # The ingress. A neighbour who routes the cluster's own networks through this node gets no further.
         {ingress} accept
@@ -222,6 +226,8 @@ table inet {TABLE} {{
         # A build step is root and may write any sender; on its own bridge only.
         iifname {pods} meta nfproto ipv4 ip saddr != {inputs.pod_cidr} counter drop
         iifname {builds} meta nfproto ipv4 ip saddr != {inputs.build_cidr} counter drop
+        # Nor a neighbour's, whose allowance it would use up, or one that nobody has, with an allowance of its own.
+        iifname {builds} meta nfproto ipv4 ip saddr . ether saddr != @{SOURCES_SET} counter drop
     }}
 }}
 """
@@ -264,7 +270,7 @@ def _egress_rules(allowed: Iterable[EgressAllow]) -> str:
     rows = ["        # egress_allow of the config."]
     for one in allowed:
         network = ip_network(one.network)
-        rows.append(f"        {family(network)} daddr {network} tcp dport {_ports(one.ports)} accept")
+        rows.append(f"        {family(network)} daddr {network} tcp dport {_ports(one.ports)} goto public")
     return "\n".join(rows)
 
 

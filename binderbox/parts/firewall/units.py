@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from binderbox.layout import (
+    AUDIT_FILE,
     BACKSTOP_FILE,
     BACKSTOP_RUN,
+    BUILD_INTERFACE,
     BUILDKITD_CGROUP,
     BUILDKITD_UNIT,
+    DATA,
     FETCHES_FILE,
     FIREWALL_FILE,
     FIREWALL_UNIT,
@@ -14,10 +17,12 @@ from binderbox.layout import (
     K3S,
     K3S_UNIT,
     KEEPER,
+    KEEPER_RUN,
+    KEEPER_STATUS,
     KUBECTL_CACHE,
     NAMESPACE,
 )
-from binderbox.parts.firewall.rules import HOST_PORTS_MAP, SYSTEM_PODS_SET, TABLE
+from binderbox.parts.firewall.names import GROUPS_MAP, HOST_PORTS_MAP, SYSTEM_PODS_SET, TABLE
 
 OTHERS = "nftables.service ufw.service firewalld.service netfilter-persistent.service"
 
@@ -70,8 +75,6 @@ ProtectHome=yes
 WantedBy=multi-user.target
 """
 
-KEEPER_RUN = "/run/binderbox-systempods"
-
 
 def render_keeper_unit(pod_cidr: str) -> str:
     return f"""\
@@ -88,16 +91,18 @@ RuntimeDirectoryMode=0700
 # The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
 ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
 Environment=PYTHONPATH={KEEPER} {KUBECTL_CACHE}
-ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {pod_cidr} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
+ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {pod_cidr} --build-interface {BUILD_INTERFACE} --status {KEEPER_STATUS} --told {DATA}/refused.json --audit {AUDIT_FILE} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
 # Without it nobody is trusted, and no port of the node is a pod's that may have another address by now.
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
 ExecStopPost=-/usr/sbin/nft flush map inet {TABLE} {HOST_PORTS_MAP}
+ExecStopPost=-/usr/sbin/nft flush map inet {TABLE} {GROUPS_MAP}
 Restart=always
 RestartSec=1
 TimeoutStartSec=180
 CapabilityBoundingSet=CAP_NET_ADMIN
 NoNewPrivileges=yes
 ProtectSystem=strict
+ReadWritePaths={DATA}
 ProtectHome=yes
 PrivateTmp=yes
 

@@ -130,7 +130,7 @@ def test_buildkitd_asks_resolvers_for_names_and_public_addresses_on_a_steps_port
     assert "127.0.0.0/8" in rows[6]
     assert rows[8:11] == [
         "ip6 daddr != 2000::/3 counter reject",
-        "tcp dport { 80, 443, 9418 } return",
+        "tcp dport { 80, 443, 9418 } goto public",
         "counter reject",
     ]
     service = _unit(builder_units.render_buildkitd_unit(inputs))["Service"]

@@ -17,12 +17,13 @@ import pytest
 
 from binderbox import layout
 from binderbox.deploys.k3s import keeper_tree
-from binderbox.parts.firewall.keeper import Known, PodSet, Rules, known_of
+from binderbox.parts.firewall.keeper.known import PodSet, Rules, known_of, named_of
 from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
 from binderbox.parts.firewall.units import render_keeper_unit
 from binderbox.parts.secrets.ca import make_ca, make_leaf
 from tests.netns import World, missing
 from tests.places import ROOT
+from tests.waiting import wait_until
 
 RULES = Rules("10.42.0.0/16", ("kube-system", "binderbox"), "binderhub", ("hub", "proxy", "binder"))
 
@@ -63,7 +64,37 @@ def test_only_the_members_own_pods_are_trusted(one: dict[str, Any], trusted: boo
 
 def test_an_address_that_a_user_pod_claims_too_is_not_trusted() -> None:
     both = [pod("1", "binderbox", "10.42.0.2"), pod("2", "binderhub", "10.42.0.2", "singleuser-server")]
-    assert known_of(both, RULES) == Known()
+    found = known_of(both, RULES)
+    assert (found.addresses, found.host_ports) == (frozenset(), frozenset())
+
+
+BINDER = "https://github.com/binder-examples/requirements"
+
+
+def of_repository(one: dict[str, Any], url: str, how: str = "env") -> dict[str, Any]:
+    if how == "annotation":
+        return one | {"metadata": one["metadata"] | {"annotations": {"binder-repo": url}}}
+    return one | {"spec": {"containers": [{"env": [{"name": "BINDER_REPO_URL", "value": url}]}]}}
+
+
+def test_pods_of_one_repository_are_one_group_however_it_is_written() -> None:
+    pods = [
+        of_repository(pod("1", "binderhub", "10.42.0.2", "singleuser-server"), BINDER),
+        of_repository(
+            pod("2", "binderhub", "10.42.0.3", "singleuser-server"), f"{BINDER}.git/".replace("b", "B")
+        ),
+        of_repository(pod("3", "binderhub", "10.42.0.4", "binderhub-build"), f"{BINDER}/", "annotation"),
+        of_repository(pod("4", "binderhub", "10.42.0.5", "singleuser-server"), f"{BINDER}2"),
+        pod("5", "binderhub", "10.42.0.6", "singleuser-server") | {"metadata": {"uid": "5", "name": "five"}},
+        pod("6", "default", "10.42.0.7"),
+        pod("7", "binderhub", "10.42.0.8", "hub"),
+    ]
+    groups = dict(known_of(pods, RULES).groups)
+    assert len({groups[f"10.42.0.{n}"] for n in (2, 3, 4)}) == 1
+    assert len(set(groups.values())) == 4
+    assert "10.42.0.8" not in groups
+    assert min(groups.values()) > 1
+    assert named_of(pods, RULES)["10.42.0.4"].repository == f"{BINDER}/"
 
 
 def with_port(one: dict[str, Any], **port: Any) -> dict[str, Any]:
@@ -99,7 +130,7 @@ def test_the_unit_runs_the_program_where_it_is_put_and_closes_when_it_stops() ->
     unit = render_keeper_unit("10.42.0.0/16")
     start = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
     module = start.split(" -m ")[1].split()[0]
-    assert f"{layout.KEEPER}/{module.replace('.', '/')}.py" in keeper_tree()
+    assert f"{layout.KEEPER}/{module.replace('.', '/')}/__main__.py" in keeper_tree()
     assert f"PYTHONPATH={layout.KEEPER} " in unit
     assert "--component binder" in start
     assert "nft flush set inet binderbox system_pods" in unit
@@ -148,6 +179,10 @@ class Watched:
             "10.42.0.0/16",
             "--hub-namespace",
             "binderhub",
+            "--build-interface",
+            "bbxbuild0",
+            *("--status", str(folder / "status.json"), "--told", str(folder / "told.json")),
+            *("--audit", str(folder / "audit.log")),
         ]
         self.heard = open(folder / "heard", "w+")  # noqa: SIM115
         self.program = self.start(
@@ -245,6 +280,42 @@ def test_it_comes_back_from_whatever_happens(watched: Watched) -> None:
     watched.event("ADDED", pod("3", "binderbox", "10.42.0.9"))
     assert watched.settles_at("10.42.0.5", "10.42.0.9")
     assert watched.program.poll() is None
+
+
+def test_the_groups_of_pods_and_the_steps_of_builds_are_known(watched: Watched) -> None:
+    user = of_repository(pod("2", "binderhub", "10.42.0.6", "singleuser-server"), BINDER)
+    watched.event("ADDED", user)
+    group = dict(known_of([user], RULES).groups)["10.42.0.6"]
+    link = "aa:bb:cc:dd:ee:ff"
+    watched.world.ip("node", "link add bbxbuild0 type bridge")
+    watched.world.ip("node", "link set bbxbuild0 up")
+    watched.world.ip("node", f"neigh replace 10.44.0.5 lladdr {link} dev bbxbuild0 nud permanent")
+
+    def known(kind: str, name: str) -> str:
+        return watched.nft("list", kind, "inet", "binderbox", name)
+
+    wait_until(lambda: f"10.42.0.6 : {group:#010x}" in known("map", "groups"), 5, "the pod's group")
+    wait_until(lambda: f"10.44.0.5 . {link}" in known("set", "step_sources"), 5, "the step")
+    watched.world.ip("node", "neigh delete 10.44.0.5 dev bbxbuild0")
+    watched.event("DELETED", user)
+    wait_until(lambda: "10.44.0.5" not in known("set", "step_sources"), 5, "no step")
+    wait_until(lambda: "10.42.0.6" not in known("map", "groups"), 5, "no group")
+
+
+def test_a_scan_is_told_with_its_repository(watched: Watched) -> None:
+    watched.event("ADDED", of_repository(pod("2", "binderhub", "10.42.0.6", "singleuser-server"), BINDER))
+    wait_until(
+        lambda: "10.42.0.6" in watched.nft("list", "map", "inet", "binderbox", "groups"), 5, "the group"
+    )
+    targets = ", ".join(f"10.42.0.6 . 45.64.0.{n} . tcp . 443" for n in range(30))
+    watched.nft(f"add element inet binderbox refused {{ {targets} }}")
+    wait_until(lambda: (watched.folder / "audit.log").exists(), 10, "the audit log")
+    (line,) = map(json.loads, (watched.folder / "audit.log").read_text().splitlines())
+    assert (line["event"], line["who"]) == ("scan-refused", "the firewall on this node")
+    assert BINDER in line["why"]
+    wait_until(lambda: BINDER in (watched.folder / "status.json").read_text(), 10, "the status")
+    watched.heard.seek(0)
+    assert '"event": "refused"' in watched.heard.read()
 
 
 TAMPERED = {

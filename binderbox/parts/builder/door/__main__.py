@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ...events import say
 from ...systemd import notify
+from ...telling import Telling
 from .config import ConfigFault, parse_config
 from .containerd import COMMAND_S, Images
-from .events import say
 from .growth import Growth
 from .guard import EVERY_S, MB, Guard, free_at
 from .listening import listen
@@ -24,7 +25,6 @@ from .server import Door
 from .spool import Spool
 from .steps import Steps
 from .sweeping import Sweep
-from .telling import Telling
 
 REPIN_EVERY_S = 600  # a pin is a label on an image's record, and whoever writes the record anew drops it
 STATUS_EVERY_S = 5
@@ -39,7 +39,7 @@ def main() -> int:
         return 2
     os.umask(0o077)
     state, images = Path(config.state_dir), Images(config)
-    telling = Telling(state / "told.json", Path(config.audit_file))
+    telling = Telling(state / "told.json", Path(config.audit_file), "build door")
     budget = Budget(config.pins_mb * MB, config.pins)
     pusher = Pusher(Spool(state / "spool"), images, config.push_attempts_s, budget, telling)
     steps = Steps(Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run)

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ...events import say
 from ..engine import wire
 from . import dockerfile, frontend
 from .buildkit import Ended, run_build
 from .command import build_command
 from .config import DoorConfig
-from .events import say
 from .pods import Permit
 from .pusher import Pusher
 from .reasons import AGAIN

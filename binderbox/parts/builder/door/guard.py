@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ...events import say
 from .config import DoorConfig
-from .events import say
 
 MB = 1_000_000
 EVERY_S = 1.0

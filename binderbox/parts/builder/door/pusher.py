@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ...events import say
+from ...telling import Telling
 from .containerd import ContainerdError
-from .events import say
 from .spool import Pending, Spool
-from .telling import Telling
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0

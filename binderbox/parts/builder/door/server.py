@@ -14,13 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from ...events import say, say_seldom
 from ..engine import wire
 from .building import Builds
 from .caller import identify
 from .callers import FULL, Callers, Full
 from .cgroup import PodProcess
 from .config import DoorConfig
-from .events import say, say_seldom
 from .pods import PodLookup, judge_pod, repository_of
 from .pusher import Pusher
 from .refusal import Refused

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .files import replace
+from ...telling import Telling
+from ...whole import replace
 from .pods import Permit
 from .spool import Spool
-from .telling import Telling
 
 
 class Status:

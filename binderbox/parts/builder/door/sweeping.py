@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from ...events import say
 from .building import Builds, Left
 from .config import DoorConfig
-from .events import say
 from .steps import Steps, restarted
 
 YOUNG_S = 10.0  # a step that has just begun is of a build that this door knows in a moment

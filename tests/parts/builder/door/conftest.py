@@ -25,9 +25,9 @@ from binderbox.parts.builder.door.pusher import Budget, Pusher
 from binderbox.parts.builder.door.server import Door
 from binderbox.parts.builder.door.spool import Spool
 from binderbox.parts.builder.door.steps import Steps
-from binderbox.parts.builder.door.telling import Telling
 from binderbox.parts.builder.door.workplace import Workplace
 from binderbox.parts.builder.engine import client
+from binderbox.parts.telling import Telling
 
 HERE = Path(__file__).parent
 POD: dict[str, Any] = json.loads((HERE / "recorded/build_pod.json").read_text())
@@ -143,7 +143,7 @@ class RunningDoor:
 def make_pusher(
     state: Path, images: ImageRecords, give_up_s: float = 3600, budget: Budget = PLENTY
 ) -> Pusher:
-    telling = Telling(state / "told.json", state / "audit.log")
+    telling = Telling(state / "told.json", state / "audit.log", "build door")
     return Pusher(Spool(state / "spool"), images, give_up_s, budget, telling)
 
 

@@ -22,7 +22,7 @@ from binderbox.parts.builder.door.guard import (
     floor,
     free_at,
 )
-from binderbox.parts.builder.door.telling import Telling
+from binderbox.parts.telling import Telling
 
 from .conftest import make_config
 
@@ -194,16 +194,16 @@ def test_what_is_free_is_read_as_a_user_without_rights_would_have_it(tmp_path: P
 
 
 def test_what_was_given_up_is_told_once_a_minute_and_outlives_a_restart(state: Path) -> None:
-    telling = Telling(state / "told.json", state / "audit.log")
+    telling = Telling(state / "told.json", state / "audit.log", "build door")
     for number in range(3):
         telling.tell("build-ended", f"reason {number}")
     telling.tell("image-let-go", "full")
     lines = [json.loads(line) for line in (state / "audit.log").read_text().splitlines()]
     assert [(one["event"], one["why"], one["command"]) for one in lines] == [
-        ("build-ended", "reason 0", "door"),
-        ("image-let-go", "full", "door"),
+        ("build-ended", "reason 0", "build door"),
+        ("image-let-go", "full", "build door"),
     ]
-    again = Telling(state / "told.json", state / "audit.log").recent()
+    again = Telling(state / "told.json", state / "audit.log", "build door").recent()
     assert [(one["what"], one["why"], one["times"]) for one in again] == [
         ("build-ended", "reason 2", 3),
         ("image-let-go", "full", 1),
@@ -213,4 +213,4 @@ def test_what_was_given_up_is_told_once_a_minute_and_outlives_a_restart(state: P
 
 def test_a_list_of_what_was_told_that_is_torn_is_begun_anew(state: Path) -> None:
     (state / "told.json").write_text('[{"at": ')
-    assert Telling(state / "told.json", state / "audit.log").recent() == []
+    assert Telling(state / "told.json", state / "audit.log", "build door").recent() == []

@@ -1,4 +1,4 @@
-"""One JSON line per event on stderr, which systemd keeps in the journal."""
+"""One JSON line per event on stderr, which systemd keeps in the journal. Standard library only: it travels to the node."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _said: dict[str, tuple[float, int]] = {}  # event and kind -> when it was said l
 
 
 def say(event: str, **fields: object) -> None:
-    """Write an event: `journalctl -u binderbox-door -o cat | jq` reads them."""
+    """Write an event: `journalctl -u UNIT -o cat | jq` reads them."""
     line = json.dumps(
         {"event": event, **{key: value for key, value in fields.items() if value not in (None, "")}}
     )

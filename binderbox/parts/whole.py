@@ -1,4 +1,7 @@
-"""A file of the door's that others read: whole, root's alone, and no reason to end anything."""
+"""A file that a program of the node writes and others read: whole, root's alone, and no reason to end anything.
+
+Standard library only: it travels to the node.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from .events import say
 
 
 def replace(path: Path, value: object) -> None:
-    """Let it hold this as JSON; a full disk, or a full /run, is told in the journal and must not end builds."""
+    """Let it hold this as JSON; a full disk, or a full /run, is told in the journal and must not end what writes."""
     partial = path.with_suffix(".new")
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

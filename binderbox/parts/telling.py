@@ -1,4 +1,7 @@
-"""What the door had to give up to protect the node: a line in the audit log, and for a day in its status and a check."""
+"""What a program of the node did to protect it: a line in the audit log, and for a day in its status and a check.
+
+Standard library only: it travels to the node.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,23 @@ import threading
 import time
 from pathlib import Path
 
-from ...audit import append
-from .events import say
-from .files import replace
+from binderbox.parts.audit import append
+from binderbox.parts.events import say
+from binderbox.parts.whole import replace
 
 KEPT_S = 24 * 3600
 MOST = 20
-WHO = "the build door on this node"
 
 
 class Telling:
-    """`audit_file` has a line for each, in the form of those of people's commands; `path` outlives a restart."""
+    """`audit_file` has a line for each, in the form of those of people's commands; `path` outlives a restart.
 
-    def __init__(self, path: Path, audit_file: Path) -> None:
+    + program: the door, or another; in the audit log it is who did it
+    """
+
+    def __init__(self, path: Path, audit_file: Path, program: str) -> None:
         self._path = path
+        self._program = program
         self._audit_file = audit_file
         self._lock = threading.Lock()
         self._told = _read(path)
@@ -46,7 +52,7 @@ class Telling:
 
     def _audit(self, what: str, why: str) -> None:
         try:
-            append(self._audit_file, WHO, what, "door", why=why)
+            append(self._audit_file, f"the {self._program} on this node", what, self._program, why=why)
         except OSError as error:  # a full disk is a reason to tell, and must not end who tells
             say("not-told", fault=str(error), what=what, why=why)
 

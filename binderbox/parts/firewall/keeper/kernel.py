@@ -1,0 +1,113 @@
+"""The firewall's table in the kernel, and what of it changes, by the node's `nft` and `ip`.
+
+Standard library only: it travels with the keeper.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+from binderbox.parts.firewall.keeper.known import Known
+from binderbox.parts.firewall.names import (
+    GROUPS_MAP,
+    HOST_PORTS_MAP,
+    REFUSED_SET,
+    SOURCES_SET,
+    SYSTEM_PODS_SET,
+    TABLE,
+)
+
+COMMAND_S = 10
+Refused = tuple[str, str, str, int]
+
+
+class Kernel:
+    """Our table, and what of it changes, written in one transaction. Raises OSError, ValueError and SubprocessError.
+
+    + rules: the file that makes the table
+    + build_interface: the bridge of build steps
+    """
+
+    def __init__(self, rules: str, build_interface: str) -> None:
+        self._rules, self._build_interface = rules, build_interface
+
+    def table(self) -> str | None:
+        """The table as text, without what its sets hold; None where there is none."""
+        try:
+            return _run("nft", "--terse", "--stateless", "list", "table", "inet", TABLE)
+        except OSError as error:
+            if "No such file or directory" in str(error):
+                return None
+            raise
+
+    def load(self) -> None:
+        _run("nft", "-f", self._rules)
+
+    def written(self) -> float:
+        """When the file of rules was written."""
+        return os.stat(self._rules).st_mtime
+
+    def steps(self) -> frozenset[tuple[str, str]]:
+        """Addresses of build steps with their link addresses, as the network's plugin has made them neighbours for good."""
+        try:
+            shown = _run("ip", "-j", "neigh", "show", "dev", self._build_interface, "nud", "permanent")
+        except OSError as error:
+            if "Cannot find device" in str(error):  # the first build makes it
+                return frozenset()
+            raise
+        return frozenset((one["dst"], one["lladdr"]) for one in json.loads(shown or "[]"))
+
+    def read(self) -> Known:
+        ports = [(port, *to["concat"]) for port, to in _elements("map", HOST_PORTS_MAP)]
+        return Known(
+            frozenset(map(str, _elements("set", SYSTEM_PODS_SET))),
+            frozenset((int(port), str(address), int(inside)) for port, address, inside in ports),
+            frozenset((str(address), int(mark)) for address, mark in _elements("map", GROUPS_MAP)),
+            frozenset((one["concat"][0], one["concat"][1]) for one in _elements("set", SOURCES_SET)),
+        )
+
+    def write(self, known: Known) -> None:
+        wanted = (
+            ("set", SYSTEM_PODS_SET, sorted(known.addresses)),
+            (
+                "map",
+                HOST_PORTS_MAP,
+                [f"{port} : {address} . {inside}" for port, address, inside in sorted(known.host_ports)],
+            ),
+            ("map", GROUPS_MAP, [f"{address} : {mark}" for address, mark in sorted(known.groups)]),
+            ("set", SOURCES_SET, [f"{address} . {link}" for address, link in sorted(known.steps)]),
+        )
+        rows = [f"flush {kind} inet {TABLE} {name}" for kind, name, _ in wanted]
+        rows += [
+            f"add element inet {TABLE} {name} {{ {', '.join(elements)} }}"
+            for _, name, elements in wanted
+            if elements
+        ]
+        _run("nft", "-f", "-", text="\n".join(rows) + "\n")
+
+    def refused(self) -> list[Refused]:
+        """(from, to, protocol, port) of what was refused since this was asked last, up to the set's size."""
+        found = [one.get("elem", one) for one in _elements("set", REFUSED_SET)]
+        if found:
+            _run("nft", "flush", "set", "inet", TABLE, REFUSED_SET)
+        return [_refused(one["val"]["concat"]) for one in found]
+
+
+def _refused(words: list[Any]) -> Refused:
+    source, to, protocol, port = words
+    return str(source), str(to), str(protocol), int(port)
+
+
+def _elements(kind: str, name: str) -> list[Any]:
+    shown = json.loads(_run("nft", "--json", "--numeric", "list", kind, "inet", TABLE, name))
+    return next((list(item[kind].get("elem", [])) for item in shown["nftables"] if kind in item), [])
+
+
+def _run(*argv: str, text: str | None = None) -> str:
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+    if done.returncode:
+        raise OSError(f"{' '.join(argv)}: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,145 @@
+"""How many addresses untrusted code may begin to ask: a scan is over before it is one.
+
+A scan is many addresses that were not asked before; honest work has few, however many connections it makes to them.
+So the first connection of a group to an address takes a token of the group's, further ones take none for an hour, and
+without a token the connection is refused. All pods of a repository are one group, which the keeper tells (`groups`);
+a pod that it does not know yet waits, by the kernel's own second try. A build's group is its address.
+
+Connections that nobody has answered are bounded, too. Those to an address that has answered the group are not: neither
+a package installer nor a page with a hundred images is a flood.
+
+The numbers: mybinder.org's tcpflowkiller kills at 24 different addresses and ports in a minute (15 had killed parallel
+installers and emulated browsers: mybinder.org-deploy 80d62e85, db487f03, #3810). It ends the program; this ends the
+scan, also one with a program for each connection, which tcpflowkiller never sees.
+"""
+
+from __future__ import annotations
+
+from binderbox.parts.firewall.names import GROUPS_MAP, REFUSED_SET, SOURCES_SET, SYSTEM_PODS_SET
+
+NEW_ADDRESSES = 24
+NEW_ADDRESSES_PER_MINUTE = 4
+NOT_KNOWN_YET = 4  # by all pods together that the keeper does not know yet, and one more each second
+UNANSWERED = 300  # connections
+UNANSWERED_PER_SECOND = 50
+REMEMBERED = "1h"
+MOST_GROUPS = 4096
+MOST_PAIRS = 16384  # the keeper's look at the table reads them all
+MOST_REFUSED = 1024
+
+NOT_KNOWN = 1  # the mark of pods that the keeper has not told yet; a group's is greater
+
+BUCKET = f"limit rate over {NEW_ADDRESSES_PER_MINUTE}/minute burst {NEW_ADDRESSES} packets"
+HALF_OPEN = f"limit rate over {UNANSWERED_PER_SECOND}/second burst {UNANSWERED} packets"
+PODS, BUILDS = ("pods", "ct mark", "mark"), ("builds", "ip saddr", "ipv4_addr")
+
+
+def spread_sets() -> str:
+    """The sets of one table: who asked whom, bounded in number and time."""
+    rows = [
+        "    # The group of each pod's address, kept by binderbox-systempods.service.",
+        f"    map {GROUPS_MAP} {{",
+        "        type ipv4_addr : mark",
+        "    }",
+        "    # Whose connections were refused, and to where, in the last minute; the same service reads it.",
+        *_set(REFUSED_SET, "ipv4_addr . ipv4_addr . inet_proto . inet_service", MOST_REFUSED, "1m"),
+        "    # Steps of builds as the network plugin made them, kept by the same service.",
+        f"    set {SOURCES_SET} {{",
+        "        type ipv4_addr . ether_addr",
+        "    }",
+    ]
+    for name, _, kind in (PODS, BUILDS):
+        rows += [
+            *_set(f"{name}_asked", f"{kind} . ipv4_addr", MOST_PAIRS),
+            *_set(f"{name}_answered", f"{kind} . ipv4_addr", MOST_PAIRS),
+            *_set(f"{name}_tokens", kind, MOST_GROUPS),
+            *_set(f"{name}_half_open", kind, MOST_GROUPS),
+        ]
+    return "\n".join([*rows, sets_of_all()])
+
+
+def sets_of_all() -> str:
+    """For those that no group can be told of: one bucket, and whom they asked."""
+    return "\n".join(
+        [
+            *_set("asked_4", "ipv4_addr", MOST_PAIRS),
+            *_set("asked_6", "ipv6_addr", MOST_PAIRS),
+            f"    limit new_addresses {{\n        rate {BUCKET.removeprefix('limit rate ')}\n    }}",
+        ]
+    )
+
+
+def public_of_all(chain: str, passed: str) -> str:
+    """A chain by that bucket; `passed` is the verdict of what may go on."""
+    return f"""\
+    chain {chain} {{
+        ip daddr @asked_4 update @asked_4 {{ ip daddr }} {passed}
+        ip6 daddr @asked_6 update @asked_6 {{ ip6 daddr }} {passed}
+        limit name "new_addresses" counter reject
+        add @asked_4 {{ ip daddr }} {passed}
+        add @asked_6 {{ ip6 daddr }} {passed}
+        counter reject
+    }}"""
+
+
+def _set(name: str, kind: str, most: int, timeout: str = REMEMBERED) -> list[str]:
+    return [
+        f"    set {name} {{",
+        f"        type {kind}",
+        f"        size {most}",
+        "        flags dynamic,timeout",
+        f"        timeout {timeout}",
+        "    }",
+    ]
+
+
+def spread_chains(pods: str, builds: str) -> str:
+    """`public` decides about a new connection that may leave; `answers` sees what comes back. Interfaces as nft says them."""
+    return f"""\
+    chain public {{
+        # The member's own ask for all visitors.
+        iifname {pods} ip saddr @{SYSTEM_PODS_SET} accept
+        meta nfproto ipv6 goto public_6
+        iifname {builds} goto public_builds
+        ct mark set {NOT_KNOWN}
+        ct mark set ip saddr map @{GROUPS_MAP}
+        # Not a no, but later: it is asked again after a second, and the pod is known then.
+        ct mark {NOT_KNOWN} limit rate over 1/second burst {NOT_KNOWN_YET} packets counter drop
+        goto public_pods
+    }}
+
+{_public(*PODS[:2])}
+
+{_public(*BUILDS[:2])}
+
+    # Neither pods nor builds have an IPv6 address; who has one all the same shares one bucket with all others.
+{public_of_all("public_6", "accept")}
+
+    chain refuse {{
+        # At once: who waits for a silence thinks that the network is broken.
+        meta nfproto ipv4 meta l4proto {{ tcp, udp }} update @{REFUSED_SET} {{ ip saddr . ip daddr . meta l4proto . th dport }}
+        meta l4proto tcp counter reject with tcp reset
+        counter reject with icmpx admin-prohibited
+    }}
+
+    chain answers {{
+        oifname {pods} ct mark != 0 update @pods_answered {{ ct mark . ip saddr }}
+        oifname {builds} update @builds_answered {{ ip daddr . ip saddr }}
+    }}"""
+
+
+def _public(name: str, key: str) -> str:
+    return f"""\
+    chain public_{name} {{
+        {key} . ip daddr @{name}_answered goto asked_{name}
+        update @{name}_half_open {{ {key} {HALF_OPEN} }} goto refuse
+        goto asked_{name}
+    }}
+
+    chain asked_{name} {{
+        {key} . ip daddr @{name}_asked update @{name}_asked {{ {key} . ip daddr }} accept
+        update @{name}_tokens {{ {key} {BUCKET} }} goto refuse
+        # A set that is full takes nothing more, and the rule does not go on.
+        add @{name}_asked {{ {key} . ip daddr }} accept
+        goto refuse
+    }}"""
