@@ -43,7 +43,7 @@ from binderbox.parts.firewall.addresses import (
     PUBLIC_TCP_PORTS,
 )
 from binderbox.parts.firewall.names import HOST_PORTS_MAP, SOURCES_SET, SYSTEM_PODS_SET, TABLE
-from binderbox.parts.firewall.spread import spread_chains, spread_sets
+from binderbox.parts.firewall.spread import questions, spread_chains, spread_sets
 from binderbox.parts.firewall.words import braces, family
 
 PASSED = "0x02000000"  # one bit of the packet's mark; kube-proxy has 0x4000 and 0x8000, portmap 0x2000
@@ -179,6 +179,7 @@ table inet {TABLE} {{
 
     chain from_inside {{
         jump forged_source
+        {questions()}
         ct state established,related accept
         # The cluster's resolver, and no other.
         meta l4proto {{ tcp, udp }} ct status dnat ct original ip daddr {inputs.cluster_dns} ct original proto-dst 53 accept

@@ -22,6 +22,8 @@ NEW_ADDRESSES_PER_MINUTE = 4
 NOT_KNOWN_YET = 4  # by all pods together that the keeper does not know yet, and one more each second
 UNANSWERED = 300  # connections
 UNANSWERED_PER_SECOND = 50
+QUESTIONS_KB = 200  # of questions for names: a thousand and more, by one pod or step
+QUESTIONS_KB_PER_SECOND = 8  # what a tunnel through names may carry
 REMEMBERED = "1h"
 MOST_GROUPS = 4096
 MOST_PAIRS = 16384  # the keeper's look at the table reads them all
@@ -29,6 +31,7 @@ MOST_REFUSED = 1024
 
 NOT_KNOWN = 1  # the mark of pods that the keeper has not told yet; a group's is greater
 
+QUESTIONS = f"limit rate over {QUESTIONS_KB_PER_SECOND} kbytes/second burst {QUESTIONS_KB} kbytes"
 BUCKET = f"limit rate over {NEW_ADDRESSES_PER_MINUTE}/minute burst {NEW_ADDRESSES} packets"
 HALF_OPEN = f"limit rate over {UNANSWERED_PER_SECOND}/second burst {UNANSWERED} packets"
 PODS, BUILDS = ("pods", "ct mark", "mark"), ("builds", "ip saddr", "ipv4_addr")
@@ -48,6 +51,7 @@ def spread_sets() -> str:
         "        type ipv4_addr . ether_addr",
         "    }",
     ]
+    rows += _set("questions", "ipv4_addr", MOST_GROUPS)
     for name, _, kind in (PODS, BUILDS):
         rows += [
             *_set(f"{name}_asked", f"{kind} . ipv4_addr", MOST_PAIRS),
@@ -91,6 +95,11 @@ def _set(name: str, kind: str, most: int, timeout: str = REMEMBERED) -> list[str
         f"        timeout {timeout}",
         "    }",
     ]
+
+
+def questions() -> str:
+    """A rule about questions for names, for a chain that sees every packet: a tunnel is many long ones."""
+    return f"meta l4proto {{ tcp, udp }} th dport 53 ip saddr != @{SYSTEM_PODS_SET} update @questions {{ ip saddr {QUESTIONS} }} goto refuse"
 
 
 def spread_chains(pods: str, builds: str) -> str:

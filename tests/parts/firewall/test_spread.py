@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
@@ -194,6 +195,52 @@ def test_buildkits_own_fetches_are_no_scan_either(world: World) -> None:
     assert 20 < said["ok"] <= reached(world) <= MOST
     again = answer(start(world, "node", addresses(ANSWERS, 20) * 5, 1000))
     assert again["ok"] == 100, "who was asked before may be asked again"
+
+
+ASK_NAMES = """
+import json, socket, sys, time
+count, size, per_second = map(int, sys.argv[1:4])
+sock, said = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), {"answered": 0, "refused": 0}
+sock.settimeout(0.3)
+sock.connect(("10.42.0.22", 53))
+began = time.monotonic()
+for n in range(count):
+    time.sleep(max(0, began + n / per_second - time.monotonic()))
+    try:
+        sock.send(b"x" * size)
+        said["answered"] += len(sock.recv(9))
+    except OSError as error:
+        said["refused"] += 1
+print(json.dumps(said))
+"""
+HEADERS = 28
+
+
+@pytest.mark.parametrize("who", ["user0", "build"])
+def test_a_tunnel_through_names_gets_little_through_and_honest_questions_all(world: World, who: str) -> None:
+    nat = """
+        table ip nat { chain prerouting {
+            type nat hook prerouting priority dstnat
+            ip daddr 10.43.0.10 udp dport 53 dnat to 10.42.0.22
+        }
+        }
+    """
+    world.run("node", "nft", "-f", "-", text=nat)
+    world.ip("user4", "addr add 10.42.0.22/16 dev eth0")
+    world.listen("user4", ("udp", 53, "10.42.0.22"))
+    asks = ASK_NAMES.replace("10.42.0.22", "10.43.0.10")
+
+    def ask(count: int, size: int, per_second: int) -> dict[str, int]:
+        words = [sys.executable, "-c", asks, str(count), str(size), str(per_second)]
+        found: dict[str, int] = json.loads(world.run(who, *words))
+        return found
+
+    assert ask(600, 60, 2000) == {"answered": 600, "refused": 0}, "a hundred names, each in six ways"
+    began = time.monotonic()
+    tunnel = ask(2000, 250, 2000)
+    budget = 200_000 + 8_000 * (time.monotonic() - began + 1)
+    assert 0 < tunnel["answered"] * (250 + HEADERS) <= budget * 1.05
+    assert tunnel["refused"] > 50
 
 
 def test_a_flood_of_connections_that_nobody_answers_ends(world: World) -> None:
