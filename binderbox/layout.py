@@ -104,6 +104,7 @@ KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 IMAGE_PIN = "io.cri-containerd.pinned"  # containerd's own label: the kubelet's image GC leaves such an image
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
 CONTAINERD_ROOT = f"{K3S_DATA}/agent/containerd"
+LEASES = "/var/lib/cni/networks/buildkit"  # host-local's, of addresses of build steps
 TASKS = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io"  # containerd's bundles of what runs
 RUNC = f"{K3S_DATA}/data/current/bin/runc"
 
@@ -137,6 +138,9 @@ HUB_NAMESPACE = "binderhub"
 NODE_CIDR_MASK = 22  # k3s gives a node a /24, which caps it at 254 pods for ever: k3s#10442
 POD_INTERFACE = "cni0"
 BUILD_INTERFACE = "bbxbuild0"
+# Where a proof scans: an interface that leads nowhere, with a network (of RFC 2544's) that counts as public behind it.
+CANARY_INTERFACE = "bbxcanary0"
+CANARY_NETWORK = "198.18.254.0/24"
 
 REGISTRY = "registry.binderbox.svc:5000"
 REGISTRY_USER = "binderbox"
@@ -188,5 +192,5 @@ SCRIPT_SETTINGS = (
     f"FILES={SYSCTL_FILE} {OLD_SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE}",
     f"EXTRA_CA={EXTRA_CA}",
     f"JOURNALD_FILE={JOURNALD_FILE}",
-    f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} kube-ipvs0",
+    f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} {CANARY_INTERFACE} kube-ipvs0",
 )

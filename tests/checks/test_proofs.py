@@ -221,7 +221,12 @@ def test_what_the_chart_brings_besides_must_be_ready_as_well() -> None:
     assert (result.verdict, result.measured) == ("fail", "proxy has 0 of 1 ready")
 
 
-POLICIES = "mutatingadmissionpolicies,mutatingadmissionpolicybindings"
+POLICIES = "mutatingadmissionpolicies,mutatingadmissionpolicybindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
+POLICY_OBJECTS = [
+    {"kind": f"{how}AdmissionPolicy{end}", "metadata": {"name": name}}
+    for how, name in (("Mutating", "binderbox-build-pods"), ("Validating", "binderbox-strangers"))
+    for end in ("", "Binding")
+]
 
 
 def test_the_checks_of_a_phase_ask_what_they_need() -> None:
@@ -263,7 +268,7 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
             "get nodes": {"items": [node(podCIDR="10.42.0.0/22")]},
             "get --raw /api/v1/nodes/n1/proxy/configz": {"kubeletconfig": kubelet},
             "get deployments,daemonsets -n kube-system": {"items": [deployment("coredns")]},
-            f"get {POLICIES} --field-selector=metadata.name=binderbox-build-pods": {"items": [{}, {}]},
+            f"get {POLICIES}": {"items": POLICY_OBJECTS},
             "get service registry -n binderbox": {
                 "spec": {"type": "ClusterIP", "clusterIP": Networks().registry_ip}
             },

@@ -12,6 +12,7 @@ from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Answer, Probe
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
+from binderbox.parts.binderhub.pod_rules import PATHS_FOR_BUILDS
 from binderbox.parts.builder.build_class import BROKEN, PROOF
 
 LOGS = f"kubectl -n {layout.HUB_NAMESPACE} logs deployment/binder on the host"
@@ -19,7 +20,6 @@ BUILD_PODS = "component=binderhub-build"
 BINDER = "component=binder"
 LOG_LINES = 5000  # the proof is among the first lines; each restart writes it again
 WATCHED = ("hub", "binder", "proxy", "ingress", "registry", "objectstore")
-PATHS_FOR_BUILDS = (layout.ENGINE, layout.DOOR_RUN, layout.NODE_CA)
 
 
 def look_health(probe: Probe) -> Answer:

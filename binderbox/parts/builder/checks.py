@@ -17,6 +17,7 @@ from binderbox.checks.workloads import (
     look_unit,
     planned,
 )
+from binderbox.parts.binderhub import pod_rules
 from binderbox.parts.builder import build_pods
 from binderbox.parts.builder.settings import SCOPE_LIMITS
 
@@ -104,18 +105,29 @@ def judge_told(told: tuple[Mapping[str, str], ...]) -> Verdict:
     return failed(said, needed, fix) if lost else warned(said, needed, fix)
 
 
-def look_policy(probe: Probe) -> int:
-    kinds = "mutatingadmissionpolicies,mutatingadmissionpolicybindings"
-    return len(
-        probe.kubectl_json(["get", kinds, f"--field-selector=metadata.name={build_pods.NAME}"])["items"]
-    )
+def look_policies(probe: Probe) -> tuple[str, ...]:
+    """Kind and name of each policy of the cluster, and of each binding of one."""
+    found = probe.kubectl_json(["get", ",".join(POLICY_KINDS)])["items"]
+    return tuple(sorted(f"{one['kind']}/{one['metadata']['name']}" for one in found))
 
 
-def judge_policy(found: int) -> Verdict:
-    if found == 2:
-        return passed("the API server takes CAP_NET_RAW from each")
-    return failed(f"{found} of 2 objects", f"{build_pods.NAME}: a policy and its binding", AGAIN)
+def judge_policies(found: tuple[str, ...]) -> Verdict:
+    missing = [one for one in POLICIES if one not in found]
+    if not missing:
+        return passed(
+            "the API server takes CAP_NET_RAW from builds, and no pod that may do more than it should"
+        )
+    return failed(f"missing: {', '.join(missing)}", "two policies with their bindings", AGAIN)
 
+
+POLICY_KINDS = tuple(
+    f"{how}admissionpolic{end}" for how in ("mutating", "validating") for end in ("ies", "ybindings")
+)
+POLICIES = tuple(
+    f"{how}AdmissionPolicy{end}/{name}"
+    for how, name in (("Mutating", build_pods.NAME), ("Validating", pod_rules.NAME))
+    for end in ("", "Binding")
+)
 
 CHECKS = (
     Check("BBX-B01", "builder", "buildkitd is active", look_unit(layout.BUILDKITD_UNIT), judge_unit,
@@ -136,6 +148,6 @@ CHECKS = (
           "Build pods see the socket's directory, read-only."),
     Check("BBX-B09", "builder", "nothing had to be given up to protect the node", look_told, judge_told,
           "Builds that fill the disk are ended, BuildKit is started anew for what it keeps of them, and images that cannot be pushed are let go; told for a day."),
-    Check("BBX-B10", "builder", "build pods cannot forge packets", look_policy, judge_policy,
-          "With CAP_NET_RAW one could be the gateway of its neighbours, which are users' servers."),
+    Check("BBX-B10", "builder", "the API server guards pods of strangers' code", look_policies, judge_policies,
+          "With CAP_NET_RAW a build could be the gateway of its neighbours; what the hub makes is held to the same rules."),
 )  # fmt: skip

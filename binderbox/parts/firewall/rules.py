@@ -32,7 +32,7 @@ from ipaddress import ip_address, ip_network
 
 from binderbox import layout
 from binderbox.decide.facts import HostFacts
-from binderbox.layout import BUILD_INTERFACE, POD_INTERFACE
+from binderbox.layout import BUILD_INTERFACE, CANARY_INTERFACE, POD_INTERFACE
 from binderbox.member.model import EgressAllow, IngressAllow, Member
 from binderbox.parts.firewall.addresses import (
     METADATA_4,
@@ -203,6 +203,8 @@ table inet {TABLE} {{
     chain to_public {{
         ip daddr @never_4 goto refuse
         ip6 daddr @never_6 goto refuse
+        # What a proof scans, while there is one.
+        oifname "{CANARY_INTERFACE}" tcp dport {_ports(PUBLIC_TCP_PORTS)} goto public
 {_egress_rules(inputs.egress_allow)}
         ip daddr @not_public_4 goto refuse
         ip6 daddr != {PUBLIC_6} goto refuse
@@ -212,7 +214,7 @@ table inet {TABLE} {{
         goto refuse
     }}
 
-{spread_chains(pods, builds)}
+{spread_chains(pods)}
 
     chain from_outside_to_pods {{
         ct direction reply tcp flags & (syn | ack) == syn | ack jump answers

@@ -2,8 +2,8 @@
 
 A scan is many addresses that were not asked before; honest work has few, however many connections it makes to them.
 So the first connection of a group to an address takes a token of the group's, further ones take none for an hour, and
-without a token the connection is refused. All pods of a repository are one group, which the keeper tells (`groups`);
-a pod that it does not know yet waits, by the kernel's own second try. A build's group is its address.
+without a token the connection is refused. All pods and all steps of builds of a repository are one group, which the
+keeper tells (`groups`); what it does not know yet waits, by the kernel's own second try.
 
 Connections that nobody has answered are bounded, too. Those to an address that has answered the group are not: neither
 a package installer nor a page with a hundred images is a flood.
@@ -19,7 +19,7 @@ from binderbox.parts.firewall.names import GROUPS_MAP, REFUSED_SET, SOURCES_SET,
 
 NEW_ADDRESSES = 24
 NEW_ADDRESSES_PER_MINUTE = 4
-NOT_KNOWN_YET = 4  # by all pods together that the keeper does not know yet, and one more each second
+NOT_KNOWN_YET = 4  # by all together that the keeper does not know yet, and one more each second
 UNANSWERED = 300  # connections
 UNANSWERED_PER_SECOND = 50
 QUESTIONS_KB = 200  # of questions for names: a thousand and more, by one pod or step
@@ -29,18 +29,17 @@ MOST_GROUPS = 4096
 MOST_PAIRS = 16384  # the keeper's look at the table reads them all
 MOST_REFUSED = 1024
 
-NOT_KNOWN = 1  # the mark of pods that the keeper has not told yet; a group's is greater
+NOT_KNOWN = 1  # the mark of whom the keeper has not told yet; a group's is greater
 
 QUESTIONS = f"limit rate over {QUESTIONS_KB_PER_SECOND} kbytes/second burst {QUESTIONS_KB} kbytes"
 BUCKET = f"limit rate over {NEW_ADDRESSES_PER_MINUTE}/minute burst {NEW_ADDRESSES} packets"
 HALF_OPEN = f"limit rate over {UNANSWERED_PER_SECOND}/second burst {UNANSWERED} packets"
-PODS, BUILDS = ("pods", "ct mark", "mark"), ("builds", "ip saddr", "ipv4_addr")
 
 
 def spread_sets() -> str:
     """The sets of one table: who asked whom, bounded in number and time."""
     rows = [
-        "    # The group of each pod's address, kept by binderbox-systempods.service.",
+        "    # The group of each address of a pod or a step, kept by binderbox-systempods.service.",
         f"    map {GROUPS_MAP} {{",
         "        type ipv4_addr : mark",
         "    }",
@@ -52,13 +51,13 @@ def spread_sets() -> str:
         "    }",
     ]
     rows += _set("questions", "ipv4_addr", MOST_GROUPS)
-    for name, _, kind in (PODS, BUILDS):
-        rows += [
-            *_set(f"{name}_asked", f"{kind} . ipv4_addr", MOST_PAIRS),
-            *_set(f"{name}_answered", f"{kind} . ipv4_addr", MOST_PAIRS),
-            *_set(f"{name}_tokens", kind, MOST_GROUPS),
-            *_set(f"{name}_half_open", kind, MOST_GROUPS),
-        ]
+    for name, kind, most in (
+        ("asked", "mark . ipv4_addr", MOST_PAIRS),
+        ("answered", "mark . ipv4_addr", MOST_PAIRS),
+        ("tokens", "mark", MOST_GROUPS),
+        ("half_open", "mark", MOST_GROUPS),
+    ):
+        rows += _set(name, kind, most)
     return "\n".join([*rows, sets_of_all()])
 
 
@@ -102,24 +101,29 @@ def questions() -> str:
     return f"meta l4proto {{ tcp, udp }} th dport 53 ip saddr != @{SYSTEM_PODS_SET} update @questions {{ ip saddr {QUESTIONS} }} goto refuse"
 
 
-def spread_chains(pods: str, builds: str) -> str:
-    """`public` decides about a new connection that may leave; `answers` sees what comes back. Interfaces as nft says them."""
+def spread_chains(pods: str) -> str:
+    """`public` decides about a new connection that may leave; `answers` sees what comes back. `pods` is their interface."""
     return f"""\
     chain public {{
         # The member's own ask for all visitors.
         iifname {pods} ip saddr @{SYSTEM_PODS_SET} accept
         meta nfproto ipv6 goto public_6
-        iifname {builds} goto public_builds
         ct mark set {NOT_KNOWN}
         ct mark set ip saddr map @{GROUPS_MAP}
-        # Not a no, but later: it is asked again after a second, and the pod is known then.
+        # Not a no, but later: it is asked again after a second, and who asks is known then.
         ct mark {NOT_KNOWN} limit rate over 1/second burst {NOT_KNOWN_YET} packets counter drop
-        goto public_pods
+        ct mark . ip daddr @answered goto public_asked
+        update @half_open {{ ct mark {HALF_OPEN} }} goto refuse
+        goto public_asked
     }}
 
-{_public(*PODS[:2])}
-
-{_public(*BUILDS[:2])}
+    chain public_asked {{
+        ct mark . ip daddr @asked update @asked {{ ct mark . ip daddr }} accept
+        update @tokens {{ ct mark {BUCKET} }} goto refuse
+        # A set that is full takes nothing more, and the rule does not go on.
+        add @asked {{ ct mark . ip daddr }} accept
+        goto refuse
+    }}
 
     # Neither pods nor builds have an IPv6 address; who has one all the same shares one bucket with all others.
 {public_of_all("public_6", "accept")}
@@ -132,23 +136,5 @@ def spread_chains(pods: str, builds: str) -> str:
     }}
 
     chain answers {{
-        oifname {pods} ct mark != 0 update @pods_answered {{ ct mark . ip saddr }}
-        oifname {builds} update @builds_answered {{ ip daddr . ip saddr }}
-    }}"""
-
-
-def _public(name: str, key: str) -> str:
-    return f"""\
-    chain public_{name} {{
-        {key} . ip daddr @{name}_answered goto asked_{name}
-        update @{name}_half_open {{ {key} {HALF_OPEN} }} goto refuse
-        goto asked_{name}
-    }}
-
-    chain asked_{name} {{
-        {key} . ip daddr @{name}_asked update @{name}_asked {{ {key} . ip daddr }} accept
-        update @{name}_tokens {{ {key} {BUCKET} }} goto refuse
-        # A set that is full takes nothing more, and the rule does not go on.
-        add @{name}_asked {{ {key} . ip daddr }} accept
-        goto refuse
+        ct mark != 0 update @answered {{ ct mark . ip saddr }}
     }}"""

@@ -10,6 +10,7 @@ from binderbox.layout import (
     BUILDKITD_CGROUP,
     BUILDKITD_UNIT,
     DATA,
+    DOOR_STATUS,
     FETCHES_FILE,
     FIREWALL_FILE,
     FIREWALL_UNIT,
@@ -20,7 +21,9 @@ from binderbox.layout import (
     KEEPER_RUN,
     KEEPER_STATUS,
     KUBECTL_CACHE,
+    LEASES,
     NAMESPACE,
+    TASKS,
 )
 from binderbox.parts.firewall.names import GROUPS_MAP, HOST_PORTS_MAP, SYSTEM_PODS_SET, TABLE
 
@@ -91,7 +94,7 @@ RuntimeDirectoryMode=0700
 # The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
 ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
 Environment=PYTHONPATH={KEEPER} {KUBECTL_CACHE}
-ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {pod_cidr} --build-interface {BUILD_INTERFACE} --status {KEEPER_STATUS} --told {DATA}/refused.json --audit {AUDIT_FILE} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
+ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {pod_cidr} --build-interface {BUILD_INTERFACE} --tasks {TASKS} --leases {LEASES} --door-status {DOOR_STATUS} --status {KEEPER_STATUS} --told {DATA}/refused.json --audit {AUDIT_FILE} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
 # Without it nobody is trusted, and no port of the node is a pod's that may have another address by now.
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
 ExecStopPost=-/usr/sbin/nft flush map inet {TABLE} {HOST_PORTS_MAP}

@@ -9,6 +9,7 @@ import yaml
 
 from binderbox import layout
 from binderbox.member.model import Mirror, Networks
+from binderbox.parts.binderhub import pod_rules
 from binderbox.parts.builder import build_pods
 from binderbox.parts.k3s.starting import AFTER_FILE, BEFORE_FILE
 
@@ -99,6 +100,7 @@ def render_kubelet(
         "kind": "KubeletConfiguration",
         "maxPods": max_pods,
         "podPidsLimit": 4096,
+        "seccompDefault": True,  # else a pod that names no profile has none
         "systemReserved": {"memory": f"{round(system_reserved_gb * 1000)}M"},
         "evictionHard": {
             "memory.available": "200M",
@@ -207,5 +209,6 @@ def render_manifest() -> str:
             "subjects": [reader],
         },
         *build_pods.policy(labels),
+        *pod_rules.policy(labels),
     ]
     return yaml.safe_dump_all(objects, sort_keys=False)

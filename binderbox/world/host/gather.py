@@ -29,7 +29,16 @@ from binderbox.world.host.sockets import parse_listeners, parse_proc_net
 
 SCRIPTS = ("gather.sh", "gather-machine.sh", "gather-surroundings.sh", "gather-traps.sh", "gather-ours.sh")
 FSYNC_WRITES = 50  # dd's count in the script
-OWN_INTERFACES = ("lo", layout.POD_INTERFACE, layout.BUILD_INTERFACE, "flannel", "veth", "docker", "br-")
+OWN_INTERFACES = (
+    "lo",
+    layout.POD_INTERFACE,
+    layout.BUILD_INTERFACE,
+    layout.CANARY_INTERFACE,
+    "flannel",
+    "veth",
+    "docker",
+    "br-",
+)
 LIMIT_S = 120.0
 # linux/if_arp.h: NONE (WireGuard, tun), PPP, TUNNEL, SIT, IPGRE
 TUNNEL_TYPES = ("65534", "512", "768", "776", "778")

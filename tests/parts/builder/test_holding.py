@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from binderbox import layout
-from tests.parts.builder.test_on_host import REPOSITORIES, Node, node
+from tests.parts.builder.test_on_host import IN_POD, REPOSITORIES, Node, node
 from tests.waiting import wait_until
 
 __all__ = ["node"]  # the fixture
@@ -49,7 +49,7 @@ def started(node: Node, name: str, seconds: int) -> None:
 
 def test_a_build_pod_makes_no_raw_packets(node: Node) -> None:
     node.write("raw.py", RAW)
-    node.start("raw", "python3", "/srv/repos/raw.py")
+    node.start("raw", "python3", f"{IN_POD}/raw.py")
     assert node.wait("raw").log.split() == ["refused", "refused"]
 
 

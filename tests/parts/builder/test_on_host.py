@@ -25,7 +25,8 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
-REPOSITORIES = "/srv/build-tests"
+# Below what build pods may see of the node, and nothing else is: pod_rules.py.
+REPOSITORIES, IN_POD = f"{layout.ENGINE}/repos", f"{POD_ENGINE}/repos"
 RUN = token_hex(4)  # stands in every tag, so that a run looks at its own images and events
 KNOCK = """
 import sys
@@ -95,7 +96,7 @@ class Node:
         """Start a pod as BinderHub starts one for repository `name`, or with other arguments."""
         command = ["jupyter-repo2docker", "--ref=main", f"--image={tag_of(name)}", "--no-clean", "--no-run"]
         command += ["--json-logs", "--user-name=jovyan", "--user-id=1000", "--push", "--engine=binderbox"]
-        places = {layout.DOOR_RUN: layout.DOOR_RUN, POD_ENGINE: layout.ENGINE, "/srv/repos": REPOSITORIES}
+        places = {layout.DOOR_RUN: layout.DOOR_RUN, POD_ENGINE: layout.ENGINE}
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -112,7 +113,7 @@ class Node:
                         "name": container,
                         "image": images.REPO2DOCKER,
                         "imagePullPolicy": "IfNotPresent",
-                        "args": list(args) or [*command, f"/srv/repos/{name}"],
+                        "args": list(args) or [*command, f"{IN_POD}/{name}"],
                         "env": [{"name": "PYTHONPATH", "value": POD_ENGINE}],
                         "volumeMounts": [
                             {"name": f"v{n}", "mountPath": place, "readOnly": True}
@@ -379,7 +380,7 @@ def test_who_asks_for_more_than_its_own_image_is_refused_and_logged(
     node: Node, name: str, asked: str, own: str, pod: dict[str, str], reason: str
 ) -> None:
     before = len(node.events("refused"))
-    node.start(name, "python3", "/srv/repos/knock.py", asked, f"--image={own}", **pod)
+    node.start(name, "python3", f"{IN_POD}/knock.py", asked, f"--image={own}", **pod)
     assert "The build door refused" in node.wait(name).log
     refusal = node.until_told("refused", before)[-1]
     assert refusal["reason"] == reason
@@ -411,7 +412,7 @@ def test_a_process_of_the_host_in_a_pods_cgroup_is_refused(node: Node) -> None:
 
 
 def test_a_pod_that_was_there_before_the_door_was_restarted_still_gets_in(node: Node) -> None:
-    wait = "while [ ! -e /srv/repos/restarted ]; do sleep 0.1; done; python3 /srv/repos/knock.py x:1"
+    wait = f"while [ ! -e {IN_POD}/restarted ]; do sleep 0.1; done; python3 {IN_POD}/knock.py x:1"
     node.start("patient", "sh", "-c", f"echo waiting; {wait}")
     node.until_said("patient", "waiting")
     node.exec(f"systemctl restart {layout.DOOR_UNIT} && touch {REPOSITORIES}/restarted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
 from binderbox.parts.firewall.units import render_keeper_unit
 from binderbox.parts.secrets.ca import make_ca, make_leaf
 from tests.netns import World, missing
+from tests.parts.builder.door.test_steps import bundle, mark
 from tests.places import ROOT
 from tests.waiting import wait_until
 
@@ -181,6 +183,8 @@ class Watched:
             "binderhub",
             "--build-interface",
             "bbxbuild0",
+            *("--tasks", str(folder / "tasks"), "--leases", str(folder / "leases")),
+            *("--door-status", str(folder / "door.json")),
             *("--status", str(folder / "status.json"), "--told", str(folder / "told.json")),
             *("--audit", str(folder / "audit.log")),
         ]
@@ -300,6 +304,31 @@ def test_the_groups_of_pods_and_the_steps_of_builds_are_known(watched: Watched) 
     watched.event("DELETED", user)
     wait_until(lambda: "10.44.0.5" not in known("set", "step_sources"), 5, "no step")
     wait_until(lambda: "10.42.0.6" not in known("map", "groups"), 5, "no group")
+
+
+def test_a_steps_address_is_of_its_builds_repository_for_as_long_as_it_runs(watched: Watched) -> None:
+    """BuildKit gives the network to the next step, of another build."""
+    folder, key = watched.folder, "a" * 32
+    (folder / "leases").mkdir()
+    (folder / "leases/10.44.0.5").write_text("net-one\r\neth1")
+    (folder / "leases/last_reserved_ip.0").write_text("10.44.0.5")
+    door = {"builds": [{"key": key, "repository": f"{BINDER}.git"}]}
+    (folder / "door.json").write_text(json.dumps(door))
+    watched.event("ADDED", of_repository(pod("2", "binderhub", "10.42.0.6", "singleuser-server"), BINDER))
+    wait_until(lambda: "10.42.0.6" in watched.nft("list", "map", "inet", "binderbox", "groups"), 5, "the pod")
+
+    def groups() -> dict[str, int]:
+        shown = json.loads(watched.nft("-j", "list", "map", "inet", "binderbox", "groups"))
+        return dict(next(one["map"] for one in shown["nftables"] if "map" in one)["elem"])
+
+    made = bundle(folder / "tasks", "step", f"no_proxy={mark(key)}", network="net-one")
+    wait_until(lambda: "10.44.0.5" in groups(), 5, "the step")
+    assert groups()["10.44.0.5"] == groups()["10.42.0.6"]
+    shutil.rmtree(made)
+    wait_until(lambda: "10.44.0.5" not in groups(), 5, "no step")
+    bundle(folder / "tasks", "next", network="net-one")
+    wait_until(lambda: "10.44.0.5" in groups(), 5, "the next step")
+    assert groups()["10.44.0.5"] != groups()["10.42.0.6"]
 
 
 def test_a_scan_is_told_with_its_repository(watched: Watched) -> None:

@@ -70,9 +70,9 @@ def test_a_slow_asker_is_no_scan() -> None:
     assert heard.told == []
 
 
-def test_a_build_step_is_named_by_its_address(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_nobody_has_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
     Heard().hear("10.44.0.5", 1)
-    assert said(capsys)[0].startswith("a build step at 10.44.0.5: 10.44.0.5 was refused")
+    assert said(capsys)[0].startswith("10.44.0.5, which is nobody's: 10.44.0.5 was refused")
 
 
 def test_who_is_remembered_is_bounded_and_forgotten() -> None:

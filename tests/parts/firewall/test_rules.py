@@ -310,7 +310,7 @@ def load_all(world: World, nat: str) -> None:
     links = {name: json.loads(world.ip(name, "-j link show dev eth0"))[0]["address"] for name in STEPS}
     known = f"""
         add element inet binderbox step_sources {{ {", ".join(f"{STEPS[n]} . {links[n]}" for n in links)} }}
-        add element inet binderbox groups {{ 10.42.0.20 : 2, 10.42.0.25 : 3 }}
+        add element inet binderbox groups {{ 10.42.0.20 : 2, 10.42.0.25 : 3, 10.44.0.5 : 4, 10.44.0.6 : 5 }}
         add element inet binderbox system_pods {{ 10.42.0.21, 10.42.0.22, 10.42.0.24 }}
         add element inet binderbox host_ports {{ 80 : 10.42.0.24 . 8000, 443 : 10.42.0.24 . 8443 }}
     """

@@ -108,6 +108,7 @@ def load(world: World, known: bool = True) -> None:
     rows = [f"add element inet binderbox step_sources {{ {BUILD} . {link} }}"]
     if known:
         rows += [f"add element inet binderbox groups {{ {one} : {GROUP} }}" for one in PODS.values()]
+        rows.append(f"add element inet binderbox groups {{ {BUILD} : 0xb111d }}")
     world.run("node", "nft", "-f", "-", text="\n".join(rows))
 
 

@@ -18,7 +18,7 @@ from .spool import Spool
 class Status:
     """Writes `{"updated", "slots", "builds": [...], "pushes": [...], "told": [...]}`; times are seconds since 1970.
 
-    A build has `repository`, `tag`, `pod`, `state` (waiting, context, building), `since` and, while it
+    A build has `key`, `repository`, `tag`, `pod`, `state` (waiting, context, building), `since` and, while it
     waits, `place`. A push has `repository`, `tag` and `built_at`.
     """
 
@@ -35,6 +35,7 @@ class Status:
         """Show a build while the `with` lasts; yields the key for `moved`."""
         key = uuid.uuid4().hex
         shown: dict[str, object] = {
+            "key": key,
             "repository": permit.repository,
             "tag": permit.tag,
             "pod": permit.pod,

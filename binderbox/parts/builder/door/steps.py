@@ -35,12 +35,13 @@ def mark(key: str) -> str:
 @dataclass(frozen=True)
 class Step:
     """`key` is its build's, or nothing; `since` when it began, in seconds since 1970; `places` are the node's directories
-    that it can write into, as far as its mounts tell."""
+    that it can write into, as far as its mounts tell; `network` the name that the network's plugins know it by."""
 
     id: str
     key: str
     since: float
     places: tuple[str, ...] = ()
+    network: str = ""
 
 
 def running(tasks: Path) -> list[Step]:
@@ -57,7 +58,7 @@ def running(tasks: Path) -> list[Step]:
         if not slice_.endswith(".slice") or not rest.startswith(f"{PREFIX}:"):
             continue
         places = (f"{bundle.parent}/rootfs", *_bound(spec))
-        found.append(Step(bundle.parent.name, _key(spec), since, places))
+        found.append(Step(bundle.parent.name, _key(spec), since, places, _network(spec)))
     return found
 
 
@@ -69,6 +70,12 @@ def _bound(spec: dict[str, Any]) -> list[str]:
         if mount.get("type") == "bind" and "ro" not in options:
             found.append(str(mount.get("source")))
     return found
+
+
+def _network(spec: dict[str, Any]) -> str:
+    """BuildKit names a network's namespace, and the file that holds it, as it names it to the plugins (cniprovider/cni.go)."""
+    found = (one for one in spec["linux"].get("namespaces") or () if one.get("type") == "network")
+    return next((os.path.basename(str(one.get("path", ""))) for one in found), "")
 
 
 def _key(spec: dict[str, Any]) -> str:

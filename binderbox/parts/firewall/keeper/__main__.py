@@ -2,7 +2,7 @@
 
 All pods share one bridge and one network, so the firewall can tell the hub from a user only by address, and only
 Kubernetes knows addresses. This program watches pods and writes into nftables' sets which addresses are the member's own
-and which group each other one is of. Whatever is not in them is untrusted, so what this program does not know it does not
+and which group each other one is of, a build step's among them (builds.py). Whatever is not in them is untrusted, so what this program does not know it does not
 open. Which pods count is decided in known.py.
 
 - the API server out of reach: the sets stay as they are, no pod can be made meanwhile; the unit stopped: they are emptied;
@@ -33,6 +33,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from binderbox.parts.firewall.keeper.builds import Builds
 from binderbox.parts.firewall.keeper.kernel import Kernel
 from binderbox.parts.firewall.keeper.known import Known, Named, PodSet, Rules
 from binderbox.parts.firewall.keeper.refusals import Refusals
@@ -42,6 +43,7 @@ from binderbox.parts.whole import replace as write_whole
 
 WATCH_S = 60  # then the list is read again
 CHECK_S = 1
+LOOK_S = 0.2  # at what costs nothing to look at
 RETRY_S = 1
 STATUS_EVERY_S = 5
 
@@ -78,8 +80,9 @@ class Api:
 class Keeper:
     """Makes the kernel's set equal to the wanted one: at once when that changes, and every few seconds anyway."""
 
-    def __init__(self, kernel: Kernel, refusals: Refusals) -> None:
+    def __init__(self, kernel: Kernel, builds: Builds, refusals: Refusals) -> None:
         self._kernel = kernel
+        self._builds = builds
         self._refusals = refusals
         self._named: dict[str, Named] = {}
         self._loaded: str | None = None  # the table as it was loaded last
@@ -96,7 +99,10 @@ class Keeper:
 
     def run(self) -> None:
         while True:
-            self._changed.wait(CHECK_S)
+            deadline = time.monotonic() + CHECK_S
+            while time.monotonic() < deadline and not self._builds.changed():
+                if self._changed.wait(LOOK_S):
+                    break
             self._changed.clear()
             try:
                 self.ensure()
@@ -122,14 +128,16 @@ class Keeper:
         self.guard()
         if self._wanted is None:
             return
-        wanted = replace(self._wanted, steps=self._kernel.steps())
+        builds = self._builds.named()
+        groups = {(address, one.group) for address, one in builds.items()}
+        wanted = replace(self._wanted, groups=self._wanted.groups | groups, steps=self._kernel.steps())
         found = self._kernel.read()
         if found != wanted:
             self._kernel.write(wanted)
             added, removed = wanted.addresses - found.addresses, found.addresses - wanted.addresses
             if added or removed:
                 say(f"system pods: added {sorted(added)}, removed {sorted(removed)}")
-        self._refusals.hear(self._kernel.refused(), self._named)
+        self._refusals.hear(self._kernel.refused(), {**self._named, **builds})
         if not self._ready:
             self._ready = True
             notify("READY=1")
@@ -170,6 +178,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rules", required=True, help="the file that makes the table")
     parser.add_argument("--pod-cidr", required=True)
     parser.add_argument("--build-interface", required=True, help="the bridge of build steps")
+    parser.add_argument("--tasks", required=True, type=Path, help="containerd's bundles of what runs")
+    parser.add_argument("--leases", required=True, type=Path, help="of addresses of the builds' network")
+    parser.add_argument("--door-status", required=True, type=Path)
     parser.add_argument("--status", required=True, type=Path, help="where it says what it had to refuse")
     parser.add_argument("--told", required=True, type=Path, help="the same, kept through restarts")
     parser.add_argument("--audit", required=True, type=Path)
@@ -183,7 +194,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parser.parse_args(argv)
     rules = Rules(given.pod_cidr, tuple(given.namespace), given.hub_namespace, tuple(given.component))
     telling = Telling(given.told, given.audit, "firewall")
-    keeper = Keeper(Kernel(given.rules, given.build_interface), Refusals(telling.tell))
+    builds = Builds(given.tasks, given.leases, given.door_status)
+    keeper = Keeper(Kernel(given.rules, given.build_interface), builds, Refusals(telling.tell))
     threading.Thread(target=keeper.run, daemon=True).start()
     threading.Thread(target=show, args=(given.status, telling), daemon=True).start()
     follow(Api(given.api, given.secret), PodSet(rules), keeper)

@@ -45,7 +45,7 @@ class Refusals:
         now = self._clock()
         for source, to, protocol, port in refused:
             pod = named.get(source)
-            who = (pod.repository or pod.pod) if pod else f"a build step at {source}"
+            who = (pod.repository or pod.pod) if pod else f"{source}, which is nobody's"
             if who not in self._groups and len(self._groups) >= MOST_GROUPS:
                 continue
             group = self._groups.setdefault(who, Group(now))

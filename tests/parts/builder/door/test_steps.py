@@ -34,11 +34,15 @@ def bundle(
     path: str = "binderbox-builds.slice:bbx:",
     age_s: float = 60,
     mounts: Mapping[Path, str] = {},
+    network: str = "",
 ) -> Path:
     """A task's directory, as containerd's shim has it; `mounts` are sources of binds, and rw or ro."""
     made = tasks / id
     (made / "rootfs").mkdir(parents=True)
     spec: dict[str, Any] = {"process": {"env": list(env)}, "linux": {"cgroupsPath": f"{path}{id}"}}
+    if network:
+        path = f"/var/lib/binderbox/buildkit/net/cni/{network}"
+        spec["linux"]["namespaces"] = [{"type": "pid"}, {"type": "network", "path": path}]
     spec["mounts"] = [{"type": "tmpfs", "source": "tmpfs", "destination": "/t", "options": ["rw"]}] + [
         {"type": "bind", "source": str(source), "destination": f"/{source.name}", "options": [how, "rbind"]}
         for source, how in mounts.items()
