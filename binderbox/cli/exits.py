@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from binderbox.checks.core import failures
 from binderbox.output.jsonlines import Result
-from binderbox.output.results import CheckReport, StatusResult, UninstallResult
+from binderbox.output.results import AbuseResult, CheckReport, StatusResult, UninstallResult
 
 PREFLIGHT = ("host", "dns")
 
@@ -16,6 +16,8 @@ def exit_code_of(result: Result) -> int:
         return 0 if not categories else 3 if categories & set(PREFLIGHT) else 5
     if isinstance(result, StatusResult):
         return 0 if result.verdict == "healthy" else 5
+    if isinstance(result, AbuseResult):
+        return 5 if any(row.fault for row in result.rows) else 0
     if isinstance(result, UninstallResult):
         return 4 if result.leftovers else 0
     return 0

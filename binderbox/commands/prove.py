@@ -16,13 +16,12 @@ from binderbox.commands.serve_sample import REF, served
 from binderbox.decide.facts import HostFacts
 from binderbox.errors import LaunchFailed, NoAnswer
 from binderbox.launch.kernels import evaluate
+from binderbox.launch.reach import allowed_targets, forbidden_targets
 from binderbox.launch.stream import (
     Launch,
-    allowed_targets,
     build_path,
     build_token,
     follow,
-    forbidden_targets,
     over,
     page_path,
     reason_lines,
@@ -155,6 +154,15 @@ def prove(visit: Visit, base_image: str) -> Proof:
             remedy=f"binderbox check {visit.host.name}",
         )
     return Proof(cold, warm, by_kernel, by_build, visit.unseen, said)
+
+
+def tried(visit: Visit, base_image: str) -> tuple[Mapping[str, bool | str], Mapping[str, bool | str]]:
+    """What a notebook and a step of its build could have, of all that a probe tries."""
+    with served(visit.host, base_image, _targets(visit), visit.networks.pod_gateway) as url:
+        launched, _ = launch(visit, url, REF)
+        _, by_build, by_kernel = _ask_kernel(visit, launched)
+    stop(visit, launched)
+    return by_kernel, by_build
 
 
 def fetch(host: Host, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Probe, Skip
 from binderbox.launch.names import judge_fetch
-from binderbox.launch.stream import judge_reach
+from binderbox.launch.reach import judge_reach
 from binderbox.output.results import LaunchResult, Proof
 
 AGAIN = "binderbox launch HOST"
@@ -52,13 +52,15 @@ def look_kernel(probe: Probe) -> tuple[str, ...]:
 
 
 def look_build(probe: Probe) -> tuple[str, ...]:
-    return judge_reach(_proof(probe).seen_by_build, probe.facts, probe.member.networks)
+    return judge_reach(_proof(probe).seen_by_build, probe.facts, probe.member.networks, by_build=True)
 
 
 def judge_seen(faults: tuple[str, ...]) -> Verdict:
     if not faults:
-        return passed("metadata, API server, registry and node are out of reach")
-    return failed("; ".join(faults), "public addresses only", "see BBX-P02")
+        return passed("all that must be refused is, at once; what must work works")
+    return failed(
+        "; ".join(faults), "public addresses only, and few of them", "binderbox abuse check HOST; see BBX-P02"
+    )
 
 
 def look_fetch(probe: Probe) -> tuple[str, str]:

@@ -12,10 +12,13 @@ SERVED_AT_MOST_S = 3600  # systemd ends what a killed client left behind
 REF = "main"
 
 # One daemon serves all samples there are, so that two launches do not fight for its port.
-# $1 directory, $2 unit, $3 address, $4 port, $5 seconds
+# What a probe scans leads to an interface behind which nothing is.
+# $1 directory, $2 unit, $3 address, $4 port, $5 seconds, $6 interface, $7 network
 SERVE = """
 set -e
 cd "$1"
+ip link add "$6" type bridge 2>/dev/null || true
+ip link set "$6" arp off up && ip route replace "$7" dev "$6"
 git init -q -b main .
 git add -A
 git -c user.name=binderbox -c user.email=binderbox@localhost commit -q -m 'A sample repository'
@@ -30,8 +33,8 @@ done
 journalctl -u "$2" -n 5 -o cat --no-pager >&2 || true
 exit 1
 """
-# $1 directory, $2 unit
-STOP = 'rm -rf "$1"; ! rmdir "$(dirname "$1")" 2>/dev/null || systemctl stop "$2"'
+# $1 directory, $2 unit, $3 interface
+STOP = 'rm -rf "$1"; rmdir "$(dirname "$1")" 2>/dev/null || exit 0; ip link delete "$3"; systemctl stop "$2"'
 
 
 def sample_texts(
@@ -47,13 +50,19 @@ def sample_texts(
 
 def serve_words(directory: str, gateway: str) -> list[str]:
     """The command that makes the directory a repository and serves it."""
-    place = (gateway, str(layout.SAMPLE_PORT), str(SERVED_AT_MOST_S))
+    place = (
+        gateway,
+        str(layout.SAMPLE_PORT),
+        str(SERVED_AT_MOST_S),
+        layout.CANARY_INTERFACE,
+        layout.CANARY_NETWORK,
+    )
     return ["sh", "-c", SERVE, "sh", directory, layout.SAMPLE_UNIT, *place]
 
 
 def stop_words(directory: str) -> list[str]:
     """The command that takes it away again."""
-    return ["sh", "-c", STOP, "sh", directory, layout.SAMPLE_UNIT]
+    return ["sh", "-c", STOP, "sh", directory, layout.SAMPLE_UNIT, layout.CANARY_INTERFACE]
 
 
 def sample_url(directory: str, gateway: str) -> str:

@@ -12,11 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from binderbox import layout
-
 if TYPE_CHECKING:
-    from binderbox.decide.facts import HostFacts
-    from binderbox.member.model import Networks
+    pass
 
 # in the settings that BinderHub's page gives its script
 BUILD_TOKEN = re.compile(r'"buildToken": *"([^"]+)"')
@@ -105,40 +102,3 @@ def over(launch: Launch, at_s: float) -> bool:
     if launch.failed_at_s is None:
         return launch.ready
     return bool(launch.failure) or at_s - launch.failed_at_s > BARE_FAILED_GRACE_S
-
-
-def forbidden_targets(facts: HostFacts, networks: Networks) -> dict[str, str]:
-    """What neither a notebook nor a build step may ever reach, by name."""
-    return {
-        "metadata address": "169.254.169.254:80",
-        "API server by service": f"{networks.kubernetes_ip}:443",
-        "API server by node": f"{facts.address}:6443",
-        "kubelet": f"{facts.address}:10250",
-        "registry": f"{networks.registry_ip}:5000",
-        "BuildKit's socket": f"unix:{layout.BUILDKIT_SOCKET}",
-        "build door": f"unix:{layout.DOOR_SOCKET}",
-        "containerd": f"unix:{layout.CONTAINERD_SOCKET}",
-    }
-
-
-def allowed_targets(facts: HostFacts, https_port: int = 443, unseen: str = "") -> dict[str, str]:
-    """What must be reachable; without these a dead network would pass for a firewall.
-
-    + unseen: a name that nobody asked for before, which must be answered, by "there is none" too
-    """
-    return {
-        "cluster resolver": "dns:kubernetes.default.svc.cluster.local",
-        "names beyond the cluster": f"unseen:{unseen}",
-        "ingress": f"{facts.address}:{https_port}",
-    }
-
-
-def judge_reach(seen: Mapping[str, bool | str], facts: HostFacts, networks: Networks) -> tuple[str, ...]:
-    """Every way in which `seen` (name to True or the error) differs from what must be."""
-    open_ones = [
-        f"{name} is within reach" for name in forbidden_targets(facts, networks) if seen[name] is True
-    ]
-    closed = [
-        f"{name} is out of reach ({seen[name]})" for name in allowed_targets(facts) if seen[name] is not True
-    ]
-    return (*open_ones, *closed)

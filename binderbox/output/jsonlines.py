@@ -13,6 +13,7 @@ from typing import Any
 
 from binderbox.errors import BinderboxError
 from binderbox.output.results import (
+    AbuseResult,
     ArtifactsResult,
     BundleResult,
     CheckReport,
@@ -30,6 +31,7 @@ SCHEMA = 1
 
 Result = (
     CheckReport
+    | AbuseResult
     | PlanResult
     | InstallResult
     | StatusResult

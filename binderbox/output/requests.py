@@ -107,6 +107,11 @@ class LaunchRequest:
 
 
 @dataclass(frozen=True)
+class AbuseRequest:
+    connection: Connection
+
+
+@dataclass(frozen=True)
 class UninstallRequest:
     connection: Connection
     purge: bool = False

@@ -104,6 +104,25 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class AbuseRow:
+    """One thing that strangers' code tried; `notebook` and `build` are what it got, `fault` what is wrong with that, if anything."""
+
+    name: str
+    must: Literal["refused", "answered"]
+    notebook: str
+    build: str
+    fault: str
+
+
+@dataclass(frozen=True)
+class AbuseResult:
+    """All that was tried."""
+
+    host: str
+    rows: tuple[AbuseRow, ...]
+
+
+@dataclass(frozen=True)
 class InstallResult:
     """`url` is the member's public address; `launches` the proof: first a build, then a warm one."""
 

@@ -15,7 +15,7 @@ from binderbox.commands.serve_sample import REF, served
 from binderbox.errors import BinderboxError
 from binderbox.federation.members.look import make_entry
 from binderbox.federation.redirector.config import HostEntry
-from binderbox.launch.stream import forbidden_targets
+from binderbox.launch.reach import forbidden_targets
 from binderbox.launch.visitor import BuildSeen
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Connection, Sources

@@ -13,9 +13,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from binderbox.launch.reach import forbidden_targets
+from binderbox.layout import CANARY_INTERFACE, CANARY_NETWORK
+from binderbox.member.model import Networks
 from binderbox.parts.builder.units import render_fetches
 from binderbox.parts.firewall.rules import render_ruleset
 from tests.netns import World, missing
@@ -183,6 +188,24 @@ HONEST = {
 def test_honest_work_is_never_stopped(world: World, who: str, what: str) -> None:
     said = answer(start(world, who, HONEST[what], 2000))
     assert said == {"ok": len(HONEST[what]), "none": 0}
+
+
+def test_a_proofs_scan_is_refused_and_would_not_be_without_the_rule(world: World) -> None:
+    """It goes to an interface behind which nothing is; without a firewall nobody refuses it."""
+    world.ip("node", f"link add {CANARY_INTERFACE} type bridge")
+    world.ip("node", f"link set {CANARY_INTERFACE} arp off up")
+    world.ip("node", f"route add {CANARY_NETWORK} dev {CANARY_INTERFACE}")
+    target = forbidden_targets(cast(Any, SimpleNamespace(address=NODE, ssh_ports=())), Networks())[
+        "a scan of 60 addresses"
+    ]
+    words = [
+        sys.executable,
+        "-c",
+        f"from binderbox.launch.repository.probe import reach; print(reach({target!r}))",
+    ]
+    assert world.run("user0", *words).startswith("refused after")
+    world.run("node", "nft", "delete table inet binderbox")
+    assert world.run("user0", *words) == "True\n"
 
 
 def test_buildkits_own_fetches_are_no_scan_either(world: World) -> None:
