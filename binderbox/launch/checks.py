@@ -57,7 +57,7 @@ def look_build(probe: Probe) -> tuple[str, ...]:
 
 def judge_seen(faults: tuple[str, ...]) -> Verdict:
     if not faults:
-        return passed("all that must be refused is, at once; what must work works")
+        return passed("what must be out of reach is, and refuses at once; what must work works")
     return failed(
         "; ".join(faults), "public addresses only, and few of them", "binderbox abuse check HOST; see BBX-P02"
     )

@@ -42,7 +42,13 @@ from binderbox.parts.firewall.addresses import (
     PUBLIC_6,
     PUBLIC_TCP_PORTS,
 )
-from binderbox.parts.firewall.names import HOST_PORTS_MAP, SOURCES_SET, SYSTEM_PODS_SET, TABLE
+from binderbox.parts.firewall.names import (
+    BINDER_PODS_SET,
+    HOST_PORTS_MAP,
+    SOURCES_SET,
+    SYSTEM_PODS_SET,
+    TABLE,
+)
 from binderbox.parts.firewall.spread import questions, spread_chains, spread_sets
 from binderbox.parts.firewall.words import braces, family
 
@@ -53,6 +59,7 @@ HOST_PORT_RULE = f"fib daddr type local ip daddr != 127.0.0.0/8 dnat ip to tcp d
 CLAMP = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
 
 API_PORT = 6443
+BINDERS_PORTS = (5000, 8000, 8081)  # of the registry's, the proxy's and the hub's pods
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,10 @@ delete table inet {TABLE}
 table inet {TABLE} {{
     # Addresses of pods that are part of the member; binderbox-systempods.service keeps them. Not in it: untrusted.
     set {SYSTEM_PODS_SET} {{
+        type ipv4_addr
+    }}
+    # BinderHub's among them: it asks the address of every repository that anybody names.
+    set {BINDER_PODS_SET} {{
         type ipv4_addr
     }}
     # Pods, services and builds of this node, and metadata addresses: nothing in the config opens these.
@@ -190,6 +201,9 @@ table inet {TABLE} {{
     }}
 
     chain from_system_pod {{
+        # Registry, proxy and hub, and no other pod: not the object store, nor a user's server.
+        oifname {pods} ip saddr @{BINDER_PODS_SET} tcp dport {_ports(BINDERS_PORTS)} ip daddr @{SYSTEM_PODS_SET} accept
+        oifname {pods} ip saddr @{BINDER_PODS_SET} goto refuse
         # Hub to user servers, ingress to hub, BinderHub to registry, registry to object store.
         oifname {pods} ip daddr {inputs.pod_cidr} accept
         # A service without a pod behind it (one that restarts, or a wrong port) is not translated. kube-proxy would say

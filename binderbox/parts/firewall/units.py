@@ -25,7 +25,7 @@ from binderbox.layout import (
     NAMESPACE,
     TASKS,
 )
-from binderbox.parts.firewall.names import GROUPS_MAP, HOST_PORTS_MAP, SYSTEM_PODS_SET, TABLE
+from binderbox.parts.firewall.names import BINDER_PODS_SET, GROUPS_MAP, HOST_PORTS_MAP, SYSTEM_PODS_SET, TABLE
 
 OTHERS = "nftables.service ufw.service firewalld.service netfilter-persistent.service"
 
@@ -99,6 +99,7 @@ ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEP
 ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {SYSTEM_PODS_SET}
 ExecStopPost=-/usr/sbin/nft flush map inet {TABLE} {HOST_PORTS_MAP}
 ExecStopPost=-/usr/sbin/nft flush map inet {TABLE} {GROUPS_MAP}
+ExecStopPost=-/usr/sbin/nft flush set inet {TABLE} {BINDER_PODS_SET}
 Restart=always
 RestartSec=1
 TimeoutStartSec=180

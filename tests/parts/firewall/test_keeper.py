@@ -123,6 +123,12 @@ def test_a_host_port_that_two_pods_want_is_nobodys() -> None:
     assert known_of(both, RULES).host_ports == frozenset()
 
 
+def test_binderhub_is_told_from_the_other_pods_of_the_member() -> None:
+    pods = [pod("1", "binderhub", "10.42.0.2", "binder"), pod("2", "binderhub", "10.42.0.3", "hub")]
+    found = known_of([*pods, pod("3", "default", "10.42.0.4", "binder")], RULES)
+    assert (found.addresses, found.binder) == ({"10.42.0.2", "10.42.0.3"}, {"10.42.0.2"})
+
+
 def test_an_error_in_the_watch_is_no_pod() -> None:
     with pytest.raises(ValueError, match="too old"):
         PodSet(RULES).hear({"type": "ERROR", "object": {"code": 410, "message": "too old", "metadata": {}}})

@@ -83,7 +83,7 @@ def test_nft_accepts_the_text_and_loads_it_twice(inputs: FirewallInputs) -> None
 
 OPEN_S, CLOSED_S = 8.0, 1.5  # how long an answer may take on a busy machine; how long silence is listened to
 STEPS = {"build": "10.44.0.5", "build2": "10.44.0.6"}
-PODS = {"user": 20, "hub": 21, "coredns": 22, "s3": 23, "traefik": 24, "other": 25}
+PODS = {"user": 20, "hub": 21, "coredns": 22, "s3": 23, "traefik": 24, "other": 25, "binder": 26}
 # kube-proxy's services and a hostPort, as plain NAT: what the rules must recognise by its first address.
 HOST_PORTS = """
         fib daddr type local tcp dport 80 dnat to 10.42.0.24:8000
@@ -233,6 +233,7 @@ ALLOWED: dict[str, list[Target]] = {
         IN_CLUSTER[5],
         *HOST_RESOLVER,
     ],
+    "binder": [*TO_PUBLIC, *RESOLVER, *API, tcp("10.43.0.50", 5000), tcp("10.42.0.21", 8081), *SAMPLE],
     "world": [*INGRESS, *SSH, tcp(NODE6, 80), ("icmp", NODE, 0), ("dhcp", NODE, 68), *INGRESS_ALLOWED],
     "node": NODE_ITSELF,
 }
@@ -240,6 +241,7 @@ REFUSED: dict[str, list[Target]] = {
     "user": [*NEVER_INSIDE, *PING, *API, *IN_CLUSTER, *HOST_RESOLVER, *NEVER_V6],
     "build": [*NEVER_INSIDE, *API, *IN_CLUSTER, *HOST_RESOLVER, *SAMPLE, tcp("10.44.0.6", 8888)],
     "hub": NEVER_INSIDE,
+    "binder": [*NEVER_INSIDE, tcp("10.42.0.23", 9000), tcp("10.42.0.25", 8888), tcp("10.42.0.20", 8888)],
     "world": OUTSIDE_NEVER,
     "node": [MISSING_SERVICE],
 }
@@ -300,7 +302,7 @@ def build_world(world: World) -> None:
     world.listen("s3", ("tcp", 9000), ("tcp", 5000))
     world.listen("traefik", ("tcp", 8000), ("tcp", 8443))
     world.listen("hub", ("tcp", 8081))
-    for name in ("other", "build", "build2"):
+    for name in ("user", "other", "build", "build2"):
         world.listen(name, ("tcp", 8888))
 
 
@@ -311,7 +313,8 @@ def load_all(world: World, nat: str) -> None:
     known = f"""
         add element inet binderbox step_sources {{ {", ".join(f"{STEPS[n]} . {links[n]}" for n in links)} }}
         add element inet binderbox groups {{ 10.42.0.20 : 2, 10.42.0.25 : 3, 10.44.0.5 : 4, 10.44.0.6 : 5 }}
-        add element inet binderbox system_pods {{ 10.42.0.21, 10.42.0.22, 10.42.0.24 }}
+        add element inet binderbox system_pods {{ 10.42.0.21, 10.42.0.22, 10.42.0.23, 10.42.0.24, 10.42.0.26 }}
+        add element inet binderbox binder_pods {{ 10.42.0.26 }}
         add element inet binderbox host_ports {{ 80 : 10.42.0.24 . 8000, 443 : 10.42.0.24 . 8443 }}
     """
     world.run("node", "nft", "-f", "-", text=known)

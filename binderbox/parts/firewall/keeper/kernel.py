@@ -12,6 +12,7 @@ from typing import Any
 
 from binderbox.parts.firewall.keeper.known import Known
 from binderbox.parts.firewall.names import (
+    BINDER_PODS_SET,
     GROUPS_MAP,
     HOST_PORTS_MAP,
     REFUSED_SET,
@@ -64,6 +65,7 @@ class Kernel:
         ports = [(port, *to["concat"]) for port, to in _elements("map", HOST_PORTS_MAP)]
         return Known(
             frozenset(map(str, _elements("set", SYSTEM_PODS_SET))),
+            frozenset(map(str, _elements("set", BINDER_PODS_SET))),
             frozenset((int(port), str(address), int(inside)) for port, address, inside in ports),
             frozenset((str(address), int(mark)) for address, mark in _elements("map", GROUPS_MAP)),
             frozenset((one["concat"][0], one["concat"][1]) for one in _elements("set", SOURCES_SET)),
@@ -72,6 +74,7 @@ class Kernel:
     def write(self, known: Known) -> None:
         wanted = (
             ("set", SYSTEM_PODS_SET, sorted(known.addresses)),
+            ("set", BINDER_PODS_SET, sorted(known.binder)),
             (
                 "map",
                 HOST_PORTS_MAP,

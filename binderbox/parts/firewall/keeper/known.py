@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 REPOSITORY = ("BINDER_REPO_URL", "binder-repo")  # a server's environment, a build pod's annotation
+BINDER = "binder"  # the label of BinderHub's own pods
 FIRST_GROUP = 2  # of marks: 0 is none, and 1 is of who is not known yet (spread.py)
 
 
@@ -37,10 +38,7 @@ def is_system(pod: dict[str, Any], rules: Rules) -> bool:
     namespace = metadata.get("namespace")
     if namespace in rules.whole_namespaces:
         return True
-    return (
-        namespace == rules.hub_namespace
-        and (metadata.get("labels") or {}).get("component") in rules.components
-    )
+    return namespace == rules.hub_namespace and _component(pod) in rules.components
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,7 @@ class Known:
     every other pod's address, and the steps of builds."""
 
     addresses: frozenset[str] = frozenset()
+    binder: frozenset[str] = frozenset()  # those of BinderHub, among them
     host_ports: frozenset[tuple[int, str, int]] = frozenset()  # port of the node, address and port of the pod
     groups: frozenset[tuple[str, int]] = frozenset()
     steps: frozenset[tuple[str, str]] = frozenset()  # addresses and link addresses of build steps
@@ -68,6 +67,7 @@ def known_of(pods: Collection[dict[str, Any]], rules: Rules) -> Known:
             ports.setdefault(port, set()).add((port, address, inside))
     return Known(
         trusted,
+        frozenset(address for address in trusted if _component(system[address]) == BINDER),
         frozenset(one for found in ports.values() if len(found) == 1 for one in found),
         frozenset((address, one.group) for address, one in named.items()),
     )
@@ -115,6 +115,10 @@ def named_of(pods: Iterable[dict[str, Any]], rules: Rules) -> dict[str, Named]:
         if not is_system(pod, rules)
         for address in _addresses(pod, rules)
     }
+
+
+def _component(pod: dict[str, Any]) -> str:
+    return str(((pod.get("metadata") or {}).get("labels") or {}).get("component") or "")
 
 
 def _name(pod: dict[str, Any]) -> str:
