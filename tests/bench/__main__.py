@@ -1,4 +1,4 @@
-"""`python -m tests.bench [startup] [federation] [internet] [rate] [install] [connector] [build] [status] [memory]`: measure, print a line each, append to build/bench.jsonl.
+"""`python -m tests.bench [startup] [federation] [spread] [internet] [rate] [install] [connector] [build] [status] [memory]`: measure, print a line each, append to build/bench.jsonl.
 
 Nothing is asserted: a missed goal is a line that says so. The exit code is 1 only when something could not be measured.
 """
@@ -17,8 +17,19 @@ from tests.rig.client import Client
 from tests.rig.host import RigHost
 
 RESULTS = Path("build/bench.jsonl")
-NAMES = ("startup", "federation", "internet", "rate", "install", "connector", "build", "status", "memory")
-WITHOUT_HOST = {"startup", "federation"}
+NAMES = (
+    "startup",
+    "federation",
+    "spread",
+    "internet",
+    "rate",
+    "install",
+    "connector",
+    "build",
+    "status",
+    "memory",
+)
+WITHOUT_HOST = {"startup", "federation", "spread"}
 ON_A_MEMBER = ("connector", "build", "status", "memory")
 
 
@@ -37,6 +48,10 @@ def main(names: list[str]) -> int:
         from tests.bench import federation
 
         failed |= not _told("federation", federation.measure)
+    if "spread" in wanted:
+        from tests.bench import spread
+
+        failed |= not _told("spread", spread.measure)
     if set(wanted) - WITHOUT_HOST:
         with _rig() as home:
             failed |= not _on_hosts(wanted, home)

@@ -82,29 +82,34 @@ def world() -> Iterator[World]:
     if reason := missing("nft", "sysctl", "bridge"):
         pytest.skip(reason)
     with World() as made:
-        for name in ("node", "world", *PODS, "build"):
-            made.add(name)
-        made.sysctl("node", net__ipv4__ip_forward=1)
-        for bridge, address in (("cni0", "10.42.0.1/16"), ("bbxbuild0", "10.44.0.1/16")):
-            made.ip("node", f"link add {bridge} type bridge")
-            made.ip("node", f"addr add {address} dev {bridge}")
-            made.ip("node", f"link set {bridge} up")
-        for name, address in [*PODS.items(), ("build", BUILD)]:
-            gateway = "10.44.0.1" if name == "build" else "10.42.0.1"
-            made.link("node", f"v-{name}", name, "eth0")
-            made.ip("node", f"link set v-{name} master {'bbxbuild0' if name == 'build' else 'cni0'}")
-            made.ip(name, f"addr add {address}/16 dev eth0")
-            made.ip(name, f"route add default via {gateway}")
-        made.link("node", "eth0", "world", "eth0")
-        made.ip("node", f"addr add {NODE}/24 dev eth0")
-        made.ip("node", "route add default via 45.9.9.1")
-        made.ip("world", "addr add 45.9.9.1/24 dev eth0")
-        for network in (ANSWERS, SILENT):
-            made.ip("world", f"route add local {network}/16 dev lo")
+        make_world(made)
         made.run("world", "nft", "-f", "-", text=SEEN)
         made.listen("world", ("tcp", 443), ("tcp", 9418))
         load(made)
         yield made
+
+
+def make_world(made: World) -> None:
+    """A node with five pods and a build behind it, and an Internet that has each address of two networks."""
+    for name in ("node", "world", *PODS, "build"):
+        made.add(name)
+    made.sysctl("node", net__ipv4__ip_forward=1)
+    for bridge, address in (("cni0", "10.42.0.1/16"), ("bbxbuild0", "10.44.0.1/16")):
+        made.ip("node", f"link add {bridge} type bridge")
+        made.ip("node", f"addr add {address} dev {bridge}")
+        made.ip("node", f"link set {bridge} up")
+    for name, address in [*PODS.items(), ("build", BUILD)]:
+        gateway = "10.44.0.1" if name == "build" else "10.42.0.1"
+        made.link("node", f"v-{name}", name, "eth0")
+        made.ip("node", f"link set v-{name} master {'bbxbuild0' if name == 'build' else 'cni0'}")
+        made.ip(name, f"addr add {address}/16 dev eth0")
+        made.ip(name, f"route add default via {gateway}")
+    made.link("node", "eth0", "world", "eth0")
+    made.ip("node", f"addr add {NODE}/24 dev eth0")
+    made.ip("node", "route add default via 45.9.9.1")
+    made.ip("world", "addr add 45.9.9.1/24 dev eth0")
+    for network in (ANSWERS, SILENT):
+        made.ip("world", f"route add local {network}/16 dev lo")
 
 
 def load(world: World, known: bool = True) -> None:
