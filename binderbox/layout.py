@@ -51,6 +51,7 @@ FOLLOW_SWITCH = f"{AGENT_DATA}/switch.json"
 HUB_DATABASE = "jupyterhub.sqlite"  # in the folder hub of the data directory
 HUB_DATABASE_COPY = f"{AGENT_DATA}/hub.before.sqlite"
 WATCH_STATE = f"{AGENT_DATA}/watch.json"
+ABUSE_STATE = f"{AGENT_DATA}/abuse.json"
 ORDERS_RECORD = f"{AGENT_DATA}/orders.json"
 WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
 FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
@@ -111,6 +112,8 @@ RUNC = f"{K3S_DATA}/data/current/bin/runc"
 SYSTEMD = "/etc/systemd/system"
 WATCH_TIMER = "binderbox-watch.timer"
 FOLLOW_TIMER = "binderbox-follow.timer"
+ABUSE_TIMER = "binderbox-abuse.timer"
+ABUSE_SERVICE = "binderbox-abuse.service"
 KEEPER_UNIT = "binderbox-systempods.service"
 DOOR_UNIT = "binderbox-door.service"
 BUILDKITD_UNIT = "binderbox-buildkitd.service"
@@ -124,6 +127,7 @@ SAMPLE_UNIT = "binderbox-sample.service"  # there only while a sample is being l
 UNITS = (
     WATCH_TIMER,
     FOLLOW_TIMER,
+    ABUSE_TIMER,
     KEEPER_UNIT,
     DOOR_UNIT,
     BUILDKITD_UNIT,

@@ -25,6 +25,7 @@ SHARED = (
     "federation.following.launches",
     "federation.following.powers",
     "federation.following.watch",
+    "launch.reach",
     "launch.sample",
     "launch.stream",
     "layout",

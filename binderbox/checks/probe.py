@@ -154,6 +154,9 @@ class Probe(Protocol):
     def watched(self) -> Mapping[str, str] | None:
         """What the node's watch said last: `verdict` and `why`; None before its first look."""
 
+    def tried_abuse(self) -> Mapping[str, Any] | None:
+        """What the node's abuse check found last: `at`, `good`, `of`, `faults`, `why` it could not be made; None before the first."""
+
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         """What a program of the node did in the last day to protect it: `what`, `why`, `times`; None where it does not run."""
 

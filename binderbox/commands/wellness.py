@@ -51,7 +51,7 @@ def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tu
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
     if units[layout.UNITS.index(layout.K3S_UNIT)].active != "active":
         return tuple(parts), ()
-    parts += [*_follower(host), *_watch(probe)]
+    parts += [*_follower(host), *_watch(probe), *_abuse(probe)]
     deployments = [
         one
         for namespace in NAMESPACES
@@ -97,6 +97,15 @@ def _watch(probe: Probe) -> list[Part]:
     if found is None:
         return []
     return [Part("watch", found["verdict"] not in FOR_PEOPLE, found["verdict"], found["why"])]
+
+
+def _abuse(probe: Probe) -> list[Part]:
+    """What came of the node's last try to do harm."""
+    found = probe.tried_abuse()
+    if found is None:
+        return []
+    score = "not tried" if found["why"] else f"{found['good']} of {found['of']}"
+    return [Part("abuse check", not found["faults"], score, found["why"] or found["at"])]
 
 
 def _part(deployment: dict[str, Any]) -> Part:

@@ -2,16 +2,19 @@
 
 Each target is tried by `repository/probe.py`, by a step of a build and by the kernel of the launched notebook. Whatever is
 forbidden here is this node's own, leads nowhere (the canary's network), or is an address that no network of the world
-gives to anybody.
+gives to anybody. Pure; the agent travels with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from binderbox import layout
-from binderbox.decide.facts import HostFacts
-from binderbox.member.model import Networks
+
+if TYPE_CHECKING:
+    from binderbox.decide.facts import HostFacts
+    from binderbox.member.model import Networks
 
 CANARY = layout.CANARY_NETWORK.rpartition(".")[0]
 SILENCE = "timed out"

@@ -65,6 +65,7 @@ class FakeProbe:
     log: tuple[str, ...] = ()
     calls: Calls | None = None
     said: Mapping[str, str] | None = None
+    tried: Mapping[str, Any] | None = None
     told: tuple[Mapping[str, str], ...] | None = None  # by any program of the node
     pinned: tuple[str, ...] = ()
     upstream: Mapping[str, tuple[str, str]] | None = None
@@ -73,6 +74,9 @@ class FakeProbe:
     )  # what cannot be reached from the host, by address
     outside: Answer | None = None  # what is got at port 80 of the name; None: what the host serves there
     asked: list[str] = field(default_factory=list)
+
+    def tried_abuse(self) -> Mapping[str, Any] | None:
+        return self.tried
 
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         return self.told

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from binderbox import layout
 from binderbox.artifacts.followable import Follow
 from binderbox.decide.facts import HostFacts
+from binderbox.launch.reach import forbidden_targets
 from binderbox.member.model import Member
 from binderbox.parts.ingress import acme
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the agent, run again `every_s` after it ended, and later by chance up to `spread_s`."""
+    """A job of the agent, run again `every_s` after it ended, and later by chance up to `spread_s`; first after a boot or
+    an install as long as that, or `first_s`."""
 
     name: str
     title: str
     every_s: int
     spread_s: int
     longest_s: int
+    first_s: int | None = None
 
     @property
     def service(self) -> str:
@@ -36,7 +39,16 @@ class Job:
 FOLLOW = Job("follow", "Follow the prime of the federation", every_s=120, spread_s=90, longest_s=3 * 3600)
 # Six launches at most, of a quarter of an hour each, and two restarts.
 WATCH = Job("watch", "Watch whether launches work", every_s=60, spread_s=10, longest_s=2 * 3600)
-JOBS = (FOLLOW, WATCH)
+# A build and a launch of our own cost a place, so once a day, and not in the moment after a boot.
+ABUSE = Job(
+    "abuse",
+    "Try whether strangers' code can harm others",
+    every_s=24 * 3600,
+    spread_s=3600,
+    longest_s=3600,
+    first_s=3 * 3600,
+)
+JOBS = (FOLLOW, WATCH, ABUSE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: 
         "pod_gateway": member.networks.pod_gateway,
         "resolvers": list(facts.resolvers),
         "own_resolvers": list(facts.own_resolvers),
+        "forbidden": forbidden_targets(facts, member.networks),
+        "allowed": {"ingress": f"{facts.address}:{member.https_port}"},
     }
     return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
@@ -124,9 +138,9 @@ def render_timer(job: Job) -> str:
 Description={job.title}, again and again
 
 [Timer]
-OnBootSec={job.every_s}
+OnBootSec={job.first_s or job.every_s}
 OnUnitInactiveSec={job.every_s}
-OnActiveSec={job.every_s}
+OnActiveSec={job.first_s or job.every_s}
 RandomizedDelaySec={job.spread_s}
 AccuracySec=1
 

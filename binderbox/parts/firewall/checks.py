@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
@@ -48,6 +49,23 @@ def judge_refused(told: tuple[Mapping[str, str], ...]) -> Verdict:
     return warned(said, needed, fix)
 
 
+def look_tried(probe: Probe) -> Mapping[str, Any]:
+    tried = probe.tried_abuse()
+    if tried is None:
+        raise Skip("the node has not tried yet")
+    return tried
+
+
+def judge_tried(tried: Mapping[str, Any]) -> Verdict:
+    again = f"binderbox abuse check HOST; journalctl -u {layout.ABUSE_SERVICE} on the host"
+    if tried["why"]:
+        return warned(f"it could not be tried: {tried['why']}", "a launch of the node's own", again)
+    score = f"{tried['good']} of {tried['of']}, {tried['at']}"
+    if not tried["faults"]:
+        return passed(score)
+    return failed(f"{score}: {'; '.join(tried['faults'])}", "all as they must be", again)
+
+
 CHECKS = (
     Check("BBX-P01", "prepared", "the firewall's unit is active", look_unit(layout.FIREWALL_UNIT), judge_unit,
           "It is loaded before k3s, so that no pod ever runs without it."),
@@ -55,4 +73,6 @@ CHECKS = (
           "A `flush ruleset` by another tool takes the table away; the backstop then lets nothing new pass."),
     Check("BBX-G01", "guard", "nobody scanned from this node", look_refused, judge_refused,
           "A scan is refused after its first few addresses. The repository is told for a day."),
+    Check("BBX-G02", "guard", "strangers' code reached nothing that it must not when the node tried last", look_tried, judge_tried,
+          "Once a day, from a notebook and from a step of its build: binderbox-abuse.timer."),
 )  # fmt: skip

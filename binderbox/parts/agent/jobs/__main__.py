@@ -1,4 +1,4 @@
-"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, or `watch`.
+"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, `watch` or `abuse`.
 
 `look` prints what the follower sees and would do, as JSON, and changes nothing.
 """
@@ -12,10 +12,10 @@ from dataclasses import asdict
 
 from binderbox import layout
 from binderbox.federation.following.follow import decide
-from binderbox.parts.agent.jobs import files, follow, telling, watch
+from binderbox.parts.agent.jobs import abuse, files, follow, telling, watch
 from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
 
-USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch"
+USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse"
 
 
 def main() -> int:
@@ -38,6 +38,8 @@ def main() -> int:
         }
         print(json.dumps(found))
         return 0
+    if job == "abuse":
+        return 1 if abuse.run(config) else 0
     if job == "watch":
         watch.run(config)
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -29,6 +30,7 @@ class AgentConfig:
     + staging: whether that is an authority whose issuers nobody knows
     + sample_base: what the repository that proves a change is built from
     + pod_gateway: the node's address on the pods' bridge, from which the sample is served
+    + forbidden, allowed: what strangers' code must not reach, and what it must, by name, as probe.py reads it
     + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
     """
 
@@ -51,6 +53,8 @@ class AgentConfig:
     pod_gateway: str
     resolvers: tuple[str, ...]
     own_resolvers: tuple[str, ...]
+    forbidden: Mapping[str, str]
+    allowed: Mapping[str, str]
     enabled: bool = True
 
     @property

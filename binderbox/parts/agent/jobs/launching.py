@@ -6,7 +6,8 @@ import json
 import secrets
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -43,21 +44,29 @@ def versions(member: Member) -> object:
 
 def prove(config: AgentConfig) -> None:
     """Build, launch, ask the server, stop it; raises NoAnswer with the build's last words."""
+    with launched(config, TARGETS):
+        pass
+
+
+@contextmanager
+def launched(config: AgentConfig, targets: Mapping[str, str]) -> Iterator[Launch]:
+    """A server that answers, of a sample whose probe tries these targets, for the block. Raises NoAnswer."""
     member, base_image = member_of(config), config.sample_base
     directory = f"{layout.RUN}/samples/{secrets.token_hex(8)}"
     read = {name: (SAMPLE / name).read_text("utf-8") for name in NAMES}
     Path(directory).mkdir(mode=0o755, parents=True)
     try:
-        for name, text in sample_texts(read, base_image, TARGETS, directory.rpartition("/")[2]).items():
+        for name, text in sample_texts(read, base_image, targets, directory.rpartition("/")[2]).items():
             Path(directory, name).write_text(text, "utf-8")
         run(serve_words(directory, config.pod_gateway))
-        launched = _launch(member, sample_url(directory, config.pod_gateway))
+        found = _launch(member, sample_url(directory, config.pod_gateway))
         try:
-            member.request("GET", f"{launched.url}api/status?token={launched.token}")
+            member.request("GET", f"{found.url}api/status?token={found.token}")
+            yield found
         finally:
             # a server that ends may be gone before it has answered; else the culler ends it
             with suppress(NoAnswer):
-                member.request("POST", f"{launched.url}api/shutdown?token={launched.token}", body=b"{}")
+                member.request("POST", f"{found.url}api/shutdown?token={found.token}", body=b"{}")
     finally:
         shutil.rmtree(Path(directory, ".git"), ignore_errors=True)
         run(stop_words(directory))

@@ -13,7 +13,11 @@ from binderbox.federation.following.followed import Record
 from binderbox.parts.agent.jobs import files
 from binderbox.parts.audit import append
 
-WHO = {"follow": "the follower on this node", "watch": "the watch on this node"}
+WHO = {
+    "follow": "the follower on this node",
+    "watch": "the watch on this node",
+    "abuse": "the abuse check on this node",
+}
 
 
 def now() -> str:

@@ -1,0 +1,45 @@
+"""What abusers try, from a real notebook and a real build: by the command, and by the node itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from binderbox import layout
+from tests.conftest import Installed
+from tests.rig.host import RigHost
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+
+
+def journal(host: RigHost) -> str:
+    return host.exec(["journalctl", "-u", layout.KEEPER_UNIT, "-o", "cat", "--no-pager", "-n", "400"])
+
+
+def test_the_command_tries_all_of_it_and_all_of_it_is_refused(installed_host: Installed) -> None:
+    done = installed_host.client.binderbox(installed_host.host, "abuse", "check", "--json")
+    rows = done.result["rows"]
+    assert [(row["name"], row["fault"]) for row in rows if row["fault"]] == []
+    assert done.code == 0
+    print(json.dumps({row["name"]: (row["notebook"], row["build"]) for row in rows}, indent=1))
+    said = journal(installed_host.host)
+    for address, port in (("169.254.169.254", "80/tcp"), ("198.18.254.1", "25/tcp")):
+        assert f"{address} port {port}" in said or "more addresses and ports" in said
+    assert "git://" in said, "the repository is named"
+    assert not installed_host.host.exec(
+        ["sh", "-c", f"ls -d /sys/class/net/{layout.CANARY_INTERFACE} || true"]
+    )
+
+
+def test_the_node_tries_it_by_itself_and_says_the_score(installed_host: Installed) -> None:
+    host, client = installed_host.host, installed_host.client
+    host.exec(["systemctl", "start", layout.ABUSE_SERVICE], timeout_s=600)
+    told = json.loads(host.exec(["cat", layout.ABUSE_STATE]))
+    assert (told["faults"], told["why"], told["good"]) == ([], "", told["of"])
+    status = client.binderbox(host, "status", "--json").result
+    (part,) = [one for one in status["parts"] if one["name"] == "abuse check"]
+    assert (part["ok"], part["version"]) == (True, f"{told['of']} of {told['of']}")
+    (check,) = [one for one in status["checks"] if one["id"] == "BBX-G01"]
+    assert check["verdict"] == "warn", "the scan was told"
+    assert "scan-refused" in host.exec(["cat", layout.AUDIT_FILE])
