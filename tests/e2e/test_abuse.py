@@ -8,7 +8,10 @@ import pytest
 
 from binderbox import layout
 from tests.conftest import Installed
+from tests.e2e.federated import serve_repository
+from tests.rig import images
 from tests.rig.host import RigHost
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -41,5 +44,39 @@ def test_the_node_tries_it_by_itself_and_says_the_score(installed_host: Installe
     (part,) = [one for one in status["parts"] if one["name"] == "abuse check"]
     assert (part["ok"], part["version"]) == (True, f"{told['of']} of {told['of']}")
     (check,) = [one for one in status["checks"] if one["id"] == "BBX-G01"]
-    assert check["verdict"] == "warn", "the scan was told"
-    assert "scan-refused" in host.exec(["cat", layout.AUDIT_FILE])
+    assert check["verdict"] == "pass", "its own scan is nobody's"
+
+
+SCAN = """
+import socket
+refused = 0
+for n in range(1, 200):
+    with socket.socket() as sock:
+        sock.settimeout(0.05)
+        try:
+            sock.connect((f"198.18.254.{n}", 443))
+        except ConnectionRefusedError:
+            refused += 1
+        except OSError:
+            pass
+print(refused)
+"""
+
+
+def test_a_scan_of_a_visitors_is_told_with_its_repository(installed_host: Installed) -> None:
+    host, client = installed_host.host, installed_host.client
+    url = serve_repository(
+        host, "scans", f"FROM {images.SAMPLE_BASE}\nCOPY . .\nRUN python3 scan.py\n", **{"scan.py": SCAN}
+    )
+    try:
+        client.binderbox(host, "launch", url, "--ref", "main", "--stop", "--json").must()
+    finally:
+        host.exec(
+            ["sh", "-c", f"rm -rf {layout.RUN}/samples/scans; ip link delete {layout.CANARY_INTERFACE}"]
+        )
+    wait_until(lambda: "scan-refused" in host.exec(["cat", layout.AUDIT_FILE]), 30, "the audit log")
+    (check,) = [
+        one for one in client.binderbox(host, "check", "--json").result["checks"] if one["id"] == "BBX-G01"
+    ]
+    assert check["verdict"] == "warn"
+    assert url in check["measured"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from binderbox.parts.firewall.keeper.known import Named
 from binderbox.parts.firewall.keeper.refusals import MOST_GROUPS, SCAN, Refusals
 
+OWN = re.compile(r"git://10\.42\.0\.1/[0-9a-f]{16}")
 REPOSITORY = "https://github.com/a/scanner"
 NAMED = {f"10.42.0.{n}": Named(f"binderhub/jupyter-{n}", REPOSITORY) for n in (6, 7)}
 
@@ -20,7 +22,7 @@ class Heard:
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.refusals = Refusals(lambda what, why: self.told.append(f"{what} {why}"), lambda: self.now)
+        self.refusals = Refusals(lambda what, why: self.told.append(f"{what} {why}"), OWN, lambda: self.now)
 
     def hear(self, source: str, count: int, begin: int = 0) -> None:
         found = [(source, f"45.64.0.{begin + n}", "tcp", 443) for n in range(count)]
@@ -60,6 +62,16 @@ def test_two_pods_of_a_repository_scan_together_and_are_told_once_an_hour() -> N
         heard.now = 1000.0 + 60 * minute
         heard.hear("10.42.0.6", SCAN)
     assert len(heard.told) == 2
+
+
+def test_what_the_node_tries_itself_is_said_and_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    heard = Heard()
+    found = [("10.42.0.8", f"198.18.254.{n}", "tcp", 443) for n in range(60)]
+    heard.refusals.hear(
+        found, {"10.42.0.8": Named("binderhub/jupyter-8", "git://10.42.0.1/0123456789abcdef")}
+    )
+    assert heard.told == []
+    assert len(said(capsys)) == 1
 
 
 def test_a_slow_asker_is_no_scan() -> None:

@@ -21,6 +21,7 @@ import argparse
 import base64
 import http.client
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -30,6 +31,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -193,9 +195,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(argv)
     rules = Rules(given.pod_cidr, tuple(given.namespace), given.hub_namespace, tuple(given.component))
+    own = re.compile(
+        rf"git://{re.escape(str(ip_network(given.pod_cidr)[1]))}/[0-9a-f]{{16}}"
+    )  # launch/sample.py
     telling = Telling(given.told, given.audit, "firewall")
     builds = Builds(given.tasks, given.leases, given.door_status)
-    keeper = Keeper(Kernel(given.rules, given.build_interface), builds, Refusals(telling.tell))
+    keeper = Keeper(Kernel(given.rules, given.build_interface), builds, Refusals(telling.tell, own))
     threading.Thread(target=keeper.run, daemon=True).start()
     threading.Thread(target=show, args=(given.status, telling), daemon=True).start()
     follow(Api(given.api, given.secret), PodSet(rules), keeper)

@@ -6,6 +6,7 @@ says the same once a second, whatever is sent. Standard library only: it travels
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -33,9 +34,15 @@ class Group:
 
 
 class Refusals:
-    """`tell(what, why)` is for what a person must know."""
+    """`tell(what, why)` is for what a person must know: nothing of repositories like `own`, which the node serves to try itself."""
 
-    def __init__(self, tell: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        tell: Callable[[str, str], None],
+        own: re.Pattern[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._own = own
         self._tell = tell
         self._clock = clock
         self._groups: dict[str, Group] = {}
@@ -56,7 +63,7 @@ class Refusals:
 
     def _look(self, who: str, group: Group, now: float) -> None:
         lately = group.told is not None and now - group.told < TOLD_EVERY_S
-        if len(group.targets) >= SCAN and not lately:
+        if len(group.targets) >= SCAN and not lately and not self._own.fullmatch(who):
             group.told, lately = now, True
             self._tell("scan-refused", f"{who}: {_sentence(group)} within a minute")
         over = now - group.since >= EVERY_S
