@@ -372,7 +372,7 @@ def test_the_end_of_a_build_pod_ends_its_build_step(node: Node) -> None:
             "other-tag",
         ),
         ("system", images.PAUSE, images.PAUSE, {}, "system-image"),
-        ("userpod", "x:1", "x:1", {"label": "singleuser-server"}, "not-a-build-pod"),
+        ("userpod", "x:1", "x:1", {"label": "another"}, "not-a-build-pod"),
         ("sidecar", "x:1", "x:1", {"container": "sidecar"}, "not-a-build-pod"),
     ],
 )
