@@ -80,3 +80,20 @@ def test_a_scan_of_a_visitors_is_told_with_its_repository(installed_host: Instal
     ]
     assert check["verdict"] == "warn"
     assert url in check["measured"]
+
+
+AFTER = {
+    "k3s was restarted": lambda host: host.exec(["systemctl", "restart", "k3s.service"], timeout_s=300),
+    "every table was flushed": lambda host: host.exec(["nft", "flush", "ruleset"]),
+    "a reboot": lambda host: host.reboot(),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("what", AFTER)
+def test_all_of_it_is_refused_again_after(installed_host: Installed, what: str) -> None:
+    host, client = installed_host.host, installed_host.client
+    AFTER[what](host)
+    wait_until(lambda: client.binderbox(host, "check", "--json").code == 0, 600, f"the member after {what}")
+    rows = client.binderbox(host, "abuse", "check", "--json").must().result["rows"]
+    assert [(row["name"], row["fault"]) for row in rows if row["fault"]] == []
