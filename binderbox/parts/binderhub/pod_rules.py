@@ -4,6 +4,9 @@ The hub and BinderHub make such pods as their values say, and those are many, an
 ValidatingAdmissionPolicy holds whatever they say, for these pods by their label and for everything that the
 two service accounts make. What it asks of build pods, build_pods.py has set before.
 
+Tokens are looked for among the volumes, where the API server has put them by then: BinderHub's build pods leave it to their
+account, whose setting is no (k3s/files.py).
+
 CEL as the API server knows it; a field that is not there counts as Kubernetes' own default for it.
 """
 
@@ -28,7 +31,7 @@ RULES = (
         "it shares network, processes or memory with the node",
     ),
     (
-        "object.spec.?automountServiceAccountToken.orValue(true) == false && object.spec.?serviceAccountName.orValue('default') == 'default'",
+        "object.spec.?serviceAccountName.orValue('default') == 'default'",
         "it has a service account of the cluster",
     ),
     (

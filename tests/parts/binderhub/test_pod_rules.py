@@ -48,6 +48,7 @@ def build() -> dict[str, Any]:
     pod = server()
     pod["metadata"] |= {"name": "build-tried", "labels": {"component": "binderhub-build"}}
     pod["spec"]["containers"][0].pop("securityContext")
+    pod["spec"].pop("automountServiceAccountToken")
     pod["spec"]["volumes"] = [{"name": "door", "hostPath": {"path": layout.DOOR_RUN}}]
     return pod
 
@@ -81,7 +82,7 @@ OF_BOTH: dict[str, Callable[[Spec], object]] = {
     "the node's processes": lambda spec: spec.update(hostPID=True),
     "the node's memory": lambda spec: spec.update(hostIPC=True),
     "a token": lambda spec: spec.update(automountServiceAccountToken=True),
-    "a token that nothing says": lambda spec: spec.pop("automountServiceAccountToken"),
+    "another account": lambda spec: spec.update(serviceAccountName="hub"),
     "a token by a volume": volume(**TOKEN),
     "more capabilities": security(capabilities={"add": ["NET_ADMIN"], "drop": ["NET_RAW"]}),
     "no seccomp": security(seccompProfile={"type": "Unconfined"}),
