@@ -136,6 +136,19 @@ table inet {TABLE} {{
 
 {spread_sets()}
 
+    chain services {{
+        # Before a service becomes a pod of the same bridge: a reset of a bridged connection is not translated back
+        # (nf_send_reset of br_netfilter), and nobody would take it for an answer.
+        type filter hook prerouting priority dstnat - 10; policy accept;
+        iifname {ours} ct state new ip daddr {inputs.service_cidr} jump to_service
+    }}
+
+    chain to_service {{
+        ip daddr {inputs.cluster_dns} meta l4proto {{ tcp, udp }} th dport 53 accept
+        iifname {pods} ip saddr @{SYSTEM_PODS_SET} accept
+        goto refuse
+    }}
+
     chain prerouting {{
         type nat hook prerouting priority dstnat - 5; policy accept;
         {HOST_PORT_RULE}

@@ -135,6 +135,7 @@ class Seen:
     forgotten: dict[Target, bool]
     forged: str
     nobody: dict[str, str]
+    refused: dict[tuple[str, str], str]
 
 
 def tcp(address: str, port: int) -> Target:
@@ -357,13 +358,23 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             who: world.run(who, sys.executable, "-c", ASK, MISSING_SERVICE[1], "443").strip()
             for who in ("hub", "user")
         }
+        refused = {
+            (who, address): world.run(who, sys.executable, "-c", ASK, address, port).strip()
+            for who in ("user", "build")
+            for address, port in (
+                ("10.43.0.50", "5000"),
+                ("10.42.0.23", "5000"),
+                (NODE, "10250"),
+                (PUBLIC, "25"),
+            )
+        }
         world.run("node", "nft", "delete element inet binderbox system_pods { 10.42.0.21 }")
         forgotten = world.reach("hub", [*API, *IN_CLUSTER], CLOSED_S)
         world.ip("user", "addr add 10.44.0.99/32 dev eth0")
         world.ip("user", f"route add {PUBLIC}/32 via 10.42.0.1 src 10.44.0.99")
         world.reach("user", [tcp(PUBLIC, 443)], CLOSED_S)
         forged = world.run("node", "nft", "list", "chain", "inet", "binderbox", "forged_source")
-        yield Seen(before, after, flushed, again, forgotten, forged, nobody)
+        yield Seen(before, after, flushed, again, forgotten, forged, nobody, refused)
 
 
 def cases(table: dict[str, list[Target]]) -> list[tuple[str, Target]]:
@@ -388,6 +399,11 @@ def test_is_stopped(seen: Seen, who: str, target: Target) -> None:
 def test_a_service_without_a_pod_refuses_at_once(seen: Seen) -> None:
     """A registry that restarts would cost each launch a minute: BinderHub tries three times, 20 s each."""
     assert seen.nobody == {"hub": "ConnectionRefusedError", "user": "ConnectionRefusedError"}
+
+
+def test_what_is_refused_is_refused_at_once(seen: Seen) -> None:
+    """A service among them, though it is a pod of the same bridge by then."""
+    assert seen.refused == dict.fromkeys(seen.refused, "ConnectionRefusedError")
 
 
 def test_a_pod_that_is_no_longer_known_is_untrusted(seen: Seen) -> None:
