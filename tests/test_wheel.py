@@ -141,7 +141,7 @@ def test_it_plans_a_member(python: Path, tmp_path: Path) -> None:
     assert str(python.parent.parent) in seen["package"]
     assert seen["deploys"] == f"{seen['package']}/deploys"
     assert seen["quota"] == [[7, "config"]]
-    assert seen["firewall"] == 19
+    assert seen["firewall"] == 20
 
 
 def test_the_command_answers(python: Path, tmp_path: Path) -> None:

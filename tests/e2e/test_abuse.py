@@ -21,7 +21,7 @@ def journal(host: RigHost) -> str:
 
 
 def test_the_command_tries_all_of_it_and_all_of_it_is_refused(installed_host: Installed) -> None:
-    done = installed_host.client.binderbox(installed_host.host, "abuse", "check", "--json")
+    done = installed_host.client.binderbox(installed_host.host, "abuse check", "--json")
     rows = done.result["rows"]
     assert [(row["name"], row["fault"]) for row in rows if row["fault"]] == []
     assert done.code == 0
@@ -95,5 +95,5 @@ def test_all_of_it_is_refused_again_after(installed_host: Installed, what: str) 
     host, client = installed_host.host, installed_host.client
     AFTER[what](host)
     wait_until(lambda: client.binderbox(host, "check", "--json").code == 0, 600, f"the member after {what}")
-    rows = client.binderbox(host, "abuse", "check", "--json").must().result["rows"]
+    rows = client.binderbox(host, "abuse check", "--json").must().result["rows"]
     assert [(row["name"], row["fault"]) for row in rows if row["fault"]] == []

@@ -108,8 +108,7 @@ def spread_chains(pods: str) -> str:
         # The member's own ask for all visitors.
         iifname {pods} ip saddr @{SYSTEM_PODS_SET} accept
         meta nfproto ipv6 goto public_6
-        ct mark set {NOT_KNOWN}
-        ct mark set ip saddr map @{GROUPS_MAP}
+        jump marked
         # Not a no, but later: it is asked again after a second, and who asks is known then.
         ct mark {NOT_KNOWN} limit rate over 1/second burst {NOT_KNOWN_YET} packets counter drop
         ct mark . ip daddr @answered goto public_asked
@@ -128,7 +127,15 @@ def spread_chains(pods: str) -> str:
     # Neither pods nor builds have an IPv6 address; who has one all the same shares one bucket with all others.
 {public_of_all("public_6", "accept")}
 
+    chain marked {{
+        ct mark set {NOT_KNOWN}
+        ct mark set ip saddr map @{GROUPS_MAP}
+    }}
+
     chain refuse {{
+        meta nfproto ipv4 ip saddr != @{SYSTEM_PODS_SET} jump marked
+        # The member's own begin with a question to the API server, and a no would end them.
+        ct mark {NOT_KNOWN} counter drop
         # At once: who waits for a silence thinks that the network is broken.
         meta nfproto ipv4 meta l4proto {{ tcp, udp }} update @{REFUSED_SET} {{ ip saddr . ip daddr . meta l4proto . th dport }}
         meta l4proto tcp counter reject with tcp reset

@@ -105,7 +105,7 @@ def _refused(words: list[Any]) -> Refused:
 
 
 def _elements(kind: str, name: str) -> list[Any]:
-    shown = json.loads(_run("nft", "--json", "--numeric", "list", kind, "inet", TABLE, name))
+    shown = json.loads(_run("nft", "--json", "list", kind, "inet", TABLE, name))
     return next((list(item[kind].get("elem", [])) for item in shown["nftables"] if kind in item), [])
 
 
