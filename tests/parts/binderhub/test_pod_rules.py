@@ -80,8 +80,6 @@ OF_BOTH: dict[str, Callable[[Spec], object]] = {
     "a token": lambda spec: spec.update(automountServiceAccountToken=True),
     "another account": lambda spec: spec.update(serviceAccountName="hub"),
     "a token by a volume": volume(**TOKEN),
-    "more capabilities": security(capabilities={"add": ["NET_ADMIN"], "drop": ["NET_RAW"]}),
-    "no seccomp": security(seccompProfile={"type": "Unconfined"}),
     "no seccomp in the whole pod": lambda spec: spec["securityContext"].update(
         seccompProfile={"type": "Unconfined"}
     ),
@@ -89,7 +87,9 @@ OF_BOTH: dict[str, Callable[[Spec], object]] = {
     "the node's root": volume(hostPath={"path": "/"}),
     "a privileged container before": lambda spec: spec.update(initContainers=[INIT]),
 }
-OF_SERVERS = {
+OF_SERVERS = {  # of a build, the mutating policy has put its own security context in place of any
+    "more capabilities": security(capabilities={"add": ["NET_ADMIN"], "drop": ["NET_RAW"]}),
+    "no seccomp": security(seccompProfile={"type": "Unconfined"}),
     "a server as root": security(runAsUser=0),
     "a server as whoever its image says": lambda spec: spec["containers"][0]["securityContext"].pop("runAsUser"),
     "a privileged one": security(privileged=True, allowPrivilegeEscalation=True),

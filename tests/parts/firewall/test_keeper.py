@@ -332,6 +332,8 @@ def test_a_steps_address_is_of_its_builds_repository_for_as_long_as_it_runs(watc
     assert groups()["10.44.0.5"] == groups()["10.42.0.6"]
     shutil.rmtree(made)
     wait_until(lambda: "10.44.0.5" not in groups(), 5, "no step")
+    watched.nft("add element inet binderbox refused { 10.44.0.5 . 45.64.0.1 . tcp . 25 }")
+    wait_until(lambda: f'"who": "{BINDER}.git"' in (folder / "heard").read_text(), 5, "who it was")
     bundle(folder / "tasks", "next", network="net-one")
     wait_until(lambda: "10.44.0.5" in groups(), 5, "the next step")
     assert groups()["10.44.0.5"] != groups()["10.42.0.6"]

@@ -17,7 +17,8 @@ GONE = re.compile(
 FULL = re.compile(r"no space left on device|disk quota exceeded", re.I)
 KILLED = re.compile(r"exit code: 137\b")
 LAST = re.compile(
-    r"^(?:error|ERROR): (?=failed to )(?:failed to (?:solve|receive status|build): )*(.+)$", re.M
+    r"^(?:error|ERROR): (?=failed to |listing workers )(?:failed to (?:solve|receive status|build): )*(.+)$",
+    re.M,
 )
 
 

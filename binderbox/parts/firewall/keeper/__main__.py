@@ -29,7 +29,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -45,6 +45,7 @@ from binderbox.parts.whole import replace as write_whole
 
 WATCH_S = 60  # then the list is read again
 CHECK_S = 1
+REMEMBERED_S = 60.0  # who had an address
 LOOK_S = 0.2  # at what costs nothing to look at
 RETRY_S = 1
 STATUS_EVERY_S = 5
@@ -87,6 +88,7 @@ class Keeper:
         self._builds = builds
         self._refusals = refusals
         self._named: dict[str, Named] = {}
+        self._lately: dict[str, tuple[float, Named]] = {}
         self._loaded: str | None = None  # the table as it was loaded last
         self._written = kernel.written()
         self._wanted: Known | None = None
@@ -139,10 +141,17 @@ class Keeper:
             added, removed = wanted.addresses - found.addresses, found.addresses - wanted.addresses
             if added or removed:
                 say(f"system pods: added {sorted(added)}, removed {sorted(removed)}")
-        self._refusals.hear(self._kernel.refused(), {**self._named, **builds})
+        self._refusals.hear(self._kernel.refused(), self._names({**self._named, **builds}))
         if not self._ready:
             self._ready = True
             notify("READY=1")
+
+    def _names(self, now: Mapping[str, Named]) -> Mapping[str, Named]:
+        """Those who are there, and those who left a moment ago: a scan may be over within the second."""
+        at = time.monotonic()
+        self._lately |= {address: (at, one) for address, one in now.items()}
+        self._lately = {key: found for key, found in self._lately.items() if at - found[0] < REMEMBERED_S}
+        return {address: one for address, (_, one) in self._lately.items()}
 
 
 def follow(api: Api, pods: PodSet, keeper: Keeper) -> None:

@@ -16,6 +16,7 @@ PROCESS = 'process "/bin/sh -c x" did not complete successfully: exit code: '
     [
         ("error: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF", "was restarted", True),
         ('error: failed to solve: Unavailable: connection error: desc = "transport: Error while dialing: dial unix /run/x.sock: connect: connection refused"', "was restarted", True),
+        ('error: listing workers for Build: failed to list workers: Unavailable: connection error: desc = "transport: Error while dialing: dial unix /run/x.sock: connect: no such file or directory"', "was restarted", True),
         ("error: failed to solve: failed to copy: write /x: no space left on device", "free disk", False),
         (f"#7 1.0 tar: write error: No space left on device\nerror: failed to solve: {PROCESS}2", "free disk", False),
         (f"error: failed to solve: {PROCESS}137", "4.7 GB", False),
