@@ -26,7 +26,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 # Below what build pods may see of the node, and nothing else is: pod_rules.py.
-REPOSITORIES, IN_POD = f"{layout.ENGINE}/repos", f"{POD_ENGINE}/repos"
+REPOSITORIES = IN_POD = f"{layout.DOOR_RUN}/repos"
 RUN = token_hex(4)  # stands in every tag, so that a run looks at its own images and events
 KNOCK = """
 import sys
