@@ -1,7 +1,8 @@
 """How many addresses untrusted code may begin to ask: a scan is over before it is one.
 
 A scan is many addresses that were not asked before; honest work has few, however many connections it makes to them.
-So the first connection of a group to an address takes a token of the group's, further ones take none for an hour, and
+So the first connection of a group to an address takes a token of the group's, further ones take none for an hour
+(which nothing makes longer: that would cost each connection), and
 without a token the connection is refused. All pods and all steps of builds of a repository are one group, which the
 keeper tells (`groups`); what it does not know yet waits, by the kernel's own second try.
 
@@ -111,13 +112,13 @@ def spread_chains(pods: str) -> str:
         jump marked
         # Not a no, but later: it is asked again after a second, and who asks is known then.
         ct mark {NOT_KNOWN} limit rate over 1/second burst {NOT_KNOWN_YET} packets counter drop
-        ct mark . ip daddr @answered goto public_asked
+        ct mark . ip daddr @answered accept
         update @half_open {{ ct mark {HALF_OPEN} }} goto refuse
         goto public_asked
     }}
 
     chain public_asked {{
-        ct mark . ip daddr @asked update @asked {{ ct mark . ip daddr }} accept
+        ct mark . ip daddr @asked accept
         update @tokens {{ ct mark {BUCKET} }} goto refuse
         # A set that is full takes nothing more, and the rule does not go on.
         add @asked {{ ct mark . ip daddr }} accept
@@ -143,5 +144,5 @@ def spread_chains(pods: str) -> str:
     }}
 
     chain answers {{
-        ct mark != 0 update @answered {{ ct mark . ip saddr }}
+        ct mark != 0 add @answered {{ ct mark . ip saddr }}
     }}"""
