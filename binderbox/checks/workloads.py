@@ -25,6 +25,18 @@ def look_unit(name: str) -> Callable[[Probe], UnitState]:
     return look
 
 
+def look_told(status_file: str, who: str) -> Callable[[Probe], tuple[Mapping[str, str], ...]]:
+    """What a program of the node did in the last day to protect it; `who` is that program in a sentence."""
+
+    def look(probe: Probe) -> tuple[Mapping[str, str], ...]:
+        told = probe.told_in(status_file)
+        if told is None:
+            raise Skip(f"{who} does not run")
+        return told
+
+    return look
+
+
 def judge_unit(unit: UnitState) -> Verdict:
     if unit.active == "active":
         return passed(f"{unit.name} is {unit.sub or 'active'}")

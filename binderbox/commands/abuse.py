@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from binderbox.commands.connect import look, opened, planned, visiting
 from binderbox.commands.prove import tried
 from binderbox.decide.facts import HostFacts
-from binderbox.launch.reach import allowed_targets, fault, forbidden_targets
+from binderbox.launch.reach import Seen, allowed_targets, fault, forbidden_targets
 from binderbox.member.model import Networks
 from binderbox.output.progress import Progress
 from binderbox.output.requests import AbuseRequest, Sources
 from binderbox.output.results import AbuseResult, AbuseRow
-
-Seen = Mapping[str, bool | str]
 
 
 def check(request: AbuseRequest, progress: Progress) -> AbuseResult:

@@ -7,7 +7,7 @@ gives to anybody. Pure; the agent travels with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from binderbox import layout
@@ -15,6 +15,8 @@ from binderbox import layout
 if TYPE_CHECKING:
     from binderbox.decide.facts import HostFacts
     from binderbox.member.model import Networks
+
+Seen = Mapping[str, bool | str]  # by name, True or the error's text
 
 CANARY = layout.CANARY_NETWORK.rpartition(".")[0]
 SILENCE = "timed out"
@@ -76,10 +78,13 @@ def fault(name: str, answer: bool | str, must_work: bool, by_build: bool = False
     return f"{name} is met with silence in place of a refusal" if SILENCE in str(answer) else ""
 
 
-def judge_reach(
-    seen: Mapping[str, bool | str], facts: HostFacts, networks: Networks, by_build: bool = False
-) -> tuple[str, ...]:
-    """Every way in which `seen` (name to True or the error) differs from what must be."""
-    found = [fault(name, seen[name], False, by_build) for name in forbidden_targets(facts, networks)]
-    found += [fault(name, seen[name], True) for name in allowed_targets(facts)]
+def faults(seen: Seen, forbidden: Iterable[str], allowed: Iterable[str], by_build: bool) -> tuple[str, ...]:
+    """Every way in which `seen` differs from what must be of these names."""
+    found = [fault(name, seen[name], False, by_build) for name in forbidden]
+    found += [fault(name, seen[name], True) for name in allowed]
     return tuple(one for one in found if one)
+
+
+def judge_reach(seen: Seen, facts: HostFacts, networks: Networks, by_build: bool = False) -> tuple[str, ...]:
+    """Every way in which `seen` differs from what must be on a host."""
+    return faults(seen, forbidden_targets(facts, networks), allowed_targets(facts), by_build)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
-from binderbox.checks.probe import FileInfo, Probe, Skip
+from binderbox.checks.probe import FileInfo, Probe
 from binderbox.checks.workloads import (
     AGAIN,
     judge_present,
     judge_private,
     judge_unit,
     look_files,
+    look_told,
     look_unit,
     planned,
 )
@@ -87,13 +88,6 @@ def judge_ceiling(found: Ceiling) -> Verdict:
     )
 
 
-def look_told(probe: Probe) -> tuple[Mapping[str, str], ...]:
-    told = probe.told_in(layout.DOOR_STATUS)
-    if told is None:
-        raise Skip("the door does not run")
-    return told
-
-
 def judge_told(told: tuple[Mapping[str, str], ...]) -> Verdict:
     """An image that is lost costs a build, and says that its push or the disk has a trouble that goes on."""
     if not told:
@@ -146,7 +140,7 @@ CHECKS = (
           "Build pods reach nothing else of the builder."),
     Check("BBX-B08", "builder", "the build door is open", look_door_socket, judge_socket_kind,
           "Build pods see the socket's directory, read-only."),
-    Check("BBX-B09", "builder", "nothing had to be given up to protect the node", look_told, judge_told,
+    Check("BBX-B09", "builder", "nothing had to be given up to protect the node", look_told(layout.DOOR_STATUS, "the door"), judge_told,
           "Builds that fill the disk are ended, BuildKit is started anew for what it keeps of them, and images that cannot be pushed are let go; told for a day."),
     Check("BBX-B10", "builder", "the API server guards pods of strangers' code", look_policies, judge_policies,
           "With CAP_NET_RAW a build could be the gateway of its neighbours; what the hub makes is held to the same rules."),

@@ -8,7 +8,7 @@ from typing import Any
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe, Skip
-from binderbox.checks.workloads import AGAIN, judge_unit, look_unit
+from binderbox.checks.workloads import AGAIN, judge_unit, look_told, look_unit
 from binderbox.parts.firewall import names
 from binderbox.parts.firewall.backstop_rules import BACKSTOP
 
@@ -30,13 +30,6 @@ def judge_tables(tables: tuple[str, ...]) -> Verdict:
     told = ", ".join(tables) or "no table at all"
     needed = " and ".join(f"table {table}" for table in missing)
     return failed(told, needed, "; ".join(FIXES[table] for table in missing))
-
-
-def look_refused(probe: Probe) -> tuple[Mapping[str, str], ...]:
-    told = probe.told_in(layout.KEEPER_STATUS)
-    if told is None:
-        raise Skip("the firewall's keeper does not run")
-    return told
 
 
 def judge_refused(told: tuple[Mapping[str, str], ...]) -> Verdict:
@@ -71,7 +64,7 @@ CHECKS = (
           "It is loaded before k3s, so that no pod ever runs without it."),
     Check("BBX-P02", "prepared", "the firewall's table and its backstop are loaded", look_tables, judge_tables,
           "A `flush ruleset` by another tool takes the table away; the backstop then lets nothing new pass."),
-    Check("BBX-G01", "guard", "nobody scanned from this node", look_refused, judge_refused,
+    Check("BBX-G01", "guard", "nobody scanned from this node", look_told(layout.KEEPER_STATUS, "the firewall's keeper"), judge_refused,
           "A scan is refused after its first few addresses. The repository is told for a day."),
     Check("BBX-G02", "guard", "strangers' code reached nothing that it must not when the node tried last", look_tried, judge_tried,
           "Once a day, from a notebook and from a step of its build: binderbox-abuse.timer."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from binderbox import layout
-from binderbox.launch.reach import fault
+from binderbox.launch.reach import Seen, faults
 from binderbox.parts.agent.jobs import files, launching, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE
@@ -38,17 +38,16 @@ def run(config: AgentConfig) -> list[str]:
     except TROUBLE as error:
         _tell([], 0, 2 * len(targets), str(error)[:500])
         return []
-    faults = [
+    found = [
         f"{where}: {wrong}"
         for where, by_build, answers in seen
-        for name in targets
-        if (wrong := fault(name, answers[name], name in config.allowed, by_build))
+        for wrong in faults(answers, config.forbidden, config.allowed, by_build)
     ]
-    _tell(faults, 2 * len(targets) - len(faults), 2 * len(targets))
-    return faults
+    _tell(found, 2 * len(targets) - len(found), 2 * len(targets))
+    return found
 
 
-def _seen(config: AgentConfig, targets: dict[str, str]) -> list[tuple[str, bool, dict[str, bool | str]]]:
+def _seen(config: AgentConfig, targets: dict[str, str]) -> list[tuple[str, bool, Seen]]:
     with launching.launched(config, targets) as server:
         place = ("--namespace", layout.HUB_NAMESPACE)
         asked = ("get", "pods", *place, "--selector=component=singleuser-server", "-o", "json")
@@ -64,9 +63,9 @@ def _seen(config: AgentConfig, targets: dict[str, str]) -> list[tuple[str, bool,
         if name is None:
             raise ValueError(f"no server runs {server.image}")
 
-        def inside(*words: str) -> dict[str, bool | str]:
+        def inside(*words: str) -> Seen:
             said = kubectl("exec", *place, name, "--container=notebook", "--", *words, timeout_s=PROBE_S)
-            found: dict[str, bool | str] = json.loads(said)
+            found: Seen = json.loads(said)
             return found
 
         by_build = inside("cat", f"{HOME}/seen-by-build.json")

@@ -2,8 +2,8 @@
 
 All pods share one bridge and one network, so the firewall can tell the hub from a user only by address, and only
 Kubernetes knows addresses. This program watches pods and writes into nftables' sets which addresses are the member's own
-and which group each other one is of, a build step's among them (builds.py). Whatever is not in them is untrusted, so what this program does not know it does not
-open. Which pods count is decided in known.py.
+and which group each other one is of, a build step's among them (builds.py). Whatever is not in them is untrusted, so what
+this program does not know it does not open. Which pods count is decided in known.py.
 
 - the API server out of reach: the sets stay as they are, no pod can be made meanwhile; the unit stopped: they are emptied;
 - a program that hangs leaves them as they were, with addresses that others may have by now;

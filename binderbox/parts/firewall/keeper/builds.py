@@ -56,13 +56,14 @@ class Builds:
 
     def _read(self) -> dict[str, Named]:
         networks = {one.network: one for one in steps.running(self._tasks) if one.network}
+        repositories = self._repositories() if networks else {}
         found = {}
         for lease in self._leases.glob("*.*.*.*"):
             with suppress(OSError, ValueError, IndexError):
                 address = str(ip_address(lease.name))
                 if step := networks.get(lease.read_text().split()[0]):
                     name = f"a step of build {step.key}" if step.key else f"step {step.id}"
-                    found[address] = Named(name, self._repositories().get(step.key, ""))
+                    found[address] = Named(name, repositories.get(step.key, ""))
         return found
 
     def _repositories(self) -> dict[str, str]:
