@@ -11,6 +11,7 @@ import pytest
 from binderbox import layout
 from tests.e2e.federated import serve_repository
 from tests.e2e.test_follow import gateway
+from tests.e2e.test_from_the_internet import use_resolver
 from tests.rig import images
 from tests.rig.client import DOMAIN, Client
 from tests.rig.host import RigHost
@@ -35,12 +36,6 @@ assert there("{REGISTRY}") == sys.argv[1], there("{REGISTRY}")
 """
 
 
-# The rig's own file is mounted there, to be read alone.
-TAKE_ITS_PLACE = (
-    "grep -q '/etc/resolv.conf.*tmpfs' /proc/mounts || mount --bind /run/resolv.conf /etc/resolv.conf"
-)
-
-
 @dataclass
 class Scene:
     host: RigHost
@@ -51,10 +46,6 @@ class Scene:
         where = {"egress_allow": [{"network": f"{gateway(self.host)}/32", "ports": [443]}]}
         done = self.client.install(self.host, "--json", extra_ca=[self.internet.ca_pem], **where)
         return done.must().result
-
-    def resolv_conf(self, *lines: str) -> None:
-        text = "".join(f"{line}\n" for line in lines)
-        self.host.exec(["sh", "-c", f"cat >/run/resolv.conf; {TAKE_ITS_PLACE}"], stdin=text.encode())
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +58,7 @@ def scene(rig_engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
             # the domain that DHCP gives, and its wildcard: whatever is searched there is found
             internet.names.addresses[f"*.dhcp.{ZONE}"] = WILDCARD
             scene = Scene(host, client, internet)
-            scene.resolv_conf(f"nameserver {gateway(host)}", f"search dhcp.{ZONE}")
+            use_resolver(host, gateway(host), f"search dhcp.{ZONE}")
             scene.install()
             yield scene
     finally:
@@ -97,8 +88,8 @@ def test_no_pod_searches_the_hosts_domain(scene: Scene) -> None:
 
 
 def test_resolvers_that_change_are_told_and_taken_over_by_an_install(scene: Scene) -> None:
-    before = f"nameserver {gateway(scene.host)}"
-    scene.resolv_conf(before, "nameserver 192.0.2.53")
+    before = gateway(scene.host)
+    use_resolver(scene.host, before, "nameserver 192.0.2.53")
     try:
 
         def told() -> str:
@@ -114,5 +105,5 @@ def test_resolvers_that_change_are_told_and_taken_over_by_an_install(scene: Scen
         assert any("resolver" in str(one) for one in changed)
         wait_until(lambda: not told(), 120, "the watch, content")
     finally:
-        scene.resolv_conf(before)
+        use_resolver(scene.host, before)
         scene.install()
