@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from binderbox.commands.connect import look, opened, planned, visiting
+from binderbox.commands.connect import look, opened, planned
 from binderbox.commands.prove import tried
+from binderbox.commands.visiting import visiting
 from binderbox.decide.facts import HostFacts
 from binderbox.launch.reach import Seen, allowed_targets, fault, forbidden_targets
 from binderbox.member.model import Networks

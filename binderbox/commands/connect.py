@@ -6,7 +6,6 @@ The pieces are separate because each command needs other ones; failures are rais
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,12 +19,10 @@ from binderbox.artifacts.records import Record, Records
 from binderbox.artifacts.resolve import Artifact
 from binderbox.artifacts.versions import Pin
 from binderbox.commands.probe import HostProbe
-from binderbox.commands.prove import Visit
 from binderbox.decide.facts import HostFacts, make_facts
 from binderbox.errors import BinderboxError, ConfigError, Interrupted, UsageError
 from binderbox.federation.following import followed
 from binderbox.federation.following.followed import Followed
-from binderbox.launch.names import zone_to_ask
 from binderbox.member import model as member
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Connection, Sources
@@ -34,7 +31,6 @@ from binderbox.world.bundle import read_lock
 from binderbox.world.host.gather import gather
 from binderbox.world.host.hosts import Host, reached
 from binderbox.world.host.lock import HostLock, audit, client_name, hold
-from binderbox.world.http.web import Web
 
 NOTHING_GIVEN = Sources()
 NOTHING_STATED: Records = {}
@@ -184,19 +180,3 @@ def config_diff(facts: HostFacts, text: str) -> str:
         return ""
     lines = unified_diff(facts.applied.text.splitlines(True), text.splitlines(True), "applied", "local")
     return "".join(lines)
-
-
-def _unseen(probe: HostProbe) -> str:
-    outside = not probe.member.offline and not probe.from_bundle
-    return f"{secrets.token_hex(8)}.{zone_to_ask(probe.member.domain, outside=outside)}"
-
-
-@contextmanager
-def visiting(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit]:
-    web = Web(probe.member.domain, probe.way, probe.ca_pem(), probe.own_headers())
-    try:
-        yield Visit(
-            host, probe.facts, probe.member.binder_url, web, progress, probe.member.networks, _unseen(probe)
-        )
-    finally:
-        web.close()

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from binderbox import layout
-from binderbox.commands.connect import changing, look, opened, visiting
+from binderbox.commands.connect import changing, look, opened
 from binderbox.commands.federation.redirector import active_hosts
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import Visit
+from binderbox.commands.visiting import visiting
 from binderbox.decide.drain import Drain, parse_record, public, reason_faults, render_record
 from binderbox.deploys.ingress import tell_ingress
 from binderbox.errors import EndpointFailed, NoAnswer, RuleBroken, Unhealthy, UsageError, WaitTimedOut

@@ -9,12 +9,13 @@ from dataclasses import replace
 from binderbox.checks.core import AT_ONCE, failures, run_checks
 from binderbox.checks.traps import switch_off_lines
 from binderbox.commands.artifacts.trusting import in_short, lifted, to_fetch, told_of, vouched
-from binderbox.commands.connect import changing, config_diff, look, opened, planned, probe_of, visiting
+from binderbox.commands.connect import changing, config_diff, look, opened, planned, probe_of
 from binderbox.commands.other_firewalls import mended, tolerated
 from binderbox.commands.phases import INSTALL, run
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import prove
 from binderbox.commands.renewing import renewed_in_time
+from binderbox.commands.visiting import visiting
 from binderbox.errors import (
     LaunchFailed,
     PreflightError,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from binderbox.commands.connect import look, opened, planned, visiting
+from binderbox.commands.connect import look, opened, planned
 from binderbox.commands.prove import Visit, launch_sample, stop
 from binderbox.commands.prove import launch as launch_repository
+from binderbox.commands.visiting import visiting
 from binderbox.errors import (
     UsageError,
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from binderbox import layout
 from binderbox.checks.core import AT_ONCE, failures, remembering, run_checks
-from binderbox.checks.probe import Probe
+from binderbox.checks.probe import Probe, UnitState
 from binderbox.commands.connect import planned, probe_of
 from binderbox.decide.drain import public
 from binderbox.decide.facts import HostFacts
@@ -26,10 +27,14 @@ SELECTORS = {"user pods": "app=jupyterhub,component=singleuser-server", "builds"
 NAMESPACES = (layout.NAMESPACE, layout.HUB_NAMESPACE, "kube-system")
 
 
-def status_of(host: Host, facts: HostFacts, known: Objects | None) -> StatusResult:
-    """`known`: the cluster's objects as they were a moment ago, None where Kubernetes did not answer."""
+def status_of(
+    host: Host, facts: HostFacts, known: Objects | None, shown: Mapping[str, UnitState]
+) -> StatusResult:
+    """`known`: the cluster's objects as they were a moment ago, None where Kubernetes did not answer; `shown`: units."""
     probe, decided = planned(probe_of(host, facts, Sources()), Sources())
-    asked = remembering(replace(probe, at_once=known))  # what parts and checks both ask is asked once
+    asked = remembering(
+        replace(probe, at_once=known, shown=shown)
+    )  # what parts and checks both ask is asked once
     found = run_checks(checks.of(*checks.INSTALLED), asked, at_once=AT_ONCE)
     parts, gauges = state_of(host, asked, decided)
     well = not failures(found) and all(part.ok for part in parts)

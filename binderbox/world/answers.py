@@ -5,26 +5,23 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
-
-import dns.exception
-import dns.message
-import dns.query
-import dns.resolver
+from typing import TYPE_CHECKING, Any
 
 from binderbox import layout
 from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Skip, UnitState
 from binderbox.decide.facts import HostFacts
 from binderbox.errors import NoAnswer, Unhealthy
 from binderbox.member.model import Member
-from binderbox.world import cluster
+from binderbox.world import cluster, units
 from binderbox.world.host import port_80
 from binderbox.world.host.hosts import Host
-from binderbox.world.http.web import Web, address_for
 from binderbox.world.objects import Objects
 from binderbox.world.s3.seen import seen_by_its_key
+
+if TYPE_CHECKING:  # what asks over HTTP and DNS takes as long to import as a look at a host
+    from binderbox.world.http.web import Web
 
 FILE_KINDS = {"directory": "directory", "socket": "socket", "symbolic link": "link"}
 GITHUB = "https://api.github.com/rate_limit"  # asking costs no call
@@ -42,21 +39,14 @@ class HostAnswers:
     member: Member
     # what is known of the cluster already, for one look at a moment; None: kubectl is asked each time
     at_once: Objects | None = field(default=None, kw_only=True)
+    # and of systemd's units that are active
+    shown: Mapping[str, UnitState] = field(default_factory=dict, kw_only=True)
 
     def unit(self, name: str) -> UnitState:
-        wanted = "Id,LoadState,ActiveState,SubState,Result,MemoryMax"
-        shown = self._run("systemctl", "show", "-p", wanted, name)
-        known = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-        limit = known.get("MemoryMax", "infinity")
-        return UnitState(
-            name=name,
-            load=known.get("LoadState", "not-found"),
-            active=known.get("ActiveState", "unknown"),
-            sub=known.get("SubState", ""),
-            result=known.get("Result", ""),
-            memory_max=int(limit) if limit.isdigit() else None,
-            log=() if known.get("ActiveState") == "active" else self.journal(name, 5),
-        )
+        known = self.shown.get(name)
+        if known is None or known.active != "active":
+            known = units.show(self.host, (name,)).get(name, UnitState(name, "not-found", "unknown"))
+        return known if known.active == "active" else replace(known, log=self.journal(name, 5))
 
     def files(self, paths: Sequence[str]) -> Mapping[str, FileInfo | None]:
         output = self.host.run(["stat", "-c", "%n|%F|%a|%U|%s", "--", *paths], timeout_s=LOOK_S)
@@ -107,6 +97,9 @@ class HostAnswers:
         return argv
 
     def dns(self, name: str, kind: str) -> tuple[str, ...]:
+        import dns.exception
+        import dns.resolver
+
         try:
             return tuple(record.to_text() for record in dns.resolver.resolve(name, kind, lifetime=5))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
@@ -132,12 +125,17 @@ class HostAnswers:
     def kubectl_json(self, args: Sequence[str]) -> Any:
         if self.at_once is not None and (known := self.at_once.answer(args)) is not None:
             return known
+        if list(args[:2]) == ["get", "--raw"]:
+            return cluster.raw(self.host, args[2])[0]
         return cluster.kubectl_json(self.host, *args, timeout_s=LOOK_S)
 
     def pod_log(self, namespace: str, selector: str, lines: int) -> tuple[str, ...]:
         return cluster.pod_log(self.host, namespace, selector, lines)
 
     def cluster_dns(self, name: str) -> tuple[str, ...]:
+        import dns.message
+        import dns.query
+
         with self.host.forward(f"{self.member.networks.cluster_dns}:53") as (address, port):
             question = dns.message.make_query(name, "A")
             answer = dns.query.tcp(question, address, port=port, timeout=5)
@@ -188,11 +186,15 @@ class HostAnswers:
 
         The address of the host's default route comes last: behind NAT nobody outside reaches that.
         """
+        from binderbox.world.http.web import address_for
+
         outside = self.host.given_address or self.member.ingress_ip or self.host.address or self.facts.address
         return address_for(self.member.domain, outside)
 
     @cached_property
     def _web(self) -> Web:
+        from binderbox.world.http.web import Web
+
         return Web(self.member.domain, self.way, self.ca_pem())
 
     def _curl(self, url: str, settings: str) -> Answer:

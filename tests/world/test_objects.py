@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from binderbox.world.objects import Objects
+from binderbox.errors import StepFailed
+from binderbox.world.objects import KINDS, Objects, fetch
+from binderbox.world.ssh.shell import Output
 
 
 def one(kind: str, name: str, namespace: str = "", **labels: str) -> dict[str, Any]:
@@ -59,3 +62,40 @@ def test_a_named_object_is_itself_and_one_that_is_not_there_is_asked_for() -> No
 def test_other_questions_are_for_kubectl(args: list[str]) -> None:
     found = KNOWN.answer(args)
     assert found is None or args == ["get", "pods", "-n"]
+
+
+class Answering:
+    """A host whose command ends so."""
+
+    name = "n"
+
+    def __init__(self, stdout: str, code: int = 0, stderr: str = "") -> None:
+        self.output = Output(code, stdout.encode(), stderr.encode())
+
+    def run(self, argv: list[str], **options: object) -> Output:
+        self.asked = argv
+        return self.output
+
+
+def test_each_list_of_the_api_server_gives_its_kind_to_its_items() -> None:
+    lists = (
+        {"kind": f"{kind}List", "items": [{"metadata": {"name": kind.lower()}}]} for kind in ("Node", "Pod")
+    )
+    found = fetch(Answering("\n".join(map(json.dumps, lists))))  # type: ignore[arg-type]
+    assert [(item["kind"], item["metadata"]["name"]) for item in found.items] == [
+        ("Node", "node"),
+        ("Pod", "pod"),
+    ]
+
+
+def test_every_kind_that_is_known_is_asked_for_once() -> None:
+    host = Answering("")
+    assert not fetch(host).items  # type: ignore[arg-type]
+    paths = [word.rpartition("/")[2] for word in host.asked if word.startswith("https://")]
+    assert sorted(paths) == sorted(set(KINDS) - {"service"})
+
+
+@pytest.mark.parametrize(("stdout", "code"), [("", 22), ('{"kind": "PodList"', 0), ("<html>", 0)])
+def test_an_api_server_that_does_not_answer_is_said(stdout: str, code: int) -> None:
+    with pytest.raises(StepFailed, match="n: the API server did not answer"):
+        fetch(Answering(stdout, code, "curl: (22) 403"))  # type: ignore[arg-type]

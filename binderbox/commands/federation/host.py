@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from binderbox.checks.core import run_checks
-from binderbox.commands.connect import look, opened, planned, visiting
+from binderbox.commands.connect import look, opened, planned
 from binderbox.commands.prove import prove
 from binderbox.commands.serve_sample import REF, served
+from binderbox.commands.visiting import visiting
 from binderbox.errors import BinderboxError
 from binderbox.federation.members.look import make_entry
 from binderbox.federation.redirector.config import HostEntry
