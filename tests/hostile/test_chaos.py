@@ -27,8 +27,8 @@ KILLS = {
     "buildkitd": f"systemctl kill --signal=KILL --kill-whom=main {layout.BUILDKITD_UNIT}",
     "k3s": "systemctl kill --signal=KILL --kill-whom=main k3s.service",
     "door": f"systemctl kill --signal=KILL --kill-whom=main {layout.DOOR_UNIT}",
-    "registry": "pkill -KILL -f 'registry serve' || true",
-    "object store": "pkill -KILL -f 'minio server' || true",
+    "registry": "pkill -KILL -f 'registry serve'",
+    "object store": "pkill -KILL -f 'minio server'",
 }
 LEFT = {
     "leases": f"{layout.K3S} ctr -n k8s.io leases ls -q",
@@ -87,8 +87,9 @@ def build(node: Node, name: str) -> Ended:
 def kill_at_random(node: Node, over: threading.Event) -> list[str]:
     chance, killed = random.Random(SEED), []
     while not over.wait(chance.uniform(3, 12)):
-        killed.append(chance.choice(list(KILLS)))
-        node.exec(KILLS[killed[-1]])
+        name = chance.choice(list(KILLS))
+        if "killed" in node.exec(f"{KILLS[name]} && echo killed || true"):  # else it has not come back yet
+            killed.append(name)
     return killed
 
 
