@@ -27,8 +27,8 @@ KILLS = {
     "buildkitd": f"systemctl kill --signal=KILL --kill-whom=main {layout.BUILDKITD_UNIT}",
     "k3s": "systemctl kill --signal=KILL --kill-whom=main k3s.service",
     "door": f"systemctl kill --signal=KILL --kill-whom=main {layout.DOOR_UNIT}",
-    "registry": "pkill -KILL -f 'registry serve'",
-    "object store": "pkill -KILL -f 'minio server'",
+    "registry": "pkill -KILL -f 'registry [s]erve'",
+    "object store": "pkill -KILL -f 'minio [s]erver'",
 }
 LEFT = {
     "leases": f"{layout.K3S} ctr -n k8s.io leases ls -q",
