@@ -54,15 +54,17 @@ class Scene:
         self.versions.write_text(self.internet.versions(pinned=pinned))
 
 
+TAKE_ITS_PLACE = (
+    "grep -q '/etc/resolv.conf.*tmpfs' /proc/mounts || mount --bind /run/resolv.conf /etc/resolv.conf"
+)
+
+
 def use_resolver(host: RigHost, address: str, *further: str) -> None:
     """The rig's own file is mounted there, to be read alone; ours takes its place once, since mounts are shared.
 
     Each further one would double them all, to the kernel's limit of 100,000.
     """
-    script = (
-        "cat >/run/resolv.conf;"
-        " grep -q '/etc/resolv.conf.*tmpfs' /proc/mounts || mount --bind /run/resolv.conf /etc/resolv.conf"
-    )
+    script = f"cat >/run/resolv.conf; {TAKE_ITS_PLACE}"
     text = "".join(f"{line}\n" for line in (f"nameserver {address}", *further))
     host.exec(["sh", "-c", script], stdin=text.encode())
 

@@ -15,11 +15,12 @@ import pytest
 from binderbox import layout
 from tests.e2e.federated import kubectl
 from tests.e2e.test_follow import gateway
+from tests.e2e.test_from_the_internet import TAKE_ITS_PLACE
 from tests.hosts.test_accounts import CSH
 from tests.hosts.test_networks import CHOSEN, SECOND_CARD
 from tests.hosts.test_other_firewalls import UFW
 from tests.hosts.test_preflight import HOLD
-from tests.hosts.test_resolvers import TAKE_ITS_PLACE, WILDCARD
+from tests.hosts.test_resolvers import WILDCARD
 from tests.rig.client import Client, Finished
 from tests.rig.egress import registry_names
 from tests.rig.host import RigHost
