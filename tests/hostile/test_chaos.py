@@ -85,9 +85,11 @@ def build(node: Node, name: str) -> Ended:
 
 
 def kill_at_random(node: Node, over: threading.Event) -> list[str]:
-    chance, killed = random.Random(SEED), []
-    while not over.wait(chance.uniform(3, 12)):
-        name = chance.choice(list(KILLS))
+    """Each in turn, in another order each round: all of them have their turn, and a build has a chance between two."""
+    chance, killed, turn = random.Random(SEED), [], []
+    while not over.wait(chance.uniform(8, 20)):
+        turn = turn or chance.sample(list(KILLS), len(KILLS))
+        name = turn.pop()
         if "killed" in node.exec(f"{KILLS[name]} && echo killed || true"):  # else it has not come back yet
             killed.append(name)
     return killed
