@@ -52,6 +52,8 @@ HUB_DATABASE = "jupyterhub.sqlite"  # in the folder hub of the data directory
 HUB_DATABASE_COPY = f"{AGENT_DATA}/hub.before.sqlite"
 WATCH_STATE = f"{AGENT_DATA}/watch.json"
 ABUSE_STATE = f"{AGENT_DATA}/abuse.json"
+GUARD_STATE = f"{AGENT_DATA}/guard.json"
+BANS_VALUES = f"{AGENT_DATA}/bans.values.json"  # what of the node's bans is in force
 ORDERS_RECORD = f"{AGENT_DATA}/orders.json"
 WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
 FOLLOW_VERSIONS = f"{AGENT_DATA}/versions.json"
@@ -70,6 +72,8 @@ SYSCTL_FILE = "/etc/sysctl.d/zz-binderbox.conf"  # the last name wins, and harde
 OLD_SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
 MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
 JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
+TMPFILES_FILE = "/etc/tmpfiles.d/binderbox.conf"
+HEADERS_TREE = "/tmp/cryptnono"  # its chart's own place: templates/daemonset.yaml
 NODE_CA = "/etc/ssl/certs/ca-certificates.crt"  # whom the host trusts, extra_ca among them
 EXTRA_CA = "/usr/local/share/ca-certificates/binderbox-"  # and a number; what update-ca-certificates reads
 
@@ -84,6 +88,7 @@ FOLLOW_NOW = f"{RUN}/follow.now"
 FETCH_RUN = f"{RUN}/fetch"
 FETCH_AHEAD = f"{FETCH_RUN}/ahead.json"  # what the unit below brings while an install goes on
 BACKSTOP_RUN = "/run/binderbox-backstop"  # which cgroup each of its tables is for
+HEADERS_SAID = f"{RUN}/headers"  # the kernel whose headers are laid out for cryptnono
 DOOR_RUN = f"{RUN}/door"
 DOOR_STATUS = f"{RUN}/door-status.json"  # beside the directory that build pods see, not in it
 DOOR_SOCKET = f"{DOOR_RUN}/door.sock"
@@ -114,6 +119,9 @@ WATCH_TIMER = "binderbox-watch.timer"
 FOLLOW_TIMER = "binderbox-follow.timer"
 ABUSE_TIMER = "binderbox-abuse.timer"
 ABUSE_SERVICE = "binderbox-abuse.service"
+GUARD_TIMER = "binderbox-guard.timer"
+HEADERS_UNIT = "binderbox-headers.service"
+HEADERS_INSTALL_UNIT = "binderbox-headers-install.service"
 KEEPER_UNIT = "binderbox-systempods.service"
 DOOR_UNIT = "binderbox-door.service"
 BUILDKITD_UNIT = "binderbox-buildkitd.service"
@@ -128,6 +136,9 @@ UNITS = (
     WATCH_TIMER,
     FOLLOW_TIMER,
     ABUSE_TIMER,
+    GUARD_TIMER,
+    HEADERS_INSTALL_UNIT,
+    HEADERS_UNIT,
     KEEPER_UNIT,
     DOOR_UNIT,
     BUILDKITD_UNIT,
@@ -193,7 +204,7 @@ SCRIPT_SETTINGS = (
     f"RUN={RUN}",
     f"DATA={DATA}",
     f"KEPT={' '.join(KEPT)}",
-    f"FILES={SYSCTL_FILE} {OLD_SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE}",
+    f"FILES={SYSCTL_FILE} {OLD_SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE} {TMPFILES_FILE} {HEADERS_TREE}",
     f"EXTRA_CA={EXTRA_CA}",
     f"JOURNALD_FILE={JOURNALD_FILE}",
     f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} {CANARY_INTERFACE} kube-ipvs0",

@@ -24,6 +24,8 @@ from binderbox.parts.agent.units import make_inputs as make_agent
 from binderbox.parts.binderhub.values import make_inputs as make_binderhub
 from binderbox.parts.builder.settings import BuilderInputs
 from binderbox.parts.builder.settings import make_inputs as make_builder
+from binderbox.parts.guard.values import attaches, detectors, watches
+from binderbox.parts.guard.values import make_inputs as make_guard
 from binderbox.parts.helm.inputs import ChartInputs
 from binderbox.parts.host.inputs import HostInputs
 from binderbox.parts.host.inputs import make_inputs as make_host
@@ -53,6 +55,7 @@ class Plan:
     registry: ChartInputs
     builder: BuilderInputs
     ingress: ChartInputs
+    guard: ChartInputs | None
     binderhub: ChartInputs
     agent: AgentInputs
     followed: tuple[Value[Any], ...] = ()
@@ -155,8 +158,16 @@ def make(
             ),
         ),
         ingress=make_ingress(member, artifacts, facts.received, facts.identity, facts.secrets),
+        guard=make_guard(artifacts, facts.arch, bundle) if watches(artifacts, facts.container) else None,
         binderhub=make_binderhub(member, sizing, artifacts, disk=disk, secrets=facts.secrets, bundle=bundle),
-        agent=make_agent(member, facts, followable.load(), artifacts["sample-base"].images[0]),
+        agent=make_agent(
+            member,
+            facts,
+            followable.load(),
+            artifacts["sample-base"].images[0],
+            detectors=detectors(facts.arch) if watches(artifacts, facts.container) else (),
+            attaches=attaches(artifacts),
+        ),
         followed=_followed(artifacts),
     )
 

@@ -36,6 +36,9 @@ SHARED = (
     "parts.fetch.limits",
     "parts.fetch.login",
     "parts.fetch.pulling",
+    "parts.guard.bans",
+    "parts.guard.kills",
+    "parts.guard.seen",
     "parts.helm.release",
 )
 

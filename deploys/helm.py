@@ -18,14 +18,19 @@ from binderbox.parts.helm.inputs import ChartInputs
 @deploy("Install a chart")
 def install_chart(inputs: ChartInputs) -> None:
     """Place values and chart on the node and bring the release to them."""
+    chart(inputs)
+
+
+def chart(inputs: ChartInputs) -> None:
+    """The operations of it, for a deploy that does more."""
     values = yaml.safe_dump(dict(inputs.values), sort_keys=True, allow_unicode=True)
     if inputs.artifact is None:
         packed: bytes | None = pack(inputs.chart)
         sha256 = hashlib.sha256(packed or b"").hexdigest()
-        chart = f"{layout.CHARTS}/{inputs.chart}.tgz"
+        path = f"{layout.CHARTS}/{inputs.chart}.tgz"
     else:
         packed, sha256 = None, inputs.artifact.sha256
-        chart = artifacts.path_of(inputs.artifact)
+        path = artifacts.path_of(inputs.artifact)
         artifacts.place(
             name=f"Bring the chart {inputs.chart}",
             artifact=inputs.artifact,
@@ -36,11 +41,12 @@ def install_chart(inputs: ChartInputs) -> None:
     made_from = release.ReleaseInputs(
         inputs.release,
         inputs.namespace,
-        chart,
+        path,
         sha256,
         hashlib.sha256(values.encode()).hexdigest(),
         inputs.secret_values,
         inputs.timeout_s,
+        inputs.values_files,
     )
     files.contents(
         {
@@ -52,11 +58,12 @@ def install_chart(inputs: ChartInputs) -> None:
         name=f"Bring release {inputs.release} up to date",
         release=inputs.release,
         namespace=inputs.namespace,
-        chart=chart,
+        chart=path,
         chart_sha256=sha256,
         values_sha256=made_from.values_sha256,
         chart_bytes=packed,
         secret_values=inputs.secret_values,
+        values_files=inputs.values_files,
         timeout_s=inputs.timeout_s,
         _timeout=inputs.timeout_s + release.LONGER_THAN_HELM_S,
     )

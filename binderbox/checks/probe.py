@@ -157,6 +157,9 @@ class Probe(Protocol):
     def tried_abuse(self) -> Mapping[str, Any] | None:
         """What the node's abuse check found last: `at`, `good`, `of`, `faults`, `why` it could not be made; None before the first."""
 
+    def guarded(self) -> Mapping[str, Any] | None:
+        """What the node saw of cryptnono last, as jobs/guard.py keeps it; None before the first look."""
+
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         """What a program of the node did in the last day to protect it: `what`, `why`, `times`; None where it does not run."""
 

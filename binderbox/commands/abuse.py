@@ -6,7 +6,7 @@ from binderbox.commands.connect import look, opened, planned
 from binderbox.commands.prove import tried
 from binderbox.commands.visiting import visiting
 from binderbox.decide.facts import HostFacts
-from binderbox.launch.reach import Seen, allowed_targets, fault, forbidden_targets
+from binderbox.launch.reach import BANNED, Seen, allowed_targets, fault, forbidden_targets
 from binderbox.member.model import Networks
 from binderbox.output.progress import Progress
 from binderbox.output.requests import AbuseRequest, Sources
@@ -26,7 +26,7 @@ def check(request: AbuseRequest, progress: Progress) -> AbuseResult:
 def rows_of(by_notebook: Seen, by_build: Seen, facts: HostFacts, networks: Networks) -> tuple[AbuseRow, ...]:
     """What each tried thing came to."""
     wanted = {
-        **dict.fromkeys(forbidden_targets(facts, networks), False),
+        **dict.fromkeys(forbidden_targets(facts, networks, guarded=BANNED in by_notebook), False),
         **dict.fromkeys(allowed_targets(facts), True),
     }
     return tuple(

@@ -20,6 +20,7 @@ from binderbox.commands.settling import k3s_runs
 from binderbox.commands.watching import builds_or_fetches, fetches, files_left, packages_of_others, watched
 from binderbox.deploys.agent import install_agent
 from binderbox.deploys.builder import install_builder
+from binderbox.deploys.guard import install_guard
 from binderbox.deploys.helm import install_chart
 from binderbox.deploys.host import prepare_host
 from binderbox.deploys.k3s import install_k3s
@@ -116,6 +117,8 @@ INSTALL = (
         watch=fetches,
     ),
     Phase("Install the agent", install_agent, inputs=lambda plan: plan.agent, proof="agent"),
+    # Its detectors compile for a minute, and may not be had at all: launches go on, and `check` says so.
+    Phase("Install the guard", install_guard, inputs=lambda plan: plan.guard, watch=fetches),
 )
 
 # Its inputs are not a plan but whether data goes too: a half-made install may not even have a config.
@@ -156,7 +159,7 @@ def run(
             if phase.settle:
                 phase.settle(host, progress)
             after = phase.after(host, plan, False) if phase.after else ()
-            proven = _proven(phase, host, probe, progress) if probe else ()
+            proven = _proven(phase, host, probe, progress) if probe and phase.proof else ()
         except BinderboxError:
             progress.phase_failed(phase.title, time.monotonic() - started)
             raise

@@ -70,6 +70,7 @@ class Visit:
     progress: Progress
     networks: Networks
     unseen: str = ""  # a name that nobody has asked for before
+    guarded: bool = False  # whether cryptnono's detectors watch
 
 
 def launch(visit: Visit, repo_url: str, ref: str) -> tuple[Launch, LaunchResult]:
@@ -184,7 +185,7 @@ def stop(visit: Visit, launched: Launch) -> None:
 def _targets(visit: Visit) -> dict[str, str]:
     https_port = urlsplit(visit.binder_url).port or 443
     return {
-        **forbidden_targets(visit.facts, visit.networks),
+        **forbidden_targets(visit.facts, visit.networks, guarded=visit.guarded),
         **allowed_targets(visit.facts, https_port, visit.unseen),
     }
 

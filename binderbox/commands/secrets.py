@@ -17,6 +17,8 @@ from binderbox.output.results import (
     Secret,
     SecretsResult,
 )
+from binderbox.parts.guard import bans
+from binderbox.parts.guard.bans import BadBans
 from binderbox.parts.secrets import kinds
 from binderbox.world.host.gather import gather
 from binderbox.world.host.hosts import Host
@@ -30,9 +32,23 @@ def set_secret(request: SecretRequest, progress: Progress) -> SecretsResult:
             cause=f"these are: {', '.join(kinds.GIVEN)}",
             remedy=f"binderbox secrets list {request.connection.host}",
         )
+    if request.name in bans.FILES:
+        _refuse_bad_bans(request)
     with opened(request.connection) as host, changing(host, f"secrets set {request.name}", progress):
         changed = host.write(f"{layout.SECRETS}/{request.name}", request.value.strip(), 0o600)
         return SecretsResult(host.name, _secrets(host), (request.name,) if changed else ())
+
+
+def _refuse_bad_bans(request: SecretRequest) -> None:
+    """What the node's guard would refuse; it looks at the node's own processes besides."""
+    try:
+        bans.parse({request.name: request.value.decode(errors="replace")})
+    except BadBans as bad:
+        raise UsageError(
+            f"{request.name} was not taken: {len(bad.faults)} lines cannot be used",
+            cause="\n".join(bad.faults[:20]),
+            remedy="mend these lines, and run the same command again",
+        ) from bad
 
 
 def list_secrets(connection: Connection, progress: Progress) -> SecretsResult:

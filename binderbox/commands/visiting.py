@@ -10,6 +10,7 @@ from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import Visit
 from binderbox.launch.names import zone_to_ask
 from binderbox.output.progress import Progress
+from binderbox.parts.guard.seen import kills
 from binderbox.world.host.hosts import Host
 from binderbox.world.http.web import Web
 
@@ -20,7 +21,14 @@ def visiting(host: Host, probe: HostProbe, progress: Progress) -> Iterator[Visit
     web = Web(probe.member.domain, probe.way, probe.ca_pem(), probe.own_headers())
     try:
         yield Visit(
-            host, probe.facts, probe.member.binder_url, web, progress, probe.member.networks, _unseen(probe)
+            host,
+            probe.facts,
+            probe.member.binder_url,
+            web,
+            progress,
+            probe.member.networks,
+            _unseen(probe),
+            kills(probe.guarded()),
         )
     finally:
         web.close()

@@ -56,7 +56,7 @@ def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tu
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
     if units[layout.UNITS.index(layout.K3S_UNIT)].active != "active":
         return tuple(parts), ()
-    parts += [*_follower(host), *_watch(probe), *_abuse(probe)]
+    parts += [*_follower(host), *_watch(probe), *_abuse(probe), *_guard(probe)]
     deployments = [
         one
         for namespace in NAMESPACES
@@ -111,6 +111,16 @@ def _abuse(probe: Probe) -> list[Part]:
         return []
     score = "not tried" if found["why"] else f"{found['good']} of {found['of']}"
     return [Part("abuse check", not found["faults"], score, found["why"] or found["at"])]
+
+
+def _guard(probe: Probe) -> list[Part]:
+    """Whether cryptnono's detectors watch, and whether they killed a part of the host."""
+    found = probe.guarded()
+    if found is None:
+        return []
+    kills = sum(1 for one in found["kills"])
+    said = f"{kills} killed" if found["attaches"] else "a double, which kills nobody"
+    return [Part("cryptnono", not found["faults"], said, "; ".join(found["faults"]) or found["at"])]
 
 
 def _part(deployment: dict[str, Any]) -> Part:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Seen = Mapping[str, bool | str]  # by name, True or the error's text
 
+BANNED_WORD = "binderbox.canary.process"
 CANARY = layout.CANARY_NETWORK.rpartition(".")[0]
 SILENCE = "timed out"
 OF_NOTEBOOKS = (
@@ -26,9 +27,16 @@ OF_NOTEBOOKS = (
 )  # a step keeps CAP_NET_RAW, on a link of its own
 
 
-def forbidden_targets(facts: HostFacts, networks: Networks) -> dict[str, str]:
-    """What neither a notebook nor a build step may ever reach, by name."""
+BANNED = "a process with a banned name"  # cryptnono's to end, where its detectors are attached
+
+
+def forbidden_targets(facts: HostFacts, networks: Networks, *, guarded: bool = False) -> dict[str, str]:
+    """What neither a notebook nor a build step may ever reach, by name.
+
+    + guarded: whether there is somebody who ends a process by its name
+    """
     return {
+        **({BANNED: f"banned:{BANNED_WORD}"} if guarded else {}),
         "metadata address": "169.254.169.254:80",
         "metadata address of Alibaba": "100.100.100.200:80",
         "metadata address of Azure": "168.63.129.16:80",
@@ -74,7 +82,7 @@ def fault(name: str, answer: bool | str, must_work: bool, by_build: bool = False
     if by_build and name in OF_NOTEBOOKS:
         return ""
     if answer is True:
-        return f"{name} is within reach"
+        return f"{name} {'lives' if name == BANNED else 'is within reach'}"
     return f"{name} is met with silence in place of a refusal" if SILENCE in str(answer) else ""
 
 
@@ -87,4 +95,5 @@ def faults(seen: Seen, forbidden: Iterable[str], allowed: Iterable[str], by_buil
 
 def judge_reach(seen: Seen, facts: HostFacts, networks: Networks, by_build: bool = False) -> tuple[str, ...]:
     """Every way in which `seen` differs from what must be on a host."""
-    return faults(seen, forbidden_targets(facts, networks), allowed_targets(facts), by_build)
+    forbidden = forbidden_targets(facts, networks, guarded=BANNED in seen)
+    return faults(seen, forbidden, allowed_targets(facts), by_build)

@@ -36,7 +36,10 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         ("binderbox.parts.binderhub.checks", "binderbox.parts.fetch.checks"),
         "BinderHub, that builds go through the door, and that all images are here to stay.",
     ),
-    "guard": (("binderbox.parts.firewall.checks",), "Whether strangers' code harms others from this node."),
+    "guard": (
+        ("binderbox.parts.firewall.checks", "binderbox.parts.guard.checks", "binderbox.parts.guard.policies"),
+        "Whether strangers' code harms others from this node.",
+    ),
     "agent": (("binderbox.parts.agent.checks",), "What the node does by itself."),
     "artifacts": (
         ("binderbox.parts.fetch.checks",),

@@ -78,6 +78,10 @@ class HostAnswers:
         said = self.host.read(layout.ABUSE_STATE)
         return json.loads(said) if said else None
 
+    def guarded(self) -> Mapping[str, Any] | None:
+        said = self.host.read(layout.GUARD_STATE)
+        return json.loads(said) if said else None
+
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         said = self.host.read(status_file)
         if not said:

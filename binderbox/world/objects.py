@@ -16,6 +16,7 @@ KINDS = {
     "services": "Service",
     "service": "Service",
     "pods": "Pod",
+    "networkpolicies": "NetworkPolicy",
     "mutatingadmissionpolicies": "MutatingAdmissionPolicy",
     "mutatingadmissionpolicybindings": "MutatingAdmissionPolicyBinding",
     "validatingadmissionpolicies": "ValidatingAdmissionPolicy",
@@ -24,6 +25,7 @@ KINDS = {
 LISTS = (
     *(f"/api/v1/{kind}" for kind in ("nodes", "services", "pods")),
     *(f"/apis/apps/v1/{kind}" for kind in ("deployments", "daemonsets")),
+    "/apis/networking.k8s.io/v1/networkpolicies",
     *(f"/apis/admissionregistration.k8s.io/v1/{kind}" for kind in KINDS if "admission" in kind),
 )
 

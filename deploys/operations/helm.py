@@ -29,6 +29,7 @@ def release(
     *,
     chart_bytes: bytes | None = None,
     secret_values: Mapping[str, str] | None = None,
+    values_files: tuple[str, ...] = (),
     timeout_s: int = 300,
 ) -> Generator[StringCommand | FileUploadCommand, None, None]:
     """
@@ -41,14 +42,20 @@ def release(
     + values_sha256: checksum of the values at `release.values_path(release)`
     + chart_bytes: the chart itself, when it is one of ours and must be uploaded
     + secret_values: helm path to the name of the secret that goes there
+    + values_files: files of the node with further values
     + timeout_s: how long helm itself may take; whether its pods come up is for the phase's checks, which say why not
     """
     secrets = dict(sorted((secret_values or {}).items()))
-    inputs = ReleaseInputs(release, namespace, chart, chart_sha256, values_sha256, secrets, timeout_s)
+    inputs = ReleaseInputs(
+        release, namespace, chart, chart_sha256, values_sha256, secrets, timeout_s, values_files
+    )
     objects = releases.objects_path(release)
-    files = [releases.secret_path(name) for name in secrets.values()]
     found: ReleaseState = host.get_fact(
-        HelmRelease, release=release, namespace=namespace, objects=objects, secret_files=files
+        HelmRelease,
+        release=release,
+        namespace=namespace,
+        objects=objects,
+        secret_files=list(inputs.secret_files),
     )
     if found.is_at(inputs.digest):
         host.noop(f"release {release} is at its inputs")

@@ -174,18 +174,30 @@ def test_a_charts_images_are_its_own_and_those_of_the_chart_below_it() -> None:
     assert chart_images.read(folder) == chart_images.read(archive) == SEEN
 
 
+def test_a_chart_that_names_its_images_by_repository() -> None:
+    image, headers = (
+        {"repository": f"quay.io/y/{name}", "tag": "3"} for name in ("cryptnono", "fetch-headers")
+    )
+    values = {"image": {**image, "pullPolicy": ""}, "fetchKernelHeaders": {"image": headers}}
+    assert chart_images.read(packed(**{"cryptnono/values.yaml": values})) == {
+        "cryptnono": "quay.io/y/cryptnono:3",
+        "fetch-headers": "quay.io/y/fetch-headers:3",
+    }
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"",
         b"<html>",
         packed(),
+        packed(**{"harbor/values.yaml": {"image": {"name": "a", "tag": "1"}}}),
         packed(**{"binderhub/values.yaml": {"image": 1}}),
         packed(**{"binderhub/values.yaml": OWN})[:-20],
         packed(**{"binderhub/values.yaml": b"image: 2026-99-99"}),
         packed(**{"binderhub/values.yaml": b"[]"}),
     ],
-    ids=["empty", "html", "no files", "an image of 1", "cut off", "a broken date", "a list"],
+    ids=["empty", "html", "no files", "another chart", "an image of 1", "cut off", "a broken date", "a list"],
 )
 def test_what_is_no_chart_is_told(data: bytes) -> None:
     with pytest.raises(Unstated, match="expected a packed chart"):

@@ -66,6 +66,7 @@ class FakeProbe:
     calls: Calls | None = None
     said: Mapping[str, str] | None = None
     tried: Mapping[str, Any] | None = None
+    guard: Mapping[str, Any] | None = None
     told: tuple[Mapping[str, str], ...] | None = None  # by any program of the node
     pinned: tuple[str, ...] = ()
     upstream: Mapping[str, tuple[str, str]] | None = None
@@ -77,6 +78,9 @@ class FakeProbe:
 
     def tried_abuse(self) -> Mapping[str, Any] | None:
         return self.tried
+
+    def guarded(self) -> Mapping[str, Any] | None:
+        return self.guard
 
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         return self.told

@@ -26,6 +26,7 @@ from tests.rig.ociarchive import sha256_of
 
 LOCK_NAME = "bundle.lock.json"
 CHART = Path(__file__).parent / "double" / "chart"
+CRYPTNONO = Path(__file__).parent / "cryptnono" / "chart"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,20 @@ def entries() -> list[Entry]:
             images.binder_double_name(),
             "the double of BinderHub and its hub",
         ),
+        Entry(
+            "cryptnono-chart",
+            "chart",
+            cryptnono_archive(),
+            yaml.safe_load((CRYPTNONO / "Chart.yaml").read_text())["version"],
+            "rig: the double of cryptnono's chart",
+            features=("watches-nothing",),
+        ),
+        _image(
+            "cryptnono-images",
+            images.cryptnono_double(),
+            images.cryptnono_double_name(),
+            "the double of cryptnono",
+        ),
     ]
 
 
@@ -130,6 +145,33 @@ def chart_archive() -> Path:
         cached("binderhub-chart", recipe_of(CHART, tag, "1"), build, 1, "the double's chart")
         / "binderhub-chart.tgz"
     )
+
+
+def cryptnono_archive() -> Path:
+    """The same of cryptnono's."""
+    image = images.cryptnono_double_name()
+
+    def build(into: Path) -> None:
+        (into / "cryptnono-chart.tgz").write_bytes(cryptnono_chart("", image, image))
+
+    recipe = recipe_of(CRYPTNONO, image, "1")
+    found = cached("cryptnono-chart", recipe, build, 1, "the double's chart of cryptnono")
+    return found / "cryptnono-chart.tgz"
+
+
+def cryptnono_chart(version: str, detectors: str, headers: str) -> bytes:
+    """The double's chart of cryptnono with these images, under another version where one is given."""
+    files = sorted(path for path in CRYPTNONO.rglob("*") if path.is_file())
+    contents = {f"cryptnono/{file.relative_to(CRYPTNONO)}": file.read_bytes() for file in files}
+    values = yaml.safe_load(contents["cryptnono/values.yaml"])
+    for place, image in ((values["image"], detectors), (values["fetchKernelHeaders"]["image"], headers)):
+        place["repository"], _, place["tag"] = image.rpartition(":")
+    contents["cryptnono/values.yaml"] = yaml.safe_dump(values).encode()
+    about = yaml.safe_load(contents["cryptnono/Chart.yaml"])
+    contents["cryptnono/Chart.yaml"] = yaml.safe_dump(
+        {**about, **({"version": version} if version else {})}
+    ).encode()
+    return _chart(contents)
 
 
 def repacked_chart(version: str, binder: str, hub: str, proxy: str, template: str = "") -> bytes:

@@ -68,6 +68,12 @@ class Account:
 
 
 ROOT = Account()
+# As a package of its distribution would leave them; only that they are there matters to the double of cryptnono.
+HEADERS = """\
+kernel=$(uname -r)
+mkdir -p "/lib/modules/$kernel" "/usr/src/linux-headers-$kernel/include/generated"
+[ -e "/lib/modules/$kernel/build" ] || ln -s "/usr/src/linux-headers-$kernel" "/lib/modules/$kernel/build"
+"""
 VOLUNTEER = Account("volunteer")
 VOLUNTEER_WITH_PASSWORD = Account("volunteer", sudo_password="correct horse")
 
@@ -215,6 +221,7 @@ class RigHost:
 
     def _settle(self, jump: RigHost | None) -> None:
         host_key = self.engine.wait_ready(self.name)
+        self.exec(["sh", "-c", HEADERS])
         if self.account.name != "root":
             self._add_account()
         if self.ssh_config.exists():

@@ -18,6 +18,7 @@ from tests.rig.pythonroot import PATH, base_layer, venv_layer
 
 HERE = Path(__file__).parent
 DOUBLE = HERE / "double"
+CRYPTNONO = HERE / "cryptnono" / "scripts"
 USERS = 100  # Debian's group `users`, the one that the hub's user pods get
 # The account of user servers, as JupyterHub and repo2docker expect it.
 ADD_USER = f"useradd --create-home --uid 1000 --gid {USERS} --shell /bin/bash jovyan\n"
@@ -103,6 +104,27 @@ def sample_base_image(name: str) -> Image:
         "Cmd": ["jupyter-lab", "--ip=0.0.0.0"],
     }
     return Image(name, (base_layer(), layer), settings)
+
+
+def cryptnono_double_name() -> str:
+    """Named by its sources."""
+    return reference("cryptnono-double", hashlib.sha256(recipe_of(CRYPTNONO)).hexdigest()[:12])
+
+
+def cryptnono_double() -> Path:
+    """The double of cryptnono's detectors, and of what would fetch headers."""
+
+    def build(into: Path) -> None:
+        compress(files_tar({f"/scripts/{file.name}": file for file in sorted(CRYPTNONO.glob("*.py"))}), into)
+
+    recipe = recipe_of(CRYPTNONO, "1")
+    programs = load_layer(cached("layer-cryptnono", recipe, build, 1, "the double's detectors"))
+    settings = {
+        "Env": [f"PATH={PATH}", "PYTHONUNBUFFERED=1"],
+        "Entrypoint": ["python3", "/scripts/start.py"],
+    }
+    image = Image(cryptnono_double_name(), (base_layer(), programs), settings)
+    return _archive("cryptnono-images", [image])
 
 
 def binder_double() -> Path:

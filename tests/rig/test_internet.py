@@ -52,7 +52,7 @@ def test_its_versions_are_the_shipped_tables_with_the_rigs_versions(internet: Wo
     assert not any(pin.sha256 for pin in unpinned.values())
     assert followable.parse(internet.versions(pinned=False)) == followable.load()
     assert all(pin.sha256 for pin in pins.values())
-    assert {pin.of for pin in pins.values() if pin.of} == {"binderhub-chart"}
+    assert {pin.of for pin in pins.values() if pin.of} == {"binderhub-chart", "cryptnono-chart"}
     for name, pin in unpinned.items():
         assert (pin.kind, pin.by_tag, pin.images_of) == (
             shipped[name].kind,
@@ -64,7 +64,9 @@ def test_its_versions_are_the_shipped_tables_with_the_rigs_versions(internet: Wo
         )
 
 
-@pytest.mark.parametrize("name", ["k3s", "k3s-images", "buildkit", "helm", "binderhub-chart"])
+@pytest.mark.parametrize(
+    "name", ["k3s", "k3s-images", "buildkit", "helm", "binderhub-chart", "cryptnono-chart"]
+)
 def test_a_file_comes_from_where_versions_says(look: Looker, pins: dict[str, Pin], name: str):
     assert sha256(look.get(pins[name].source).content) == pins[name].sha256
     assert sha256(look.curl(pins[name].source).stdout) == pins[name].sha256

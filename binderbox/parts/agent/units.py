@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from binderbox import layout
@@ -48,7 +49,9 @@ ABUSE = Job(
     longest_s=3600,
     first_s=3 * 3600,
 )
-JOBS = (FOLLOW, WATCH, ABUSE)
+# A process of the host that a detector kills is told within a minute; a helm that puts bans in force takes some.
+GUARD = Job("guard", "See that cryptnono watches, and keep its bans", every_s=60, spread_s=10, longest_s=900)
+JOBS = (FOLLOW, WATCH, ABUSE, GUARD)
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,20 @@ class AgentInputs:
     config: str
 
 
-def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: str) -> AgentInputs:
-    """The follower's config: what the member's config says, else versions.toml. Its keys are those of agent/config.py."""
+def make_inputs(
+    member: Member,
+    facts: HostFacts,
+    allowed: Follow,
+    sample_base: str,
+    *,
+    detectors: Sequence[str] = (),
+    attaches: bool = True,
+) -> AgentInputs:
+    """The jobs' config: what the member's config says, else versions.toml. Its keys are those of jobs/config.py.
+
+    + detectors: the containers of cryptnono's pod, none where it is not to run
+    + attaches: whether cryptnono is a build that attaches to a kernel at all
+    """
     asked = member.follow
     config = {
         "enabled": asked.enabled,
@@ -84,6 +99,8 @@ def make_inputs(member: Member, facts: HostFacts, allowed: Follow, sample_base: 
         "own_resolvers": list(facts.own_resolvers),
         "forbidden": forbidden_targets(facts, member.networks),
         "allowed": {"ingress": f"{facts.address}:{member.https_port}"},
+        "detectors": list(detectors),
+        "attaches": attaches,
     }
     return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
 

@@ -19,6 +19,7 @@ from binderbox.decide.disk import DiskPlan
 from binderbox.decide.sizing import Sizing
 from binderbox.member.model import EgressAllow, Mirror, Networks
 from binderbox.parts.builder import network
+from binderbox.parts.builder.door.steps import PREFIX
 
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
@@ -156,7 +157,7 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
                     "cniConfigPath": network.CONFIG,
                     "cniBinaryPath": layout.CNI,
                     "cniPoolSize": 2 * inputs.build_slots,  # networks made ahead: 0.1 s less for each step
-                    "defaultCgroupParent": f"{layout.BUILDS_SLICE}:bbx:",
+                    "defaultCgroupParent": f"{layout.BUILDS_SLICE}:{PREFIX}:",
                     "max-parallelism": 4 * inputs.build_slots,
                     "runtime": {
                         "name": "io.containerd.runc.v2",

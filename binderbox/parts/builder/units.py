@@ -26,6 +26,10 @@ from binderbox.parts.firewall.words import braces, family
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
 FETCHES = "binderbox-fetches"  # a table of its own, which the backstop owns
+# tcpflowkiller ends a process that asks more than 24 addresses and ports within a minute, and buildkitd is one: it would take
+# every build with it. So no more than these are in use within that time, whatever is remembered beside.
+FEW_4, FEW_6 = 16, 8
+FEW_S = 70
 STEP_LATE_S = 300  # beyond the time of a whole build
 STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
 CPU_WEIGHT = 50  # without effect as long as the slice has no neighbour: see above
@@ -79,6 +83,11 @@ WantedBy=multi-user.target
 """
 
 
+def _within_a_minute(name: str, kind: str, most: int) -> str:
+    rows = [f"type {kind} . inet_service", f"size {most}", "flags dynamic,timeout", f"timeout {FEW_S}s"]
+    return "\n".join([f"    set {name} {{", *(f"        {row}" for row in rows), "    }"])
+
+
 def render_fetches(inputs: BuilderInputs) -> str:
     """nftables text: what buildkitd may ask, and nothing else: its resolvers for names, what `egress_allow` says, and
     public addresses on a build step's ports.
@@ -109,6 +118,8 @@ def render_fetches(inputs: BuilderInputs) -> str:
         "\n".join(
             [
                 sets_of_all(),
+                _within_a_minute("few_4", "ipv4_addr", FEW_4),
+                _within_a_minute("few_6", "ipv6_addr", FEW_6),
                 "",
                 "    chain output {",
                 "        type filter hook output priority filter; policy accept;",
@@ -119,7 +130,14 @@ def render_fetches(inputs: BuilderInputs) -> str:
                 "        ct state established,related return",
                 *allowed,
                 *closed,
-                f"        tcp dport {braces(PUBLIC_TCP_PORTS)} goto public",
+                f"        tcp dport {braces(PUBLIC_TCP_PORTS)} goto few",
+                "        counter reject",
+                "    }",
+                "",
+                "    # A set that is full takes nothing more, and the rule does not go on.",
+                "    chain few {",
+                "        update @few_4 { ip daddr . tcp dport } goto public",
+                "        update @few_6 { ip6 daddr . tcp dport } goto public",
                 "        counter reject",
                 "    }",
                 "",
@@ -198,7 +216,7 @@ TasksMax={STEP_TASKS * inputs.build_slots}
 
 def render_scope_limits(inputs: BuilderInputs) -> str:
     return f"""\
-# Each build step is a scope bbx-<id>.scope; systemd applies this to all of them.
+# Each build step is a scope bbx-containerd-<id>.scope; systemd applies this to all of them.
 [Scope]
 MemoryMax={bytes_of(inputs.build_step_memory_gb)}
 MemorySwapMax=0

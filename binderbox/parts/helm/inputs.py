@@ -1,7 +1,8 @@
 """What a release is installed from, and what all parts' values have in common.
 
 Values hold no secret. `secret_values` says which secret of the node goes where: a helm path (`a.b[0]`) to the file's
-name under /etc/binderbox/secrets, or to its path under /etc/binderbox when it has a slash. Requests are what the parts
+name under /etc/binderbox/secrets, or to its path under /etc/binderbox when it has a slash. `values_files` are further
+values, in files of the node that are root's alone. Requests are what the parts
 were measured to use, because sizing counts them so; limits are the federation's.
 """
 
@@ -26,6 +27,7 @@ class ChartInputs:
     chart: str
     values: Mapping[str, Any]
     secret_values: Mapping[str, str] = field(default_factory=dict)
+    values_files: tuple[str, ...] = ()
     timeout_s: int = 300
     images: tuple[Artifact, ...] = ()
     artifact: Artifact | None = None

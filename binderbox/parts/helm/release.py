@@ -45,7 +45,7 @@ printf '%s\\n' "$said" >&2
 exit "$code"
 """
 
-# $1 namespace, $2 release, $3 its list of objects, then the secret files.
+# $1 namespace, $2 release, $3 its list of objects, then the files with secrets or further values.
 # helm keeps a release as secrets, one for each revision, with all we need in their labels. A secret's content never
 # leaves the node, not even as a plain hash: it is hashed together with the machine's own id.
 LOOK = f"""
@@ -67,7 +67,10 @@ true
 
 @dataclass(frozen=True)
 class ReleaseInputs:
-    """What a release is made from: chart by path and checksum, values by checksum, secrets by helm path to name."""
+    """What a release is made from: chart by path and checksum, values by checksum, secrets by helm path to name.
+
+    + values_files: further values, in files of the node whose content counts as the secrets' does
+    """
 
     release: str
     namespace: str
@@ -76,13 +79,20 @@ class ReleaseInputs:
     values_sha256: str
     secrets: Mapping[str, str]
     timeout_s: int = 300
+    values_files: tuple[str, ...] = ()
+
+    @property
+    def secret_files(self) -> tuple[str, ...]:
+        """The files of the node whose content goes into the release."""
+        return (*(secret_path(name) for _, name in sorted(self.secrets.items())), *self.values_files)
 
     @property
     def digest(self) -> str:
         """Secrets' contents apart; 40 hex digits, because a label holds no more than 63."""
         secrets = sorted(self.secrets.items())
-        text = json.dumps([self.release, self.namespace, self.chart_sha256, self.values_sha256, secrets])
-        return hashlib.sha256(text.encode()).hexdigest()[:40]
+        parts: list[Any] = [self.release, self.namespace, self.chart_sha256, self.values_sha256, secrets]
+        parts += [self.values_files] if self.values_files else []
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
 
 
 def render_inputs(inputs: ReleaseInputs) -> str:
@@ -95,7 +105,7 @@ def parse_inputs(text: str) -> ReleaseInputs:
     """The reverse; raises ValueError."""
     try:
         fields: dict[str, Any] = json.loads(text)
-        return ReleaseInputs(**fields)
+        return ReleaseInputs(**{**fields, "values_files": tuple(fields.get("values_files", ()))})
     except (TypeError, ValueError) as error:
         raise ValueError(f"no record of a release: {error}") from error
 
@@ -127,7 +137,9 @@ def place_words(inputs: ReleaseInputs) -> tuple[str, ...]:
 def upgrade_words(inputs: ReleaseInputs, secrets_hash: str) -> tuple[str, ...]:
     """helm's arguments that bring the release to its inputs; helm itself reads each secret from its file."""
     words = ["upgrade", "--install", inputs.release, inputs.chart, *place_words(inputs), "--create-namespace"]
-    words += ["--reset-values", "--values", values_path(inputs.release)]
+    words += ["--reset-values"]
+    for path in (values_path(inputs.release), *inputs.values_files):
+        words += ["--values", path]
     for path, name in sorted(inputs.secrets.items()):
         words += ["--set-file", f"{path}={secret_path(name)}"]
     labels = f"{INPUTS_LABEL}={inputs.digest},{SECRETS_LABEL}={secrets_hash}"

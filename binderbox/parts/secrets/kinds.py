@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from binderbox import layout
+from binderbox.parts.guard.bans import ADDRESSES, ALLOWED, STRINGS
 
 TLS_CERTIFICATE, TLS_KEY = "tls/tls.crt", "tls/tls.key"  # below /etc/binderbox
 
@@ -45,6 +46,9 @@ KINDS = (
         layout.DOCKER_LOGIN,
         "user:token of an account at docker.io without private images, for its higher limit; any build may use it",
     ),
+    SecretKind(STRINGS, "parts of commands, a line each, whose processes cryptnono kills"),
+    SecretKind(ALLOWED, "regular expressions, a line each, of commands that it spares"),
+    SecretKind(ADDRESSES, "IPv4 addresses, a line each, whose callers it kills"),
     SecretKind("github-client-id", "GitHub OAuth application, for more than 60 calls an hour"),
     SecretKind("github-client-secret", "its secret"),
 )

@@ -37,7 +37,7 @@ def test_what_is_not_pinned_is_as_its_publisher_states_it(scene: Scene) -> None:
         if good.pin.kind != "image":
             assert file["sha256"] == bundle.digest(good.path) == hashlib.sha256(path.read_bytes()).hexdigest()
             continue
-        names = sorted(chart_images()) if good.pin.images_of else [good.pin.source]
+        names = sorted(chart_images(good.pin.images_of)) if good.pin.images_of else [good.pin.source]
         assert digests(path) == dict.fromkeys(names, manifest_sha256(good.path))
         assert sorted(file["images"]) == names
     assert sorted(path.name for path in scene.directory.iterdir()) == sorted(

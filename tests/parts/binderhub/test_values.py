@@ -14,6 +14,7 @@ from binderbox.decide.disk import DiskPlan, make_disk_plan
 from binderbox.member.model import Member
 from binderbox.parts.binderhub import values
 from binderbox.parts.builder import build_class
+from binderbox.parts.guard import bans
 from binderbox.parts.helm.inputs import ChartInputs
 from binderbox.parts.ingress.values import make_inputs as make_ingress
 from binderbox.parts.objectstore.values import make_inputs as make_objectstore
@@ -137,7 +138,8 @@ def test_given_secrets_are_used_only_when_the_node_has_them() -> None:
     proxied = member("proxy: {https: 'http://proxy.example.edu:3128'}")
     without, with_all = hub(proxied).secret_values, hub(proxied, secrets=list(GIVEN)).secret_values
     assert set(GIVEN).isdisjoint(without.values())
-    assert set(GIVEN) - {layout.DOCKER_LOGIN} <= set(with_all.values())  # which no chart has to do with
+    elsewhere = {layout.DOCKER_LOGIN, *bans.FILES}  # which this chart has nothing to do with
+    assert set(GIVEN) - elsewhere <= set(with_all.values())
     assert with_all["config.BinderHub.build_token_secret"] == "build-token"
 
 

@@ -30,7 +30,7 @@ K3S_UNIT = "k3s.service"
 
 def tasks(node: Node) -> set[str]:
     """Containerd's tasks of build steps."""
-    found = node.exec(f"grep -l '{layout.BUILDS_SLICE}:bbx:' {layout.TASKS}/*/config.json || true")
+    found = node.exec(f"grep -l '{layout.BUILDS_SLICE}:bbx-containerd:' {layout.TASKS}/*/config.json || true")
     return {line.split("/")[-2] for line in found.split()}
 
 

@@ -76,7 +76,7 @@ def test_builds_run_on_the_kubelets_containerd_and_on_a_network_of_their_own() -
     )
     bridge, *_ = json.loads(network.render_network(Networks()))["plugins"]
     assert (bridge["bridge"], bridge["ipam"]["ranges"]) == ("bbxbuild0", [[{"subnet": "10.44.0.0/16"}]])
-    assert worker["defaultCgroupParent"] == "binderbox-builds.slice:bbx:"
+    assert worker["defaultCgroupParent"] == "binderbox-builds.slice:bbx-containerd:"
     assert worker["runtime"]["options"]["SystemdCgroup"] is True
     assert config["dns"] == {"nameservers": ["10.43.0.10"], "searchDomains": ["."]}  # none of the host's
     assert config["insecure-entitlements"] == []
@@ -130,7 +130,7 @@ def test_buildkitd_asks_resolvers_for_names_and_public_addresses_on_a_steps_port
     assert "127.0.0.0/8" in rows[6]
     assert rows[8:11] == [
         "ip6 daddr != 2000::/3 counter reject",
-        "tcp dport { 80, 443, 9418 } goto public",
+        "tcp dport { 80, 443, 9418 } goto few",
         "counter reject",
     ]
     service = _unit(builder_units.render_buildkitd_unit(inputs))["Service"]

@@ -21,8 +21,9 @@ import pytest
 from binderbox.launch.reach import forbidden_targets
 from binderbox.layout import CANARY_INTERFACE, CANARY_NETWORK
 from binderbox.member.model import Networks
-from binderbox.parts.builder.units import render_fetches
+from binderbox.parts.builder.units import FEW_4, FEW_6, render_fetches
 from binderbox.parts.firewall.rules import render_ruleset
+from binderbox.parts.guard.values import THRESHOLD
 from tests.netns import World, missing
 from tests.parts.builder.test_settings import INPUTS as BUILDER
 from tests.parts.firewall.test_rules import INPUTS, NODE
@@ -221,9 +222,11 @@ def test_buildkits_own_fetches_are_no_scan_either(world: World) -> None:
     assert ours != here
     world.run("node", "nft", "-f", "-", text=ours)
     said = answer(start(world, "node", addresses(ANSWERS, 1000), 1000))
-    assert 20 < said["ok"] <= reached(world) <= MOST
-    again = answer(start(world, "node", addresses(ANSWERS, 20) * 5, 1000))
-    assert again["ok"] == 100, "who was asked before may be asked again"
+    assert 10 < said["ok"] <= reached(world) <= FEW_4 <= THRESHOLD - FEW_6, (
+        "or tcpflowkiller ends it with all builds"
+    )
+    again = answer(start(world, "node", addresses(ANSWERS, 10) * 5, 1000))
+    assert again["ok"] == 50, "who was asked before may be asked again"
 
 
 ASK_NAMES = """

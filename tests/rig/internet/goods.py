@@ -20,10 +20,13 @@ from tests.rig import bundle, images
 from tests.rig.cache import cached, recipe_of
 from tests.rig.internet.stores import manifest_sha256
 
-# BinderHub's image, the hub's and the proxy's, as the real chart has them
-CHART_IMAGES = tuple(
-    f"quay.io/jupyterhub/{name}" for name in ("k8s-binderhub", "k8s-hub", "configurable-http-proxy")
-)
+# What each chart runs, as the real one has it: BinderHub's image, the hub's and the proxy's; cryptnono's two.
+CHART_IMAGES = {
+    "binderhub-chart": tuple(
+        f"quay.io/jupyterhub/{name}" for name in ("k8s-binderhub", "k8s-hub", "configurable-http-proxy")
+    ),
+    "cryptnono-chart": tuple(f"quay.io/yuvipanda/{name}" for name in ("cryptnono", "fetch-kernel-headers")),
+}
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,11 @@ def goods() -> list[Good]:
     return [_good(entry, shipped[entry.name]) for entry in bundle.entries()]
 
 
-def chart_images() -> tuple[str, ...]:
+def chart_images(chart: str = "binderhub-chart") -> tuple[str, ...]:
     """What the chart at the chart index runs."""
-    tag = images.binder_double_name().rpartition(":")[2]
-    return tuple(f"{name}:{tag}" for name in CHART_IMAGES)
+    ours = {"binderhub-chart": images.binder_double_name(), "cryptnono-chart": images.cryptnono_double_name()}
+    tag = ours[chart].rpartition(":")[2]
+    return tuple(f"{name}:{tag}" for name in CHART_IMAGES[chart])
 
 
 def images_by_name(found: list[Good]) -> dict[str, Path]:
@@ -53,7 +57,7 @@ def images_by_name(found: list[Good]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for good in found:
         if good.pin.kind == "image":
-            names = chart_images() if good.pin.images_of else (good.pin.source,)
+            names = chart_images(good.pin.images_of) if good.pin.images_of else (good.pin.source,)
             named |= dict.fromkeys(names, good.path)
     return named
 
@@ -73,15 +77,16 @@ def versions_text(found: list[Good], *, pinned: bool) -> str:
 def _of_chart(good: Good) -> list[Pin]:
     """Each image of a chart with its own sum, as a site pins them that lets nobody state anything."""
     sha256 = manifest_sha256(good.path)
-    names = {name: name.rpartition("/")[2].partition(":")[0] for name in chart_images()}
-    version = chart_images()[0].rpartition(":")[2]
+    images_there = chart_images(good.pin.images_of)
+    names = {name: name.rpartition("/")[2].partition(":")[0] for name in images_there}
+    version = images_there[0].rpartition(":")[2]
     return [
         Pin(short, "image", version, name, sha256, of=good.pin.images_of) for name, short in names.items()
     ]
 
 
 def _good(entry: bundle.Entry, pin: Pin) -> Good:
-    path = _chart(entry.version) if pin.kind == "chart" else entry.path
+    path = _chart(entry.name, entry.version) if pin.kind == "chart" else entry.path
     old, new = quote(pin.version, safe=""), quote(entry.version, safe="")
     found = replace(
         pin,
@@ -97,14 +102,14 @@ def _good(entry: bundle.Entry, pin: Pin) -> Good:
     return Good(found, path)
 
 
-def _chart(version: str) -> Path:
+def _chart(name: str, version: str) -> Path:
     """The double's chart with its images where the real one has its own."""
-    packed = bundle.repacked_chart(version, *chart_images())
+    make = {"binderhub-chart": bundle.repacked_chart, "cryptnono-chart": bundle.cryptnono_chart}[name]
+    packed = make(version, *chart_images(name))
+    chart = name.removesuffix("-chart")
 
     def build(into: Path) -> None:
-        (into / "binderhub.tgz").write_bytes(packed)
+        (into / f"{chart}.tgz").write_bytes(packed)
 
-    return (
-        cached("internet-chart", recipe_of(packed), build, 1, "the chart of the rig's Internet")
-        / "binderhub.tgz"
-    )
+    found = cached(f"internet-{name}", recipe_of(packed), build, 1, f"{chart}'s chart on the rig's Internet")
+    return found / f"{chart}.tgz"

@@ -1,6 +1,7 @@
-"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, `watch` or `abuse`.
+"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, `watch`, `abuse` or `guard`.
 
-`look` prints what the follower sees and would do, as JSON, and changes nothing.
+`look` prints what the follower sees and would do, as JSON, and changes nothing. `bans` puts the bans into the files that
+cryptnono's release is made from, as an install needs them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import asdict
 
 from binderbox import layout
 from binderbox.federation.following.follow import decide
-from binderbox.parts.agent.jobs import abuse, files, follow, telling, watch
+from binderbox.parts.agent.jobs import abuse, files, follow, guard, telling, watch
 from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
 
-USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse"
+USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|bans"
 
 
 def main() -> int:
@@ -42,6 +43,11 @@ def main() -> int:
         return 1 if abuse.run(config) else 0
     if job == "watch":
         watch.run(config)
+        return 0
+    if job == "guard":
+        return 0 if guard.run(config) else 1
+    if job == "bans":
+        guard.in_force()
         return 0
     if job != "follow":
         print(USAGE, file=sys.stderr)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 
 from binderbox import layout
-from binderbox.launch.reach import Seen, faults
+from binderbox.launch.reach import BANNED, BANNED_WORD, Seen, faults
 from binderbox.parts.agent.jobs import files, launching, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE
 from binderbox.parts.agent.jobs.locking import Busy, hold
 from binderbox.parts.agent.jobs.running import kubectl
+from binderbox.parts.guard.seen import kills
 
 JOB = "abuse"
 HOME = "/home/jovyan"
@@ -27,7 +28,8 @@ def run(config: AgentConfig) -> list[str]:
     if files.read(layout.DRAIN_FILE) is not None:
         telling.say("waits", why="the member is drained")
         return []
-    targets = {**config.forbidden, **config.allowed}
+    forbidden = {**config.forbidden, **_banned()}
+    targets = {**forbidden, **config.allowed}
     try:
         with hold(telling.WHO[JOB], WAIT_S) as tell:
             tell("trying what abusers try")
@@ -41,10 +43,16 @@ def run(config: AgentConfig) -> list[str]:
     found = [
         f"{where}: {wrong}"
         for where, by_build, answers in seen
-        for wrong in faults(answers, config.forbidden, config.allowed, by_build)
+        for wrong in faults(answers, forbidden, config.allowed, by_build)
     ]
     _tell(found, 2 * len(targets) - len(found), 2 * len(targets))
     return found
+
+
+def _banned() -> dict[str, str]:
+    """What must die, where cryptnono watches."""
+    found = json.loads(files.read(layout.GUARD_STATE) or "null")
+    return {BANNED: f"banned:{BANNED_WORD}"} if kills(found) else {}
 
 
 def _seen(config: AgentConfig, targets: dict[str, str]) -> list[tuple[str, bool, Seen]]:

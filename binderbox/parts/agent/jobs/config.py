@@ -31,6 +31,7 @@ class AgentConfig:
     + sample_base: what the repository that proves a change is built from
     + pod_gateway: the node's address on the pods' bridge, from which the sample is served
     + forbidden, allowed: what strangers' code must not reach, and what it must, by name, as probe.py reads it
+    + detectors, attaches: the containers of cryptnono's pod; whether that build of it attaches to a kernel at all
     + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
     """
 
@@ -55,6 +56,8 @@ class AgentConfig:
     own_resolvers: tuple[str, ...]
     forbidden: Mapping[str, str]
     allowed: Mapping[str, str]
+    detectors: tuple[str, ...]
+    attaches: bool
     enabled: bool = True
 
     @property
@@ -79,6 +82,7 @@ def parse_config(text: str) -> AgentConfig:
             "build_image_range",
             "resolvers",
             "own_resolvers",
+            "detectors",
         )
         known = {one.name for one in fields(AgentConfig)}
         if unknown := sorted(set(found) - known):

@@ -1,4 +1,4 @@
-"""The BinderHub release on the node: as it is, brought to other inputs, and whether its pods came up."""
+"""A release on the node, BinderHub's or another: as it is, brought to other inputs, and whether its pods came up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from binderbox.parts.helm.release import (
     parse_inputs,
     parse_release,
     render_inputs,
-    secret_path,
     upgrade_words,
     values_path,
 )
@@ -44,14 +43,14 @@ class Side:
     values: str
 
 
-def installed() -> Side:
-    """What an install (or this job) last brought the release to; raises ValueError where none did."""
-    text, values = files.read(inputs_path(RELEASE)), files.read(values_path(RELEASE))
+def installed(release: str = RELEASE) -> Side:
+    """What an install (or a job) last brought the release to; raises ValueError where none did."""
+    text, values = files.read(inputs_path(release)), files.read(values_path(release))
     if text is None or values is None:
-        raise ValueError("BinderHub is not installed on this node yet")
+        raise ValueError(f"{release} is not installed on this node yet")
     side = Side(parse_inputs(text), values)
     if _sha256(values) != side.inputs.values_sha256:
-        raise ValueError(f"{values_path(RELEASE)} is not what the release was made from")
+        raise ValueError(f"{values_path(release)} is not what the release was made from")
     return side
 
 
@@ -64,12 +63,11 @@ def changed(side: Side, chart: str, chart_sha256: str, build_image: str) -> Side
 
 def bring(side: Side) -> None:
     """Bring the release there, out of whatever state a killed helm left it in, as an install does."""
-    inputs = side.inputs
-    files.write(values_path(RELEASE), side.values, VALUES_MODE)
-    files.write(inputs_path(RELEASE), render_inputs(inputs))
-    objects = objects_path(RELEASE)
-    secrets = [secret_path(name) for _, name in sorted(inputs.secrets.items())]
-    look = ["sh", "-c", LOOK, "helm-release", inputs.namespace, RELEASE, objects, *secrets]
+    inputs, release = side.inputs, side.inputs.release
+    files.write(values_path(release), side.values, VALUES_MODE)
+    files.write(inputs_path(release), render_inputs(inputs))
+    objects = objects_path(release)
+    look = ["sh", "-c", LOOK, "helm-release", inputs.namespace, release, objects, *inputs.secret_files]
     found = parse_release(run(look).splitlines())
     if found.is_at(inputs.digest):
         return
@@ -77,7 +75,7 @@ def bring(side: Side) -> None:
         if leaving := leaving_words(inputs, *found.way_out()):
             helm(*leaving, timeout_s=inputs.timeout_s + LONGER_THAN_HELM_S)
         helm(*upgrade_words(inputs, found.secrets), timeout_s=inputs.timeout_s + LONGER_THAN_HELM_S)
-    _list_objects(inputs.namespace, objects)
+    _list_objects(inputs, objects)
 
 
 def wait_rolled_out() -> None:
@@ -105,10 +103,12 @@ def parse_side(found: dict[str, str]) -> Side:
     return Side(parse_inputs(found["inputs"]), found["values"])
 
 
-def _list_objects(namespace: str, objects: str) -> None:
+def _list_objects(inputs: ReleaseInputs, objects: str) -> None:
     """The same list as deploys/operations/helm.py writes, whole or not at all."""
-    get = shlex.join(["env", *ENVIRONMENT, HELM, "get", "manifest", RELEASE, "--namespace", namespace])
-    names = f"{KUBECTL} get -n {shlex.quote(namespace)} -f - -o name > {shlex.quote(f'{objects}.new')}"
+    get = shlex.join(
+        ["env", *ENVIRONMENT, HELM, "get", "manifest", inputs.release, "--namespace", inputs.namespace]
+    )
+    names = f"{KUBECTL} get -n {shlex.quote(inputs.namespace)} -f - -o name > {shlex.quote(f'{objects}.new')}"
     run(["sh", "-c", f"{get} | {names} && mv -f {shlex.quote(f'{objects}.new')} {shlex.quote(objects)}"])
 
 

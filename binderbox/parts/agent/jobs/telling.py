@@ -17,6 +17,7 @@ WHO = {
     "follow": "the follower on this node",
     "watch": "the watch on this node",
     "abuse": "the abuse check on this node",
+    "guard": "the guard on this node",
 }
 
 

@@ -54,7 +54,7 @@ def main() -> int:
         telling.tell("builder-restarted", why)
         sweep.restart(why)
 
-    sweep = Sweep(config, door.builds, steps, _run)
+    sweep = Sweep(config, door.builds, steps, _run, images.steps_since)
     growth = Growth(steps.tasks, Path(config.containerd_root), lambda: door.builds.running, sweep.left)
     guard = Guard(config, lambda: free_at(config.state_dir), growth.look, end, pusher.make_room, restart)
 

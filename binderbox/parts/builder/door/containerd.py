@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 from .config import DoorConfig
 
 PIN = "io.cri-containerd.pinned"  # the kubelet's image GC skips an image with this label (containerd internal/cri)
+KIND = "io.cri-containerd.kind"
+STEP = re.compile(r"[a-z0-9]{25}")
 COMMAND_S = 60
 PUSH_S = 1800
 
@@ -43,6 +47,22 @@ class Images:
     def pinned(self) -> set[str]:
         """Names of all images that carry the pin."""
         return set(self._ctr(["images", "list", "-q", f'labels."{PIN}"==pinned'], COMMAND_S).split())
+
+    def steps_since(self) -> dict[str, float]:
+        """Of BuildKit's containers, one a step, when each was made, in seconds since 1970.
+
+        They have a name of BuildKit's form (identity.NewID) and none of the labels that the kubelet's have.
+        """
+        kinds = (f'labels."{KIND}"!={kind}' for kind in ("container", "sandbox"))
+        found = self._ctr(["containers", "list", "-q", ",".join(kinds)], COMMAND_S).split()
+        return {one: self._made(one) for one in found if STEP.fullmatch(one)}
+
+    def _made(self, container: str) -> float:
+        said = json.loads(self._ctr(["containers", "info", container], COMMAND_S))
+        text = re.sub(
+            r"\.\d+", "", str(said["CreatedAt"]).replace("Z", "+00:00")
+        )  # Python 3.10 reads no nanoseconds
+        return datetime.fromisoformat(text).timestamp()
 
     def layers(self, digest: str) -> dict[str, int]:
         """Digest and compressed bytes of each layer of the image manifest with this digest."""

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 MARK = re.compile(r"\bbbx-build-([0-9a-f]{32})\.invalid\b")
-PREFIX = "bbx"  # of the scopes: buildkitd.toml's defaultCgroupParent
+# Of the scopes: buildkitd.toml's defaultCgroupParent. cryptnono tells a container by `containerd-<id>.scope` at the end of a
+# process's cgroup (its lookup_container.py), and then logs the whole of it, so that a step is known from a host's process.
+PREFIX = "bbx-containerd"
 GONE_WITHIN_S = 10.0
 
 
@@ -132,7 +134,7 @@ class Steps:
     ) -> None:
         self.tasks = tasks
         self._slices = tuple(slices)
-        self._ctr = tuple(ctr)
+        self.ctr = tuple(ctr)
         self._command = command
 
     def of(self, key: str) -> list[Step]:
@@ -169,8 +171,8 @@ class Steps:
         shims = [] if (self.tasks / step.id).exists() else shims_of(step.id)
         while self._is_there(step):
             self._kill(step)
-            self._try([*self._ctr, "tasks", "delete", "--force", step.id])
-            self._try([*self._ctr, "containers", "delete", step.id])
+            self._try([*self.ctr, "tasks", "delete", "--force", step.id])
+            self._try([*self.ctr, "containers", "delete", step.id])
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...events import say
 from .building import Builds, Left
 from .config import DoorConfig
+from .containerd import ContainerdError
 from .steps import Steps, restarted
 
 YOUNG_S = 10.0  # a step that has just begun is of a build that this door knows in a moment
@@ -20,16 +21,26 @@ HALF_MADE = "mutable,type==regular"
 
 
 class Sweep:
-    """`run` runs a program of the node to its end, and says whether that was well."""
+    """`run` runs a program of the node to its end, and says whether that was well.
+
+    + containers: containerd's records of steps, and when each was made
+    """
 
     def __init__(
-        self, config: DoorConfig, builds: Builds, steps: Steps, run: Callable[[Sequence[str]], bool]
+        self,
+        config: DoorConfig,
+        builds: Builds,
+        steps: Steps,
+        run: Callable[[Sequence[str]], bool],
+        containers: Callable[[], Mapping[str, float]],
     ) -> None:
         self._config = config
         self._builds = builds
         self._steps = steps
         self._run = run
         self._pruned: object = None  # after what it was done last
+        self._containers = containers
+        self._forgot = 0.0  # after which start
 
     def once(self) -> None:
         """End the steps that a restart of BuildKit, containerd or this door left without a build; have BuildKit let go of what
@@ -41,6 +52,7 @@ class Sweep:
             self.restart("containerd was started anew below it")
         for step in self._steps.unowned(set(self._builds.running), self._began(), YOUNG_S):
             say("step-ended", step=step.id, gone=self._steps.end(step))
+        self._forget()
         self._prune()
         left = self.left()
         if (
@@ -49,6 +61,21 @@ class Sweep:
             and all(time.time() - one.ended > IDLE_S for one in left.values())
         ):
             self.restart("nobody builds, and it may keep what builds that have ended had written")
+
+    def _forget(self) -> None:
+        """Take away containerd's records of steps from before the last start, whose tasks have ended: one that was killed
+        together with BuildKit has nobody else who would, and the record keeps its layer for ever."""
+        began = self._began()
+        if self._forgot == began:
+            return
+        try:
+            known = self._containers()
+        except ContainerdError:
+            return  # it is being started
+        dead = [one for one, made in known.items() if made < began and not (self._steps.tasks / one).exists()]
+        gone = [self._run([*self._steps.ctr, "containers", "delete", one]) for one in dead]
+        if all(gone):
+            self._forgot = began
 
     def _prune(self) -> None:
         began = restarted((self._socket,))

@@ -42,7 +42,7 @@ class Workplaces:
     def clear(self) -> None:
         """Begin anew, without what a killed door left behind."""
         shutil.rmtree(self._contexts, ignore_errors=True)
-        self._contexts.mkdir(mode=0o700, parents=True)
+        self._contexts.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextmanager
     def one(self) -> Iterator[Workplace]:

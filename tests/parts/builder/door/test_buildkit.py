@@ -68,6 +68,6 @@ def test_the_steps_of_one_build_alone_are_killed(tmp_path: Path) -> None:
     bundle(tmp_path, "theirs", of(OTHER))
     steps = Steps(tmp_path, (), (), lambda words: commands.append(list(words)))
     assert steps.kill(KEY)
-    assert commands == [["systemctl", "kill", "--signal=KILL", "bbx-mine.scope"]]
+    assert commands == [["systemctl", "kill", "--signal=KILL", "bbx-containerd-mine.scope"]]
     assert not steps.kill("c" * 32)
     assert json.loads((tmp_path / "theirs/config.json").read_text())

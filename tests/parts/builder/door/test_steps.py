@@ -31,7 +31,7 @@ def bundle(
     tasks: Path,
     id: str,
     *env: str,
-    path: str = "binderbox-builds.slice:bbx:",
+    path: str = "binderbox-builds.slice:bbx-containerd:",
     age_s: float = 60,
     mounts: Mapping[Path, str] = {},
     network: str = "",
@@ -101,7 +101,7 @@ def test_its_processes_are_killed_before_its_task_and_container_go(tmp_path: Pat
 
     assert Steps(tmp_path, (), ("k3s", "ctr"), run).end(Step("left", KEY, 0))
     assert ran == [
-        "systemctl kill --signal=KILL bbx-left.scope",
+        "systemctl kill --signal=KILL bbx-containerd-left.scope",
         "k3s ctr tasks delete --force left",
         "k3s ctr containers delete left",
     ]
@@ -112,15 +112,15 @@ def test_one_that_containerd_has_forgotten_ends_with_its_shim(tmp_path: Path) ->
     tasks, slice_ = tmp_path / "tasks", tmp_path / "slice"
     bundle(tasks, "known", age_s=100)
     for id in ("known", "left", "just-begun"):
-        (slice_ / f"bbx-{id}.scope").mkdir(parents=True)
+        (slice_ / f"bbx-containerd-{id}.scope").mkdir(parents=True)
         if id != "just-begun":
-            os.utime(slice_ / f"bbx-{id}.scope", (0, time.time() - 99))
+            os.utime(slice_ / f"bbx-containerd-{id}.scope", (0, time.time() - 99))
     ran = []
 
     def run(words: Sequence[str]) -> None:
         ran.append(words[-1])
-        if (slice_ / "bbx-left.scope").exists():
-            (slice_ / "bbx-left.scope").rmdir()
+        if (slice_ / "bbx-containerd-left.scope").exists():
+            (slice_ / "bbx-containerd-left.scope").rmdir()
 
     words = ["/bin/containerd-shim-runc-v2", "-c", "import time; time.sleep(99)", "-id", "left"]
     with subprocess.Popen(words, executable=sys.executable) as shim:
@@ -130,7 +130,7 @@ def test_one_that_containerd_has_forgotten_ends_with_its_shim(tmp_path: Path) ->
         assert found.id == "left"
         assert kept.end(found)
         assert shim.wait(10) == -signal.SIGKILL
-    assert ran == ["bbx-left.scope", "left", "left"]
+    assert ran == ["bbx-containerd-left.scope", "left", "left"]
 
 
 def test_one_that_cannot_be_ended_is_said_to_be_there(

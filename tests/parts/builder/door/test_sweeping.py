@@ -30,6 +30,7 @@ class Node:
     builds: Builds = field(default_factory=Builds)
     commands: list[list[str]] = field(default_factory=list)
     well: bool = True
+    containers: dict[str, float] = field(default_factory=dict)
 
     @property
     def sweep(self) -> Sweep:
@@ -38,7 +39,13 @@ class Node:
             buildkit_address=f"unix://{self.home}/buildkitd.sock",
             containerd_socket=f"{self.home}/containerd.sock",
         )
-        return Sweep(config, cast(Any, self.builds), Steps(self.home, (), (), self.run), self.run)
+        return Sweep(
+            config,
+            cast(Any, self.builds),
+            Steps(self.home, (), ("ctr",), self.run),
+            self.run,
+            lambda: self.containers,
+        )
 
     def run(self, words: Sequence[str]) -> bool:
         self.commands.append(list(words))
@@ -118,3 +125,32 @@ def test_buildkit_is_started_anew_after_the_containerd_below_it(tmp_path: Path) 
     node.start()
     sweep.once()
     assert node.commands.count(KILL) == 1
+
+
+def test_records_of_steps_that_ended_with_buildkit_go_once(tmp_path: Path) -> None:
+    """Neither those of steps that still run, which end first, nor those that began since."""
+    node = Node(
+        tmp_path, containers={"dead": time.time() - 9, "runs": time.time() - 9, "fresh": time.time() + 9}
+    )
+    (tmp_path / "runs").mkdir()
+    node.start()
+    sweep = node.sweep
+    sweep.once()
+    sweep.once()
+    assert [words for words in node.commands if words[0] == "ctr"] == [
+        ["ctr", "containers", "delete", "dead"]
+    ]
+    (tmp_path / "runs").rmdir()
+    time.sleep(0.02)
+    node.start()
+    sweep.once()
+    assert ["ctr", "containers", "delete", "runs"] in node.commands
+
+
+def test_a_record_that_cannot_be_taken_away_is_tried_again(tmp_path: Path) -> None:
+    node = Node(tmp_path, containers={"dead": time.time() - 9}, well=False)
+    node.start()
+    sweep = node.sweep
+    sweep.once()
+    sweep.once()
+    assert [words[-1] for words in node.commands if words[0] == "ctr"] == ["dead", "dead"]
