@@ -159,7 +159,11 @@ def test_what_was_answered_as_built_is_there_and_nothing_is_left_over(node: Node
     for name in names:
         node.kubectl("delete", "pod", f"build-{name}", "--grace-period=0", "--force", "--ignore-not-found")
         node.kubectl("delete", "pod", f"runs-{name}", "--grace-period=0", "--force", "--ignore-not-found")
-    wait_until(lambda: not tasks(node), 60, "no step is left")
+    try:
+        wait_until(lambda: not tasks(node), 180, "no step is left")
+    except AssertionError:
+        print(tasks(node), node.exec(f"journalctl -u {layout.DOOR_UNIT} -o cat --no-pager -n 40"))
+        raise
 
     # what BuildKit's cache holds goes with it; what then is left belongs to nobody
     node.exec(f"{layout.BIN}/buildctl --addr unix://{layout.BUILDKIT_SOCKET} prune --all >/dev/null")
