@@ -169,6 +169,8 @@ BUILDS_SLICE = "binderbox-builds.slice"
 BUILDS_SLICE_DIRS = tuple(
     f"/sys/fs/cgroup/{hierarchy}binderbox.slice/{BUILDS_SLICE}" for hierarchy in ("", "systemd/", "unified/")
 )
+# cgroup v1 freezes by a hierarchy of its own, which systemd does not look after.
+BUILDS_FREEZER = f"/sys/fs/cgroup/freezer/binderbox.slice/{BUILDS_SLICE}"
 SAMPLE_PORT = 9418  # git's own port; something listens there only while a sample is being launched
 
 PACKAGES = (

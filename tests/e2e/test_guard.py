@@ -152,7 +152,9 @@ def test_a_kill_is_told_with_whose_it_was_and_one_of_the_host_is_an_alarm(guarde
         addresses={f"192.88.98.{n}:443": 1 for n in range(25)},
         **killed,
     )
-    look(host)
+    wait_until(
+        lambda: len([one for one in look(host)["kills"] if "zzz" in one["command"]]) == 2, WITHIN_S, "both"
+    )
     assert check(guarded, "BBX-G06")["verdict"] == "pass"
     told = host.exec(["journalctl", "-u", SERVICE, "-o", "cat", "--no-pager", "-n", "50"])
     assert f"whose={layout.HUB_NAMESPACE}/jupyter-zzz" in told
@@ -160,7 +162,7 @@ def test_a_kill_is_told_with_whose_it_was_and_one_of_the_host_is_an_alarm(guarde
     assert "25 addresses within a minute" in told
 
     says(host, 12121, pid=4244, cmdline="/usr/bin/backup zzz", matched="zzz", **killed)
-    look(host)
+    wait_until(lambda: any(one["host"] for one in look(host)["kills"]), WITHIN_S, "the alarm")
     alarm = check(guarded, "BBX-G06")
     assert (alarm["verdict"], "/usr/bin/backup zzz" in alarm["measured"]) == ("fail", True)
     assert "the host itself" in host.exec(["tail", "-n", "5", layout.AUDIT_FILE])

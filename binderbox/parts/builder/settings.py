@@ -226,6 +226,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "audit_file": layout.AUDIT_FILE,
             "tasks_dir": layout.TASKS,
             "slice_dirs": list(layout.BUILDS_SLICE_DIRS),
+            "freezer_dir": layout.BUILDS_FREEZER,
             "containerd_root": layout.CONTAINERD_ROOT,
             "idle_s": IDLE_S,
             "push_attempts_s": PUSH_ATTEMPTS_S,

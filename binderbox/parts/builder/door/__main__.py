@@ -42,7 +42,9 @@ def main() -> int:
     telling = Telling(state / "told.json", Path(config.audit_file), "build door")
     budget = Budget(config.pins_mb * MB, config.pins)
     pusher = Pusher(Spool(state / "spool"), images, config.push_attempts_s, budget, telling)
-    steps = Steps(Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run)
+    steps = Steps(
+        Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run, Path(config.freezer_dir)
+    )
     door = Door(config, ApiPods(config), pusher, steps, alive=lambda: notify("WATCHDOG=1"))
     listener = listen(config.socket)
 

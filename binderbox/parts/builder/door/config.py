@@ -26,6 +26,7 @@ class DoorConfig:
     + pins_mb, pins: what may wait, by the compressed size of its layers and by number
     + tasks_dir, containerd_root: containerd's bundles of the namespace in which builds run, and its directory
     + slice_dirs: where the builds' slice is in the cgroups' file system; those of them that are there count
+    + freezer_dir: where cgroup v1 would freeze it
     + idle_s: a pod that neither sends nor reads for so long is given up
     + push_attempts_s: how long a push is tried again, before the image loses its protection
     + api_*, namespace: where build pods are looked up, with a token that can read pods of that namespace
@@ -56,6 +57,7 @@ class DoorConfig:
     audit_file: str
     tasks_dir: str
     slice_dirs: tuple[str, ...]
+    freezer_dir: str
     containerd_root: str
     idle_s: int
     push_attempts_s: int

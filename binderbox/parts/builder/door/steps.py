@@ -123,6 +123,7 @@ class Steps:
     """The node's steps, by `command` that runs one of the node's programs to its end, whatever that is.
 
     + slices: directories of the builds' slice in the cgroups' file system
+    + freezer: its directory in cgroup v1's hierarchy of the freezer
     """
 
     def __init__(
@@ -131,7 +132,9 @@ class Steps:
         slices: Iterable[Path],
         ctr: Sequence[str],
         command: Callable[[Sequence[str]], object],
+        freezer: Path = Path("/nonexistent"),
     ) -> None:
+        self._freezer = freezer
         self.tasks = tasks
         self._slices = tuple(slices)
         self.ctr = tuple(ctr)
@@ -186,7 +189,14 @@ class Steps:
         return any(path.exists() for path in (self.tasks / step.id, *scopes))
 
     def _kill(self, step: Step) -> None:
-        self._try(["systemctl", "kill", "--signal=KILL", f"{PREFIX}-{step.id}.scope"])
+        scope = f"{PREFIX}-{step.id}.scope"
+        self._try(["systemctl", "kill", "--signal=KILL", scope])
+        # runc freezes a step while it sets its devices; one that is killed then leaves it so, and on cgroup v1 what is
+        # frozen does not die (runc libcontainer/cgroups/systemd/v1.go)
+        with suppress(OSError):
+            state = self._freezer / scope / "freezer.state"
+            if state.read_text().strip() != "THAWED":
+                state.write_text("THAWED")
 
     def _try(self, words: Sequence[str]) -> None:
         """What is already gone is not there to be ended."""

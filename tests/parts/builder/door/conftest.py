@@ -64,6 +64,7 @@ def make_config(state: Path) -> DoorConfig:
         audit_file=f"{state}/audit.log",
         tasks_dir=f"{state}/tasks",
         slice_dirs=(f"{state}/slice",),
+        freezer_dir=f"{state}/freezer",
         containerd_root=f"{state}/containerd",
         idle_s=5,
         push_attempts_s=3600,

@@ -158,3 +158,20 @@ def test_every_build_marks_its_steps_beside_the_sites_proxy(tmp_path: Path) -> N
     site = build_command(told, permit, request, PLACE, mark(KEY))
     assert f"--opt=build-arg:no_proxy=.example.edu,{mark(KEY)}" in site
     assert "--opt=build-arg:http_proxy=http://p:3128" in site
+
+
+def test_one_that_was_left_frozen_is_thawed_so_that_it_dies(tmp_path: Path) -> None:
+    """Seen on a node of cgroup v1 whose k3s was killed while runc began a step."""
+    bundle(tmp_path, "cold", of(KEY))
+    states = {
+        name: tmp_path / "freezer" / f"{steps.PREFIX}-{name}.scope" / "freezer.state"
+        for name in ("cold", "warm")
+    }
+    for state in states.values():
+        state.parent.mkdir(parents=True)
+        state.write_text("FROZEN\n")
+    Steps(tmp_path, (), ("ctr",), lambda words: "", tmp_path / "freezer").kill(KEY)
+    assert {name: state.read_text().strip() for name, state in states.items()} == {
+        "cold": "THAWED",
+        "warm": "FROZEN",
+    }
