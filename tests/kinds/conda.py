@@ -55,13 +55,18 @@ def buildpack_deps() -> Path:
         layer_in = into / "layer"
         layer_in.mkdir()
         compress(files_tar(files), layer_in)
-        settings = {"Env": [f"PATH={PATH}"], "User": "0:0", "WorkingDir": "/", "Cmd": ["bash"]}
+        settings = {
+            "Env": [f"PATH=/usr/local/sbin:{PATH}:/usr/sbin:/sbin"],
+            "User": "0:0",
+            "WorkingDir": "/",
+            "Cmd": ["bash"],
+        }
         write_archive(
             into / "buildpack-deps.tar",
             [Image(BUILDPACK_DEPS, (*stock.layers, load_layer(layer_in)), settings)],
         )
 
-    recipe = recipe_of(*(layer.digest for layer in stock.layers), *programs.values(), "1")
+    recipe = recipe_of(*(layer.digest for layer in stock.layers), *programs.values(), "2")
     return (
         cached("image-buildpack-deps", recipe, build, 10, "the base of repo2docker's Dockerfiles")
         / "buildpack-deps.tar"

@@ -32,7 +32,7 @@ class Read:
     phases: set[str] = field(default_factory=set)
 
     def __call__(self, state: Launch) -> None:
-        self.lines = [*state.lines]
+        self.lines += [line for line in state.lines if line not in self.lines]  # it keeps the last ones alone
         self.phases.add(state.phase)
 
 

@@ -226,7 +226,7 @@ def _keep(found: dict[str, Any], kills: list[dict[str, Any]]) -> None:
         if not one["host"]:
             telling.say("killed", whose=one["pod"] or one["step"] or "not known", **about)
         else:
-            telling.audit(JOB, "killed", whose="the host itself", command=one["command"], **about)
+            telling.audit(JOB, "killed", whose="the host itself", process=one["command"], **about)
     since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - KEPT_S))
     found["kills"] = seen.merged(found["kills"], fresh, since=since, at_most=KEPT)
 
