@@ -61,12 +61,11 @@ def run(config: AgentConfig) -> bool:
         "why": "",
     }
     try:
-        _bring(found["bans"]["digest"], earlier)
+        found["brought"] = _brought(found["bans"]["digest"], earlier.get("brought", ""))
         _look(config, found, earlier)
-    except (*TROUBLE, Busy) as error:
+    except TROUBLE as error:
         found["why"] = str(error)[:500]
-    found["brought"] = found.get("brought", earlier.get("brought", ""))
-    _tell(found, earlier)
+    _tell({"brought": earlier.get("brought", ""), **found}, earlier)
     return not (seen.not_attached(found) or seen.not_killing(found) or found["bans"]["faults"])
 
 
@@ -116,17 +115,21 @@ def commands_of_the_host() -> Iterator[str]:
                     yield command
 
 
-def _bring(digest: str, earlier: Mapping[str, Any]) -> None:
-    """Have the release run with the set; an install does the same."""
-    if earlier.get("brought") == digest:
-        return
-    with hold(telling.WHO[JOB], 0) as tell:
-        tell("putting bans in force")
-        releasing.bring(releasing.installed(RELEASE))
+def _brought(digest: str, before: str) -> str:
+    """Have the release run with the set, as an install does; returns with which it runs."""
+    if before == digest:
+        return digest
+    try:
+        with hold(telling.WHO[JOB], 0) as tell:
+            tell("putting bans in force")
+            releasing.bring(releasing.installed(RELEASE))
+    except Busy as error:
+        telling.say("waits", why=str(error))
+        return before
+    return digest
 
 
 def _look(config: AgentConfig, found: dict[str, Any], earlier: Mapping[str, Any]) -> None:
-    found["brought"] = found["bans"]["digest"]
     pods = json.loads(kubectl("get", "pods", *PLACE, f"--selector={PODS}", "-o", "json"))["items"]
     pod = next((one for one in pods if not one["metadata"].get("deletionTimestamp")), None)
     statuses = {one["name"]: one for one in (pod or {}).get("status", {}).get("containerStatuses", ())}
