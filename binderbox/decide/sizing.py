@@ -30,6 +30,7 @@ TERMINATING_PODS = 31  # that still hold an address while their successors start
 POD_ADDRESS_MARGIN = 3 + TERMINATING_PODS  # network, gateway and broadcast too
 MAX_PODS = 2 ** (32 - NODE_CIDR_MASK) - POD_ADDRESS_MARGIN
 K3S_AND_DAEMONS_GB = 1.35  # k3s 1.03, buildkitd 0.07, nine shims 0.13, the door, systemd and sshd
+GUARD_MEMORY_GB = 0.32  # execwhacker 0.15, flowkiller 0.17, proportional shares of two: docs/verification.md
 SYSTEM_POD_MEMORY_GB = 0.9  # hub 0.2, binder 0.15, proxy and coredns 0.12, registry 0.12, traefik 0.1, object store 0.2: `make bench`
 MIN_USERS = 2  # the proof of an install runs two at once
 USER_GUARANTEE_MB = 450
@@ -137,7 +138,11 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
     )
     build_pods = _build_pods(slots.value, ram)
     for_users = (
-        ram - reserved.value - SYSTEM_POD_MEMORY_GB - _round(build_pods.value * BUILD_POD_REQUEST_MB / 1000)
+        ram
+        - reserved.value
+        - SYSTEM_POD_MEMORY_GB
+        - GUARD_MEMORY_GB
+        - _round(build_pods.value * BUILD_POD_REQUEST_MB / 1000)
     )
     fitting = max(MIN_USERS, int(for_users * 1000 / guarantee.value))
     pods = _pods(ram, slots.value, build_pods.value, fitting).overridden(member.pods)
@@ -172,7 +177,13 @@ def make_sizing(member: Member, machine: Machine) -> Sizing:
 
 def _build_memory(ram: float) -> Value[float]:
     quarter = min(BUILD_MEMORY_MAX_GB, ram / 4)
-    beside = ram - K3S_AND_DAEMONS_GB - SYSTEM_POD_MEMORY_GB - MIN_USERS * USER_GUARANTEE_MB / 1000
+    beside = (
+        ram
+        - K3S_AND_DAEMONS_GB
+        - SYSTEM_POD_MEMORY_GB
+        - GUARD_MEMORY_GB
+        - MIN_USERS * USER_GUARANTEE_MB / 1000
+    )
     reason = f"a quarter of {ram:.1f} GB RAM, at most 16 (all builds together)"
     if beside < quarter:
         reason = f"what {MIN_USERS} users leave of {ram:.1f} GB RAM (all builds together)"
@@ -254,7 +265,7 @@ def _faults(sizing: Sizing, ram: float) -> tuple[SizeFault, ...]:
         fix = "use a machine with 4 GB RAM or more"
         return (SizeFault("ram", f"{ram:.1f} GB", f"{MIN_RAM_GB} GB", fix),)
     found = []
-    memory = K3S_AND_DAEMONS_GB + SYSTEM_POD_MEMORY_GB
+    memory = K3S_AND_DAEMONS_GB + SYSTEM_POD_MEMORY_GB + GUARD_MEMORY_GB
     if sizing.build_memory_gb.value > ram - memory - 0.5:
         most = max(0.5, _round(ram - memory - 0.5))
         fix = f"set build_memory_gb to {most} or less, or leave it out"

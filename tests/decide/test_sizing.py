@@ -35,7 +35,7 @@ def size(ram_gb: float, cpus: int, **config: Any) -> Sizing:
 @pytest.mark.parametrize(
     ("ram", "cpus", "pods", "quota", "slots", "build", "step"),
     [
-        (4.1, 2, 16, 2, 1, 0.9, 0.9),  # the smallest VM: one build, two users
+        (4.1, 2, 16, 2, 1, 0.6, 0.6),  # the smallest VM: one build, two users
         (8.3, 2, 23, 7, 1, 2.0, 2.0),
         (16.4, 4, 34, 14, 2, 4.1, 3.1),
         (25.2, 2, 47, 31, 1, 6.3, 6.3),  # one of two CPUs is for servers that start
@@ -44,7 +44,7 @@ def size(ram_gb: float, cpus: int, **config: Any) -> Sizing:
             64.0,
             16,
             136,
-            92,
+            91,
             8,
             16.0,
             6.0,

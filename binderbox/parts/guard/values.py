@@ -49,7 +49,7 @@ def make_inputs(artifacts: Mapping[str, Artifact], arch: str, bundle: Path | Non
     sockets = {"containerdHostPath": layout.CONTAINERD_SOCKET, "dockerHostPath": ""}
     values: dict[str, Any] = {
         "priorityClassName": PRIORITY_CLASS,
-        "fetchKernelHeaders": {"resources": _resources("16Mi", "64Mi")},
+        "fetchKernelHeaders": {"resources": {"limits": {"memory": "64Mi"}}},
         "metrics": {"enabled": True, "collector": {"enabled": False}},
         "detectors": {
             "execwhacker": {
@@ -57,7 +57,7 @@ def make_inputs(artifacts: Mapping[str, Artifact], arch: str, bundle: Path | Non
                 "enabled": True,
                 "configs": {"canary": {"bannedCommandStrings": [CANARY]}},
                 "metrics": {"port": METRICS["execwhacker"]},
-                "resources": _resources("160Mi", "512Mi"),
+                "resources": _resources("150M", "1Gi"),
             },
             "tcpflowkiller": {
                 **sockets,
@@ -69,9 +69,9 @@ def make_inputs(artifacts: Mapping[str, Artifact], arch: str, bundle: Path | Non
                     }
                 },
                 "metrics": {"port": METRICS["flowkiller"]},
-                "resources": _resources("160Mi", "512Mi"),
+                "resources": _resources("167M", "1Gi"),
             },
-            "monero": {"enabled": arch == MONERO_ARCH, "resources": _resources("96Mi", "512Mi")},
+            "monero": {"enabled": arch == MONERO_ARCH, "resources": {"limits": {"memory": "1Gi"}}},
         },
     }
     return ChartInputs(
