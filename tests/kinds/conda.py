@@ -22,7 +22,9 @@ MAMBA = """\
 # The words of micromamba and mamba that repo2docker says.
 set -e
 case "$1" in
-    shell) echo 'micromamba() { if [ "$1" != activate ]; then "$MICROMAMBA_EXE" "$@"; fi; }' ;;
+    shell)
+        echo 'micromamba() { if [ "$1" != activate ]; then "$MICROMAMBA_EXE" "$@"; fi; };'
+        echo 'mamba() { if [ "$1" != activate ]; then "$MAMBA_EXE" "$@"; fi; }' ;;
     install) mkdir -p "$CONDA_DIR/bin" "$CONDA_DIR/conda-meta"; cp "$0" "$CONDA_DIR/bin/mamba" ;;
     create)
         shift; test "$1" = -p; prefix=$2

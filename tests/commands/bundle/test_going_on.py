@@ -69,7 +69,7 @@ def test_connections_that_are_cut_are_taken_up_again(scene: Scene) -> None:
 
 def test_a_token_that_has_ended_is_asked_for_anew(scene: Scene) -> None:
     scene.ask_for(["registry"], pinned=True)
-    scene.internet.faults.add("registry-1.docker.io", "/blobs/", Fault(status=401), times=2)
+    scene.internet.faults.add("registry-1.docker.io", "/blobs/", Fault(status=401), times=1)
     scene.create()
     assert len(answers(scene, "auth.docker.io", "/token")) > 1
 
