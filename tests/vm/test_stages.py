@@ -67,7 +67,7 @@ def no_failed_unit(host: Machine) -> None:
 
 def packages(host: Machine) -> None:
     """An install brings them, and an uninstall leaves them: a comparison must not see that."""
-    script = f"export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq install -y --no-install-recommends {' '.join(layout.PACKAGES)}"
+    script = f"export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq install -y --no-install-recommends {' '.join(layout.PACKAGES)} linux-headers-$(uname -r)"
     host.exec(["sh", "-c", script], timeout_s=3600)
 
 
