@@ -22,9 +22,12 @@ MAMBA = """\
 # The words of micromamba and mamba that repo2docker says.
 set -e
 case "$1" in
-    shell)
-        echo 'micromamba() { if [ "$1" != activate ]; then "$MICROMAMBA_EXE" "$@"; fi; };'
-        echo 'mamba() { if [ "$1" != activate ]; then "$MAMBA_EXE" "$@"; fi; }' ;;
+    shell)  # a login shell's path has none of an image's
+        for name in micromamba mamba; do
+            exe=$(echo "$name"_EXE | tr a-z A-Z)
+            echo "$name() { if [ \\"\\$1\\" != activate ]; then \\"\\$$exe\\" \\"\\$@\\";" \
+                "elif [ \\$# -gt 1 ]; then export PATH=\\"\\${@: -1}/bin:\\$PATH\\"; fi; };"
+        done ;;
     install) mkdir -p "$CONDA_DIR/bin" "$CONDA_DIR/conda-meta"; cp "$0" "$CONDA_DIR/bin/mamba" ;;
     create)
         shift; test "$1" = -p; prefix=$2
