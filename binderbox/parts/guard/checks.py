@@ -25,6 +25,8 @@ def look_guarded(probe: Probe) -> Guarded:
 
 def judge_attached(found: Guarded) -> Verdict:
     faults = seen.not_attached(found)
+    if not faults and (begun := seen.starting(found)):
+        return skipped(f"being started: {', '.join(begun)}")
     if not faults:
         return passed(f"{', '.join(sorted(found['detectors']))} on {found['kernel']}")
     fix = LOGS

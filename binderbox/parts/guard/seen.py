@@ -28,7 +28,9 @@ def not_attached(state: Mapping[str, Any]) -> list[str]:
         return [str(state["why"])]
     faults = [] if state["headers"] else [f"the headers of kernel {state['kernel']} are not installed"]
     faults += [
-        f"{name}: {one['why']}" for name, one in sorted(state["detectors"].items()) if not one["attached"]
+        f"{name}: {one['why']}"
+        for name, one in sorted(state["detectors"].items())
+        if not one["attached"] and not one.get("starting")
     ]
     return faults
 
@@ -44,7 +46,16 @@ def not_killing(state: Mapping[str, Any]) -> list[str]:
 
 def kills(state: Mapping[str, Any] | None) -> bool:
     """Whether a process with a banned name must die on this node now."""
-    return state is not None and bool(state["attaches"]) and not not_attached(state)
+    return state is not None and bool(state["attaches"]) and not (not_attached(state) or starting(state))
+
+
+def starting(state: Mapping[str, Any]) -> list[str]:
+    """Detectors that may still compile."""
+    return [
+        name
+        for name, one in sorted(state["detectors"].items())
+        if not one["attached"] and one.get("starting")
+    ]
 
 
 def tried(state: Mapping[str, Any]) -> bool:

@@ -136,8 +136,12 @@ def test_who_works_on_the_node_is_no_fault_and_it_is_brought_later(node: Node, t
     assert node()["brought_to"] == ["cryptnono"]
 
 
-def test_one_that_does_not_run_says_why(node: Node) -> None:
+def test_one_that_does_not_run_says_why_once_it_had_its_time(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waits = {"restartCount": 3, "containerID": "", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    assert node(status=waits)["faults"] == []
+    monkeypatch.setattr(guard, "STARTING_S", 0)
     found = node(status=waits)
     assert len(found["faults"]) == 2
     assert found["faults"][0].startswith("execwhacker: CrashLoopBackOff")
@@ -145,7 +149,10 @@ def test_one_that_does_not_run_says_why(node: Node) -> None:
     assert "not attached yet" in later["faults"][0]
 
 
-def test_what_was_seen_to_attach_stays_attached_while_its_container_runs(node: Node) -> None:
+def test_what_was_seen_to_attach_stays_attached_while_its_container_runs(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "STARTING_S", 0)
     node()
     assert node(attached=False)["faults"] == []
     other = {**RUNS, "containerID": "containerd://2"}

@@ -54,6 +54,13 @@ def test_all_is_well() -> None:
     assert seen.kills(WELL)
 
 
+def test_one_that_compiles_is_no_fault_yet_and_kills_nobody() -> None:
+    state = detector("monero", attached=False, why="started then, not attached yet", starting=True)
+    assert seen.not_attached(state) == []
+    assert verdicts(state)["BBX-G03"] == ("skip", "being started: monero | ")
+    assert not seen.kills(state)
+
+
 def test_before_the_first_look_nothing_is_judged() -> None:
     assert {verdict for verdict, _ in verdicts(None).values()} == {"skip"}
     assert not seen.kills(None)

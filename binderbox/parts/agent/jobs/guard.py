@@ -38,6 +38,7 @@ KEPT = 50  # kills that are told
 KEPT_S = 24 * 3600
 CANARY_EVERY_S = 600
 CANARY_S = 3.0
+STARTING_S = 300  # a minute on a slow machine, and its image may have to come first
 METRICS_S = 5
 NAME_S = 2  # for each of some names, asked beside each other
 LOG_MB = 1
@@ -137,11 +138,19 @@ def _look(config: AgentConfig, found: dict[str, Any], earlier: Mapping[str, Any]
     kills: list[Kill] = []
     for name in config.detectors:
         detector, ended = _detector(name, pod, statuses.get(name), before.get(name, {}))
-        found["detectors"][name] = detector
+        found["detectors"][name] = detector | _since(detector, before.get(name, {}))
         kills += ended
     _keep(found, [{**asdict(one), "host": one.of_the_host} for one in kills if not one.by_canary])
     if config.attaches and all(one["attached"] for one in found["detectors"].values()):
         _canaries(found["detectors"], before)
+
+
+def _since(detector: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Since when it has not been attached, and whether that may be because it compiles; a restart begins no new time."""
+    if detector["attached"]:
+        return {}
+    since = before.get("since", time.time())
+    return {"since": since, "starting": time.time() - since < STARTING_S}
 
 
 def _detector(
