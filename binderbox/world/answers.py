@@ -62,8 +62,11 @@ class HostAnswers:
             self._run("journalctl", "-u", unit, "-n", str(lines), "-o", "cat", "--no-pager").splitlines()
         )
 
-    def sysctl(self, name: str) -> str:
-        return self._run("sysctl", "-n", name).strip()
+    def sysctls(self, names: Sequence[str]) -> Mapping[str, str]:
+        told = dict(
+            line.split(" = ", 1) for line in self._run("sysctl", "-e", *names).splitlines() if " = " in line
+        )
+        return {name: told.get(name, "").strip() for name in names}
 
     def nft_tables(self) -> tuple[str, ...]:
         return tuple(

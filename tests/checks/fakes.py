@@ -97,8 +97,8 @@ class FakeProbe:
     def journal(self, unit: str, lines: int) -> tuple[str, ...]:
         return ()
 
-    def sysctl(self, name: str) -> str:
-        return {"fs.inotify.max_user_instances": "128"}.get(name, "1")
+    def sysctls(self, names: Sequence[str]) -> Mapping[str, str]:
+        return {name: {"fs.inotify.max_user_instances": "128"}.get(name, "1") for name in names}
 
     def nft_tables(self) -> tuple[str, ...]:
         return ("inet binderbox", "inet binderbox-backstop")

@@ -23,7 +23,9 @@ def look_facts(probe: Probe) -> HostFacts:
 
 def look_sysctls(probe: Probe) -> Mapping[str, tuple[int, str]]:
     """By name: what is planned and what the kernel says."""
-    return {name: (wanted, probe.sysctl(name)) for name, wanted in planned(probe).sysctls.items()}
+    wanted = planned(probe).sysctls
+    found = probe.sysctls(tuple(wanted))
+    return {name: (value, found[name]) for name, value in wanted.items()}
 
 
 def judge_sysctls(values: Mapping[str, tuple[int, str]]) -> Verdict:
