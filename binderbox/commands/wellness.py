@@ -118,8 +118,7 @@ def _guard(probe: Probe) -> list[Part]:
     found = probe.guarded()
     if found is None:
         return []
-    kills = sum(1 for one in found["kills"])
-    said = f"{kills} killed" if found["attaches"] else "a double, which kills nobody"
+    said = f"{len(found['kills'])} killed" if found["attaches"] else "a double, which kills nobody"
     return [Part("cryptnono", not found["faults"], said, "; ".join(found["faults"]) or found["at"])]
 
 

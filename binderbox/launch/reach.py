@@ -27,7 +27,8 @@ OF_NOTEBOOKS = (
 )  # a step keeps CAP_NET_RAW, on a link of its own
 
 
-BANNED = "a process with a banned name"  # cryptnono's to end, where its detectors are attached
+BANNED = "a process with a banned name"
+BANNED_TARGET = {BANNED: f"banned:{BANNED_WORD}"}  # cryptnono's to end, where its detectors are attached
 
 
 def forbidden_targets(facts: HostFacts, networks: Networks, *, guarded: bool = False) -> dict[str, str]:
@@ -36,7 +37,7 @@ def forbidden_targets(facts: HostFacts, networks: Networks, *, guarded: bool = F
     + guarded: whether there is somebody who ends a process by its name
     """
     return {
-        **({BANNED: f"banned:{BANNED_WORD}"} if guarded else {}),
+        **(BANNED_TARGET if guarded else {}),
         "metadata address": "169.254.169.254:80",
         "metadata address of Alibaba": "100.100.100.200:80",
         "metadata address of Azure": "168.63.129.16:80",

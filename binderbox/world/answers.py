@@ -74,16 +74,13 @@ class HostAnswers:
         )
 
     def watched(self) -> Mapping[str, str] | None:
-        said = self.host.read(layout.WATCH_STATE)
-        return json.loads(said) if said else None
+        return self._kept(layout.WATCH_STATE)
 
     def tried_abuse(self) -> Mapping[str, Any] | None:
-        said = self.host.read(layout.ABUSE_STATE)
-        return json.loads(said) if said else None
+        return self._kept(layout.ABUSE_STATE)
 
     def guarded(self) -> Mapping[str, Any] | None:
-        said = self.host.read(layout.GUARD_STATE)
-        return json.loads(said) if said else None
+        return self._kept(layout.GUARD_STATE)
 
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         said = self.host.read(status_file)
@@ -212,6 +209,12 @@ class HostAnswers:
             return Answer(url, 0, error=output.stderr.decode().strip())
         body, _, status = output.stdout.decode().rpartition("\n")
         return Answer(url, int(status), body=body)
+
+    def _kept(self, path: str) -> dict[str, Any] | None:
+        """What a job of the node keeps as JSON, None before it has."""
+        said = self.host.read(path)
+        found: dict[str, Any] | None = json.loads(said) if said else None
+        return found
 
     def _registry_basic(self) -> str:
         password = self.host.read(f"{layout.SECRETS}/registry-password")

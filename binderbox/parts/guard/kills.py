@@ -50,7 +50,7 @@ class Kill:
     @property
     def by_canary(self) -> bool:
         """Whether it was ours, started to be killed."""
-        return CANARY in self.command or CANARY in self.why or CANARY_ADDRESS in self.why
+        return CANARY in self.command or CANARY_ADDRESS in self.why
 
 
 def read(detector: str, lines: Iterable[str]) -> Iterator[Kill]:
@@ -80,9 +80,8 @@ def _kill(detector: str, said: Mapping[str, Any], pid: int, step: str) -> Kill:
     pod = f"{labels.get(NAMESPACE, '')}/{labels[POD]}" if isinstance(labels, dict) and labels.get(POD) else ""
     command = said.get("cmdline", "")
     command = " ".join(map(str, command)) if isinstance(command, list) else str(command)
-    why = (
-        "a banned word" if "matched" in said else _addresses(said)
-    )  # the lists are not for everybody to read
+    # the lists are not for everybody to read
+    why = "a banned word" if "matched" in said else _addresses(said)
     return Kill(detector, str(said.get("timestamp", "")), pid, why[:LONGEST], command[:LONGEST], pod, step)
 
 

@@ -49,6 +49,11 @@ def kills(state: Mapping[str, Any] | None) -> bool:
     return state is not None and bool(state["attaches"]) and not (not_attached(state) or starting(state))
 
 
+def faults(state: Mapping[str, Any]) -> list[str]:
+    """All that is wrong of detectors and bans, a sentence each; a kill of the host's is a check's to judge."""
+    return [*not_attached(state), *not_killing(state), *state["bans"]["faults"]]
+
+
 def starting(state: Mapping[str, Any]) -> list[str]:
     """Detectors that may still compile."""
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from binderbox import layout
-from binderbox.launch.reach import BANNED, BANNED_WORD, Seen, faults
+from binderbox.launch.reach import BANNED_TARGET, Seen, faults
 from binderbox.parts.agent.jobs import files, launching, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE
@@ -28,7 +28,8 @@ def run(config: AgentConfig) -> list[str]:
     if files.read(layout.DRAIN_FILE) is not None:
         telling.say("waits", why="the member is drained")
         return []
-    forbidden = {**config.forbidden, **_banned()}
+    guard = json.loads(files.read(layout.GUARD_STATE) or "null")
+    forbidden = {**config.forbidden, **(BANNED_TARGET if kills(guard) else {})}
     targets = {**forbidden, **config.allowed}
     try:
         with hold(telling.WHO[JOB], WAIT_S) as tell:
@@ -47,12 +48,6 @@ def run(config: AgentConfig) -> list[str]:
     ]
     _tell(found, 2 * len(targets) - len(found), 2 * len(targets))
     return found
-
-
-def _banned() -> dict[str, str]:
-    """What must die, where cryptnono watches."""
-    found = json.loads(files.read(layout.GUARD_STATE) or "null")
-    return {BANNED: f"banned:{BANNED_WORD}"} if kills(found) else {}
 
 
 def _seen(config: AgentConfig, targets: dict[str, str]) -> list[tuple[str, bool, Seen]]:

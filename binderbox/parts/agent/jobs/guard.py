@@ -66,8 +66,11 @@ def run(config: AgentConfig) -> bool:
         _look(config, found, earlier)
     except TROUBLE as error:
         found["why"] = str(error)[:500]
-    _tell({"brought": earlier.get("brought", ""), **found}, earlier)
-    return not (seen.not_attached(found) or seen.not_killing(found) or found["bans"]["faults"])
+    faults = seen.faults(found)
+    if faults and faults != earlier.get("faults"):
+        telling.audit(JOB, "alert", why="; ".join(faults)[:500])
+    telling.state(layout.GUARD_STATE, {"brought": earlier.get("brought", ""), **found, "faults": faults})
+    return not faults
 
 
 def in_force() -> dict[str, Any]:
@@ -142,7 +145,7 @@ def _look(config: AgentConfig, found: dict[str, Any], earlier: Mapping[str, Any]
         kills += ended
     _keep(found, [{**asdict(one), "host": one.of_the_host} for one in kills if not one.by_canary])
     if config.attaches and all(one["attached"] for one in found["detectors"].values()):
-        _canaries(found["detectors"], before)
+        _canaries(found["detectors"])
 
 
 def _since(detector: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +213,7 @@ def _looked_at(name: str, pod: Any) -> float | None:
     return seen.looked_at(name, said)
 
 
-def _canaries(detectors: dict[str, Any], before: Mapping[str, Any]) -> None:
+def _canaries(detectors: dict[str, Any]) -> None:
     """Start what must be killed, where the last time is long ago."""
     wait = f"import time; time.sleep({CANARY_S})"
     canaries = {
@@ -241,10 +244,3 @@ def _keep(found: dict[str, Any], kills: list[dict[str, Any]]) -> None:
             telling.audit(JOB, "killed", whose="the host itself", process=one["command"], **about)
     since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - KEPT_S))
     found["kills"] = seen.merged(found["kills"], fresh, since=since, at_most=KEPT)
-
-
-def _tell(found: dict[str, Any], earlier: Mapping[str, Any]) -> None:
-    faults = [*seen.not_attached(found), *seen.not_killing(found), *found["bans"]["faults"]]
-    if faults and faults != earlier.get("faults"):
-        telling.audit(JOB, "alert", why="; ".join(faults)[:500])
-    telling.state(layout.GUARD_STATE, {**found, "faults": faults})
