@@ -9,6 +9,7 @@ from pyinfra.operations import systemd
 
 from binderbox import layout
 from binderbox.deploys.operations import files
+from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.agent import units as agent_units
 from binderbox.parts.agent.units import JOBS, AgentInputs
@@ -61,7 +62,7 @@ def install_agent(inputs: AgentInputs) -> None:
         systemd.daemon_reload(name=f"read the units of the job {job.name}", _if=changed)
         restart = f"restart {job.timer} with its new settings"
         systemd.service(name=restart, service=job.timer, restarted=True, _if=changed)
-        systemd.service(name=f"start {job.timer}", service=job.timer, running=True, enabled=True)
+        up(name=f"start {job.timer}", unit=job.timer)
     # a run that began before has read its modules already
     files.nothing_else(
         name="remove modules of an older release", directories=(layout.AGENT,), wanted=tuple(tree)

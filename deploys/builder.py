@@ -7,6 +7,7 @@ from pyinfra.operations import systemd
 
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, builds, files, reader
+from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.builder import network
 from binderbox.parts.builder import settings as builder
@@ -76,7 +77,7 @@ def install_builder(inputs: BuilderInputs) -> None:
             restarted=True,
             _if=files.any_changed(parts),
         )
-        systemd.service(name=f"start {service}", service=service, running=True, enabled=True)
+        up(name=f"start {service}", unit=service)
     files.nothing_else(
         name="remove modules of an older release",
         directories=(layout.DOOR, layout.ENGINE),

@@ -9,6 +9,7 @@ from binderbox import layout
 from binderbox.deploys.helm import chart
 from binderbox.deploys.operations import files
 from binderbox.deploys.operations.guard import bans_rendered
+from binderbox.deploys.operations.units import up
 from binderbox.parts.guard import units
 from binderbox.parts.helm.inputs import ChartInputs
 
@@ -29,9 +30,7 @@ def install_guard(inputs: ChartInputs | None) -> None:
         written[f"{layout.SYSTEMD}/{one}"] for one in (layout.HEADERS_UNIT, layout.HEADERS_INSTALL_UNIT)
     ]
     systemd.daemon_reload(name="read the units of the kernel's headers", _if=files.any_changed(of_units))
-    systemd.service(
-        name="lay out the kernel's headers", service=layout.HEADERS_UNIT, running=True, enabled=True
-    )
+    up(name="lay out the kernel's headers", unit=layout.HEADERS_UNIT)
     systemd.service(
         name="install the kernel's headers at each boot",
         service=layout.HEADERS_INSTALL_UNIT,

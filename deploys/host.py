@@ -11,6 +11,7 @@ from binderbox.decide import proxies
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.ingress import routes
 from binderbox.deploys.operations import certificates, files, host, images, packages, secrets
+from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.firewall.names import TABLE
@@ -98,7 +99,7 @@ def prepare_host(inputs: HostInputs) -> None:
         after_s=round(patient(TAKE_BACK_S)),
     )
     # at boot they start once somebody has come in past them: binderbox/commands/reached.py
-    systemd.service(name="start the firewall", service=layout.FIREWALL_UNIT, running=True)
+    up(name="start the firewall", unit=layout.FIREWALL_UNIT, at_boot=False)
     host.table_loaded(
         name="load the firewall where it was flushed", table=f"inet {TABLE}", unit=layout.FIREWALL_UNIT
     )
@@ -114,7 +115,7 @@ def prepare_host(inputs: HostInputs) -> None:
         restarted=True,
         _if=files.any_changed([written[path] for path in (backstop_unit, *backstop_tree())]),
     )
-    systemd.service(name="start the firewall's backstop", service=layout.BACKSTOP_UNIT, running=True)
+    up(name="start the firewall's backstop", unit=layout.BACKSTOP_UNIT, at_boot=False)
 
 
 def fetch_tree() -> dict[str, str]:

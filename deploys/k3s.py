@@ -10,8 +10,8 @@ from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.host import backstop_tree
 from binderbox.deploys.operations import artifacts, files
-from binderbox.deploys.operations.host import unit_begun
 from binderbox.deploys.operations.images import archives
+from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.k3s import files as k3s
@@ -56,7 +56,7 @@ def install_k3s(inputs: K3sInputs) -> None:
         commands=f"systemctl restart --no-block {layout.K3S_UNIT}",
         _if=files.any_changed([binary, *settings]),
     )
-    unit_begun(name="start k3s", unit=layout.K3S_UNIT)
+    up(name="start k3s", unit=layout.K3S_UNIT, waits=False)
     keeper = files.contents(
         {
             f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
@@ -72,9 +72,7 @@ def install_k3s(inputs: K3sInputs) -> None:
         restarted=True,
         _if=files.any_changed(keeper),
     )
-    systemd.service(
-        name="start the keeper of system pods", service=layout.KEEPER_UNIT, running=True, enabled=True
-    )
+    up(name="start the keeper of system pods", unit=layout.KEEPER_UNIT)
     files.absent(name="remove the keeper of an older release", paths=(f"{layout.LIB}/systempods.py",))
     files.nothing_else(
         name="remove modules of an older release",

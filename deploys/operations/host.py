@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
-from pyinfra.facts.systemd import SystemdEnabled, SystemdStatus
 
 from binderbox import layout
 from binderbox.deploys.facts.host import AtBoot, Loadable, NftTables, Owners, Sysctls
@@ -64,15 +63,6 @@ def table_loaded(*, table: str, unit: str) -> Commands:
     """Load the firewall where its unit says it is and its table is gone: another program's flush takes every table away."""
     if table not in host.get_fact(NftTables):
         yield StringCommand("systemctl", "reload-or-restart", QuoteString(unit))
-
-
-@operation()
-def unit_begun(*, unit: str) -> Commands:
-    """Enable a unit and have it started, without waiting for that: see commands/settling.py."""
-    if not host.get_fact(SystemdEnabled, services=unit).get(unit):
-        yield StringCommand("systemctl", "enable", "--quiet", QuoteString(unit))
-    if not host.get_fact(SystemdStatus, services=unit).get(unit):
-        yield StringCommand("systemctl", "start", "--no-block", QuoteString(unit))
 
 
 @operation()

@@ -8,12 +8,12 @@ import yaml
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.deploys.operations import artifacts, certificates, files, host, images, removal, secrets
+from binderbox.deploys.operations import artifacts, certificates, files, host, images, removal, secrets, units
 from binderbox.parts.secrets import ca
 from tests.deploys.running import commands_of
 
 MODULES = {"files": files, "host": host, "secrets": secrets, "removal": removal}
-MODULES |= {"artifacts": artifacts, "images": images}
+MODULES |= {"artifacts": artifacts, "images": images, "units": units}
 CASES = yaml.safe_load((Path(__file__).parent / "operation_cases.yaml").read_text())
 OWNERS = "Owners"
 
