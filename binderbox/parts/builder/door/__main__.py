@@ -17,7 +17,7 @@ from ...telling import Telling
 from .config import ConfigFault, parse_config
 from .containerd import COMMAND_S, Images
 from .growth import Growth
-from .guard import EVERY_S, MB, Guard, free_at
+from .guard import EVERY_S, MB, MEASURE_EVERY_S, Guard, free_at
 from .listening import listen
 from .pods import ApiPods
 from .pusher import Budget, Pusher
@@ -49,8 +49,8 @@ def main() -> int:
     listener = listen(config.socket)
 
     def end(key: str, why: str) -> None:
-        telling.tell("build-ended", why)
         door.builds.end(key, why)
+        telling.tell("build-ended", why)
 
     def restart(why: str) -> None:
         telling.tell("builder-restarted", why)
@@ -71,6 +71,7 @@ def main() -> int:
         lambda: _each(door, REPIN_EVERY_S, pusher.repin),
         lambda: _each(door, SWEEP_EVERY_S, sweep.once),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
+        lambda: _each(door, MEASURE_EVERY_S, lambda: guard.measure(time.monotonic)),
     ):
         threading.Thread(target=work, daemon=True).start()
     say("open", socket=config.socket, slots=config.build_slots, pushes=len(pusher.spool.all()))

@@ -35,11 +35,12 @@ BUILDER_BACK_S = 60.0  # for a builder that was restarted
 @dataclass
 class Running:
     """A build that BuildKit has; `began` in seconds of the monotonic clock, `ended` why it is to end, if it is, and
-    `ended_at` since when, in seconds since 1970."""
+    `ended_at` since when, in seconds since 1970; `killed` whether its steps were."""
 
     began: float
     ended: str = ""
     ended_at: float = 0.0
+    killed: bool = False
     vertices: Vertices = field(default_factory=Vertices)
 
 
@@ -81,10 +82,11 @@ class Builds:
         return self._left | told
 
     def end(self, key: str, why: str) -> None:
-        """End one; its visitor reads why."""
+        """End one, its steps at once; its visitor reads why."""
         one = self._running.get(key)
         if one and not one.ended:
             one.ended, one.ended_at = why, time.time()
+            one.killed = self._kill_steps(key, one)
 
     def clear(self) -> None:
         """Begin anew, without what a killed door left behind."""
@@ -159,7 +161,7 @@ class Builds:
                 self._config.build_step_memory_mb / 1000,
                 lambda text: _log(pod, text),
                 lambda: running.ended or (RESTARTED if self._stopping() else ""),
-                lambda: self._kill_steps(key),
+                lambda: running.killed or self._kill_steps(key, running),
             )
             if not ended.again:
                 break
@@ -172,15 +174,15 @@ class Builds:
             _wait_for(self._config.buildkit_address, lambda: still_there(pod))
         return ended
 
-    def _kill_steps(self, key: str) -> bool:
-        """Not what another build waits for as well: BuildKit runs what is the same in two builds once."""
+    def _kill_steps(self, key: str, build: Running) -> bool:
+        """Whether there were any. Not what another build waits for as well: BuildKit runs what is the same in two builds once."""
         others = {
             one
             for other, running in self._running.items()
             if other != key
             for one in running.vertices.under_way
         }
-        return not self._running[key].vertices.under_way & others and self._steps.kill(key)
+        return not build.vertices.under_way & others and self._steps.kill(key)
 
     def _tell_place(self, pod: socket.socket, key: str, place: int) -> None:
         self._status.moved(key, "waiting", place)

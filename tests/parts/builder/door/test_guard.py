@@ -121,6 +121,46 @@ def test_builds_go_on_while_there_is_room(state: Path) -> None:
     assert (node.ended, node.room, node.asked) == ([], [], 0)
 
 
+def test_who_writes_is_measured_before_the_floor_is_reached_and_then_nobody_walks(state: Path) -> None:
+    """A walk through what eight writers have written took three seconds, and they write 0.9 GB in each."""
+    node = Node(Free(7 * GB, 900, 1000), [Grown("a", 1, 14 * GB, 10)])
+    watching = guard(node, state)
+    watching.measure(lambda: 0.0)
+    assert node.asked == 1
+    node.free = short_of_bytes()
+    watching.step(1)
+    assert ([key for key, _ in node.ended], node.asked) == (["a"], 1)
+    node.free = short_of_bytes(1_000 * MB)
+    node.builds = [Grown("b", 2, GB, 10)]
+    watching.step(2)
+    assert ([key for key, _ in node.ended], node.asked) == (["a", "b"], 2), "the next is found anew"
+
+
+def test_figures_of_a_build_that_was_ended_meanwhile_are_not_taken(state: Path) -> None:
+    node = Node(short_of_bytes(), [Grown("a", 1, 2 * GB, 10)])
+    watching = guard(node, state)
+
+    def ends_while_it_is_measured() -> list[Grown]:
+        found, node.builds = node.builds, [Grown("b", 2, GB, 10)]
+        watching._ends += 1
+        return found
+
+    watching._grown = ends_while_it_is_measured
+    watching.measure(lambda: 0.0)
+    watching._grown = node.grown
+    watching.step(0)
+    assert [key for key, _ in node.ended] == ["b"]
+
+
+def test_what_little_the_disk_loses_in_an_instant_is_no_rate(state: Path) -> None:
+    node = Node(Free(20 * GB, 900, 1000))
+    watching = guard(node, state)
+    for at in range(8):
+        node.free = Free(20 * GB - (at % 2) * GB, 900, 1000)
+        watching.step(at / 4)
+    assert watching.floor.size_bytes < 5000 * MB
+
+
 def test_one_build_ends_at_a_time_and_its_visitor_reads_how_much_it_wrote(state: Path) -> None:
     node = Node(short_of_bytes(), [Grown("a", 1, 2 * GB, 10), Grown("b", 2, GB, 10)])
     watching = guard(node, state)
