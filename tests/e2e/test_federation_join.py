@@ -16,7 +16,7 @@ from tests.e2e.federated import URL, end_sessions, federation
 from tests.federation.checkouts import git, make_checkout
 from tests.federation.playing import free_port
 from tests.output.schemas import validate_output
-from tests.rig.client import Client
+from tests.rig.client import CONTACT, Client
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
@@ -74,6 +74,7 @@ def test_a_host_is_joined_by_what_its_own_config_says(installed_host: Installed,
         assert {"BBX-F03", "BBX-F11"} <= failed  # its authority is its own, and the secret is another
         entry = git(checkout, "show", f"{BRANCH}:{CONFIG}")
         assert f"    {NAME}:\n      prime: false\n      url: {URL}\n      weight: 5\n" in entry
+        assert f"contact: <{CONTACT}>" in told["diff"]
         assert told["handover"][0]["command"] == f"binderbox secrets set {here.host.alias} build-token"
         again = join(here, redirector.url, str(checkout))
         assert (again["changed"], again["commit"]) == (False, told["commit"])

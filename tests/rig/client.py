@@ -16,6 +16,7 @@ from tests.rig.host import RigHost
 
 PROGRAM = str(Path(sys.executable).with_name("binderbox"))
 DOMAIN = "binder.test"  # RFC 6761: never in public DNS, so the program looks for it at the host itself
+CONTACT = "operators@example.org"
 NOBODY = {"enabled": False}  # a host of the rig asks no prime but the one that a test gives it
 COMMAND_TIMEOUT_S = 1200
 
@@ -116,4 +117,5 @@ def bundle_options() -> list[str]:
 def render_member(keys: dict[str, object]) -> str:
     from binderbox.member import model as member
 
-    return member.render({"domain": DOMAIN, "tls": "own-ca", "follow": NOBODY, **site_settings(), **keys})
+    rig = {"domain": DOMAIN, "tls": "own-ca", "abuse_contact": CONTACT, "follow": NOBODY}
+    return member.render({**rig, **site_settings(), **keys})

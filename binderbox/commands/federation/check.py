@@ -41,13 +41,15 @@ LAUNCH_AT_MOST_S = 900.0  # the repository of the check builds in a minute or tw
 
 @dataclass(frozen=True)
 class Target:
-    """A member as the user named it, found: its entry, how its name is reached, and ssh to its host if that was named."""
+    """A member as the user named it, found: its entry, how its name is reached, ssh to its host if that was named, and who
+    answers for it, as its host says."""
 
     given: str
     entry: HostEntry
     listed: bool
     way: Way = PUBLIC
     connection: Connection | None = None
+    contact: str = ""
 
 
 def check_member(
@@ -181,7 +183,7 @@ def find_target(
     from binderbox.commands.federation.host import member_of
 
     try:
-        entry, own_way = member_of(connection, way)
+        entry, own_way, contact = member_of(connection, way)
     except ConnectError as error:
         unknown = unknown_member(given, config, out)
         raise UsageError(
@@ -189,7 +191,7 @@ def find_target(
             cause=f"{unknown.cause}\n{error.message}",
             remedy=f"give its public address with its scheme, https://{given}, or a name of: {unknown.remedy}",
         ) from error
-    return replace(_known(given, entry, config, own_way), connection=connection)
+    return replace(_known(given, entry, config, own_way), connection=connection, contact=contact)
 
 
 def _known(given: str, made: HostEntry, config: RedirectorConfig, way: Way) -> Target:

@@ -27,8 +27,9 @@ from binderbox.world.http.endpoints import Way
 PROOFS = ("BBX-L04", "BBX-L05")
 
 
-def member_of(connection: Connection, way: Way) -> tuple[HostEntry, Way]:
-    """The member that a host is, by the config it holds, and how its names are reached where DNS does not know them.
+def member_of(connection: Connection, way: Way) -> tuple[HostEntry, Way, str]:
+    """The member that a host is, by the config it holds, and how its names are reached where DNS does not know them;
+    and who answers for it, if it says so.
 
     With `tls: own-ca` its authority is added, so that more can be said of it than that nobody else trusts it.
     """
@@ -38,7 +39,8 @@ def member_of(connection: Connection, way: Way) -> tuple[HostEntry, Way]:
         there = probe.way
         ca_pem = probe.ca_pem() or way.ca_pem
     own = dict.fromkeys((domain, probe.member.hub_domain), there) if there else {}
-    return make_entry(domain, probe.member.binder_url), Way({**way.addresses, **own}, ca_pem)
+    reached = Way({**way.addresses, **own}, ca_pem)
+    return make_entry(domain, probe.member.binder_url), reached, probe.member.abuse_contact or ""
 
 
 def proofs_of(

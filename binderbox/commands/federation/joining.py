@@ -79,13 +79,14 @@ def join(request: JoinRequest, place: Place, progress: Progress) -> Joined:
 
 def _newcomer(request: JoinRequest, target: Target, place: Place) -> Newcomer:
     url = target.entry.url
+    contact = request.contact or target.contact
     name = request.name or (target.entry.name if target.listed else _name_of(url))
     member = edits.make_newcomer(
         name,
         url,
         run_by=request.run_by,
         where=request.where,
-        contact=request.contact,
+        contact=contact,
         sponsor=request.sponsor,
         sponsor_url=request.sponsor_url,
         weight=request.weight,
@@ -95,6 +96,13 @@ def _newcomer(request: JoinRequest, target: Target, place: Place) -> Newcomer:
             f"{member.url} is the federation itself, not a member of it; nothing was written",
             cause="launches that the redirector sends to itself go round in a circle",
             remedy="give the address of the member's own BinderHub",
+        )
+    if not contact:
+        host = request.given if target.connection else "HOST"
+        raise UsageError(
+            f"{url} has no contact; nothing was written",
+            cause="a provider wants a person's answer to an abuse mail within 48 to 72 hours, or cuts the network",
+            remedy=f"say who answers, a mail address or an https:// page: --contact, or binderbox install {host} --abuse-contact",
         )
     return member
 

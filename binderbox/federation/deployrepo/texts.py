@@ -49,6 +49,12 @@ def join_steps(
     has = "unknown now" if quota is None else f"now {quota}"
     return (
         *(change.steps if change else ()),
+        Step("somebody answers the provider's abuse mail within 48 hours", True, member.contact),
+        Step(
+            "operators of the federation can log in to the host",
+            False,
+            "they ask for it before a member goes live: mybinder.org-deploy #3267",
+        ),
         Step(
             "operators hand over the build token, by a private way", ready is True, _taking(host, BUILD_TOKEN)
         ),
@@ -98,7 +104,7 @@ def guide_text(member: Newcomer) -> str:
         f"funded_by: {sponsor.name if sponsor else '...'}",
         f"funded_by_link: {sponsor.url if sponsor else '...'}",
         f"run_by: {member.run_by or '...'}",
-        f"run_by_link: {member.contact or '...'}",
+        f"run_by_link: {member.contact}",
         "logo: ...",
     ]
     return "\n".join(
@@ -137,8 +143,7 @@ def post(member: Newcomer, ready: bool | None, checks: Sequence[CheckResult]) ->
         "`federationRedirect.hosts` in config/prod.yaml:",
         "\n".join(["```yaml", *entry, "```"]),
     ]
-    if member.contact:
-        parts.append(f"Contact, also for abuse: {member.contact}")
+    parts.append(f"Contact, also for abuse: {member.contact}")
     return "\n\n".join(parts)
 
 

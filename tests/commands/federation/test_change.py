@@ -93,7 +93,7 @@ def test_drain_is_weight_0_on_a_branch_of_its_own(there: There) -> None:
     assert [round(one["share_after"], 3) for one in told["members"]] == [0.625, 0.375]
 
 
-JOIN = ("join", "https://binder.example.org", "--name", "new", "--run-by", "Example U", "--sponsor", "Two",
+JOIN = ("join", "https://binder.example.org", "--name", "new", "--run-by", "Example U", "--contact", "ops@example.org", "--sponsor", "Two",
         "--sponsor-url", "https://two.example.org", "--no-ask")  # fmt: skip
 
 
@@ -147,7 +147,12 @@ REFUSED = [
     (("drain", "nobody"), "BBX-111", "nobody is no member"),
     (("weight", "second", "-5"), "BBX-102", "weight -5: needed is a whole number"),
     (("weight", "second", "2.5"), "BBX-102", "weight 2.5: needed is a whole number"),
-    (("join", "https://binder.example.org", "--name", "second"), "BBX-111", "has a member second already"),
+    (
+        ("join", "https://binder.example.org", "--name", "second", "--contact", "a@example.org"),
+        "BBX-111",
+        "has a member second already",
+    ),
+    (("join", "https://binder.example.org", "--no-ask"), "BBX-102", "has no contact"),
     (("join", "https://mybinder.org", "--no-ask"), "BBX-102", "is the federation itself"),
     (("join", "HTTPS://MyBinder.org:443/", "--name", "x", "--no-ask"), "BBX-102", "is the federation itself"),
     (("join", "https://192.0.2.1", "--name", "x", "--no-ask"), "BBX-102", "needed is a name, not 192.0.2.1"),
@@ -196,7 +201,7 @@ def test_without_a_repository_only_the_effect_is_shown(secured: Secured, tmp_pat
 def test_join_says_ready_only_when_the_check_passes(secured: Secured, tmp_path: Path) -> None:
     path = make_checkout(tmp_path / "deploy", secured.prime.url)
     git(path, "config", "advice.detachedHead", "false")
-    args = ("join", secured.new.url, "--name", "new", "--deploy-repo", "deploy")
+    args = ("join", secured.new.url, "--name", "new", "--contact", "a@example.org", "--deploy-repo", "deploy")
     done = secured.run(tmp_path, *args, "--json")
     told = validate_output(done.stdout, "federation-join")
     assert (told["ready"], told["exit"], told["changed"]) == (True, 0, True)
@@ -207,7 +212,9 @@ def test_join_says_ready_only_when_the_check_passes(secured: Secured, tmp_path: 
     assert (told["ready"], told["exit"], told["changed"]) == (False, 5, False)
     assert "- [ ] operators hand over the build token" in told["body"]
     assert "`binderbox federation check` does not pass yet:\n- BBX-F" in told["post"]
-    done = secured.run(tmp_path, "join", secured.new.url)  # a volunteer without rights: the text to post
+    done = secured.run(
+        tmp_path, "join", secured.new.url, "--contact", "a@example.org"
+    )  # a volunteer without rights: the text to post
     assert done.returncode == 5
     assert "Title: Register https://localhost" in done.stdout
     assert "not ready" in done.stdout.splitlines()[-1]

@@ -99,7 +99,7 @@ def test_a_terminal_without_a_sign_ends_nothing(there: There, monkeypatch: pytes
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     args = ["--sponsor", "S", "--sponsor-url", "https://s.example.org", "--no-ask", "--deploy-repo", "deploy"]
     done = binderbox(
-        there.path.parent, "federation", "join", "https://n.example.org", "--name", "new", *args
+        there.path.parent, "federation", "join", "https://n.example.org", "--name", "new", "--contact", "a@example.org", *args
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
