@@ -48,6 +48,7 @@ AGENT_DATA = f"{DATA}/agent"
 FOLLOW_HOLD = f"{ETC}/follow.hold"
 FOLLOW_STATE = f"{AGENT_DATA}/follow.json"
 FOLLOW_SWITCH = f"{AGENT_DATA}/switch.json"
+FOLLOW_GUARD_SWITCH = f"{AGENT_DATA}/switch-guard.json"
 HUB_DATABASE = "jupyterhub.sqlite"  # in the folder hub of the data directory
 HUB_DATABASE_COPY = f"{AGENT_DATA}/hub.before.sqlite"
 WATCH_STATE = f"{AGENT_DATA}/watch.json"

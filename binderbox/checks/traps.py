@@ -135,6 +135,23 @@ def judge_selinux(facts: HostFacts) -> Verdict:
     )
 
 
+def judge_probes(facts: HostFacts) -> Verdict:
+    """Whether cryptnono's detectors can attach: they are kprobes that BCC compiles against headers, so BTF is not asked for.
+
+    kernel: security/security.c, LOCKDOWN_KPROBES and LOCKDOWN_BPF_READ_KERNEL are refused from "confidentiality" on.
+    """
+    if facts.container not in ("", "none"):
+        return passed("no detectors in a container")
+    needed = "kprobes and BPF, as distributions' kernels have them; without, nobody ends miners here"
+    if facts.missing_options:
+        fix = "install the distribution's own kernel (apt-get install linux-image-amd64 or linux-image-generic), and boot it"
+        return warned(f"kernel {facts.kernel} without {', '.join(facts.missing_options)}", needed, fix)
+    if facts.lockdown == "confidentiality":
+        fix = "take lockdown=confidentiality out of the kernel's command line (/etc/default/grub), update-grub, reboot"
+        return warned("the kernel is locked down (confidentiality)", needed, fix)
+    return passed(f"lockdown {facts.lockdown or 'none'}")
+
+
 def judge_ssh(facts: HostFacts) -> Verdict:
     """What an install needs of ssh beside a shell: forwards to sockets on the host, and some sessions at once."""
     found, needed, lines = [], [], []

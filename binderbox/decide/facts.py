@@ -117,6 +117,8 @@ class HostFacts:
     hidepid: str = ""
     container: str = ""  # what systemd says of the container this is, "none" or "" for a machine
     selinux: str = ""
+    lockdown: str = ""  # of the kernel: none, integrity or confidentiality, "" where it has none
+    missing_options: tuple[str, ...] = ()  # of layout.PROBE_OPTIONS, where the kernel's config can be read
     sshd: Mapping[str, str] = field(
         default_factory=dict
     )  # limits of its own server, as `sshd -T` has them, lower case

@@ -149,6 +149,15 @@ from tests.checks.fakes import FakeProbe, artifact, facts
         (traps.judge_container, {"container": "none"}, "pass", "a machine"),
         (traps.judge_selinux, {"selinux": "Enforcing"}, "fail", "setenforce 0"),
         (traps.judge_selinux, {"selinux": "Permissive"}, "pass", "not enforcing"),
+        (traps.judge_probes, {"lockdown": "integrity"}, "pass", "integrity"),
+        (traps.judge_probes, {"lockdown": "confidentiality"}, "warn", "lockdown=confidentiality out of"),
+        (traps.judge_probes, {"missing_options": ("CONFIG_KPROBES",)}, "warn", "CONFIG_KPROBES"),
+        (
+            traps.judge_probes,
+            {"missing_options": ("CONFIG_KPROBES",), "container": "lxc"},
+            "pass",
+            "container",
+        ),
         (traps.judge_ssh, {}, "pass", "allowed"),
         (
             traps.judge_ssh,

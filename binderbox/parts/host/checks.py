@@ -107,6 +107,8 @@ CHECKS = (
           "The firewall lets in ssh, the ingress and what `ingress_allow` says."),
     Check("BBX-H31", "host", "what the install needs can be reached", reaching.look_places, reaching.judge_places,
           "Release hosts, registries and the authority, asked from the host; none for what a bundle brings."),
+    Check("BBX-H32", "host", "the kernel lets cryptnono watch", look_facts, traps.judge_probes,
+          "Its detectors are kprobes; everything else of a member works without them."),
     Check("BBX-P03", "prepared", "the kernel settings are in force", look_sysctls, judge_sysctls,
           "Too few inotify instances have stopped builds on three members."),
 )  # fmt: skip

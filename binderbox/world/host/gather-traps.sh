@@ -3,7 +3,7 @@ section name; uname -n; sed -n 's/^node-name:[[:space:]]*//p' /etc/rancher/k3s/c
 section inner; sed -n 's/^\(cluster\|service\)-cidr:[[:space:]]*//p' /etc/rancher/k3s/config.yaml 2>/dev/null | tr -d "\"'"
 # A look at a member that is installed asks for none of the rest.
 if [ -n "$BRIEF" ]; then
-for name in networks filters hidepid virt selinux sshd trials; do section $name; done
+for name in networks filters hidepid virt selinux probes sshd trials; do section $name; done
 else
 section networks
 ip -o -4 addr show 2>/dev/null | awk '{ print $2, $4 }'
@@ -23,6 +23,11 @@ done
 section hidepid; awk '$2 == "/proc" { print $4 }' /proc/mounts | grep -oE 'hidepid=[a-z0-9]+'
 section virt; systemd-detect-virt -c 2>/dev/null
 section selinux; getenforce 2>/dev/null
+section probes
+sed -n 's/.*\[\(.*\)\].*/lockdown=\1/p' /sys/kernel/security/lockdown 2>/dev/null
+if [ -r "/boot/config-$(uname -r)" ]; then
+  for option in $PROBES; do grep -qs "^$option=y" "/boot/config-$(uname -r)" || echo "missing=$option"; done
+fi
 section sshd; echo "$sshd" | grep -iE '^(disableforwarding|allowtcpforwarding|allowstreamlocalforwarding|maxsessions) '
 # Whether programs run from where ours will lie, and whether containers' file systems can be made there: tried, and undone.
 section trials

@@ -71,6 +71,7 @@ def render_script(targets: Iterable[str], data_dir: str, brief: bool = False) ->
     settings = {
         "PACKAGES": " ".join(layout.PACKAGES),
         "MODULES": " ".join(layout.MODULES),
+        "PROBES": " ".join(layout.PROBE_OPTIONS),
         "UNITS": " ".join(layout.UNITS),
         "OTHERS": " ".join((*OTHER_CLUSTERS, DOCKER)),
         "TARGETS": " ".join(targets),
@@ -141,6 +142,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "hidepid": _first(found["hidepid"]).partition("=")[2],
         "container": _first(found["virt"]),
         "selinux": _first(found["selinux"]),
+        **_probes(found["probes"]),
         "sshd": dict(line.lower().split(None, 1) for line in found["sshd"]),
         "trials": tuple(tuple(line.split("|", 2)) for line in found["trials"]),
         "secrets": tuple(found["secrets"]),
@@ -155,6 +157,14 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "records": _decoded(found["records"]),
         "versions": _decoded(found["versions"]),
         "received": parse_received(found.get("received", [])),
+    }
+
+
+def _probes(lines: list[str]) -> dict[str, Any]:
+    pairs = [line.partition("=")[::2] for line in lines]
+    return {
+        "lockdown": dict(pairs).get("lockdown", ""),
+        "missing_options": tuple(value for key, value in pairs if key == "missing"),
     }
 
 
