@@ -72,6 +72,7 @@ def main() -> int:
         lambda: _each(door, SWEEP_EVERY_S, sweep.once),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
         lambda: _each(door, MEASURE_EVERY_S, lambda: guard.measure(time.monotonic)),
+        lambda: _each(door, MEASURE_EVERY_S, lambda: guard.room(time.monotonic())),
     ):
         threading.Thread(target=work, daemon=True).start()
     say("open", socket=config.socket, slots=config.build_slots, pushes=len(pusher.spool.all()))

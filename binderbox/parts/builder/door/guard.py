@@ -2,7 +2,7 @@
 
 BuildKit's own floor (`minFreeSpace`) makes it prune its cache and holds no build back; the kubelet's ends pods. So this
 one lies above both. Builds were seen to write 0.9 GB a second (8 dd on a page cache of 23 GB), so it is looked at four times
-a second, and who writes is measured beside, before the floor is reached: a walk through what was written takes seconds.
+a second, and whatever takes seconds goes on beside: a walk through what was written, and what makes room.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def choose(builds: Iterable[Grown], free: Free, floor: Floor, lost: Free) -> Gro
 class Guard:
     """`look` says what is free, `grown` what each build has written, `end` ends one and says why in its log.
 
-    `make_room` is asked first: whether it let go of something that the kubelet may delete. `restart` starts BuildKit
+    `make_room` is asked before: whether it let go of something that the kubelet may delete. `restart` starts BuildKit
     anew, and says why: it goes on unpacking for a build that has ended, and keeps what it had written.
     """
 
@@ -142,13 +142,17 @@ class Guard:
             if ends == self._ends:
                 self._measured = (clock(), builds)
 
+    def room(self, now: float) -> None:
+        """Let go of what the kubelet may delete then; by a thread of its own too, for containerd takes seconds over it."""
+        if now - self._room_at <= ROOM_EVERY_S or self._look().size_bytes >= self._config.images_free_mb * MB:
+            return
+        if self._make_room("the disk is short, and Kubernetes may not delete what is pinned"):
+            self._room_at = now
+
     def step(self, now: float) -> None:
         """One look, and what follows from it."""
         free = self._look()
         lost = self._learn(now, free)
-        short = free.size_bytes < self._config.images_free_mb * MB and now - self._room_at > ROOM_EVERY_S
-        if short and self._make_room("the disk is short, and Kubernetes may not delete what is pinned"):
-            self._room_at = now
         floor = self.floor
         collapsing = free.size_bytes < floor.size_bytes / 2
         given_back = lost.size_bytes <= -FILLS_BYTES or lost.inodes <= -FILLS_INODES

@@ -222,6 +222,7 @@ def test_images_that_wait_for_their_push_go_first_a_quarter_in_a_minute(state: P
     watching = guard(node, state)
     for second in range(70):
         watching.step(second)
+        watching.room(second)
     assert len(node.room) == 2
     assert node.ended == []
 
