@@ -192,6 +192,8 @@ PACKAGES = (
 )  # what k3s, kube-proxy, the door and the proof need on a bare Debian or Ubuntu
 # k3s carries pods by vxlan and enforces network policies with ip_set, and says late that it cannot.
 MODULES = ("br_netfilter", "overlay", "nf_conntrack", "nf_tables", "vxlan", "ip_set")
+# What the kernel of a host must have been built with for cryptnono to attach, which is all that needs them.
+PROBE_OPTIONS = ("CONFIG_KPROBES", "CONFIG_BPF_SYSCALL", "CONFIG_BPF_EVENTS")
 
 # What an uninstall without --purge leaves: data, secrets and the config.
 KEPT = (ETC, f"{DATA}/objectstore", f"{DATA}/hub", f"{DATA}/traefik", AUDIT_FILE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,16 @@ from binderbox.decide.disk import DiskPlan, DiskTooSmall, make_disk_plan
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import Sizing, make_sizing
 from binderbox.errors import PreflightError
-from binderbox.federation.following.followed import BUILD_IMAGE, CHART, CHART_IMAGES, Followed
+from binderbox.federation.following.followed import (
+    BUILD_IMAGE,
+    CHART,
+    CHART_IMAGES,
+    GUARD_CHART,
+    GUARD_IMAGES,
+    Followed,
+    Guard,
+    Record,
+)
 from binderbox.member.model import Member
 from binderbox.output.value import Value
 from binderbox.parts.agent.units import AgentInputs
@@ -35,7 +44,7 @@ from binderbox.parts.k3s.inputs import make_inputs as make_k3s
 from binderbox.parts.objectstore.values import make_inputs as make_objectstore
 from binderbox.parts.registry.values import make_inputs as make_registry
 
-FOLLOWED = (CHART, CHART_IMAGES, BUILD_IMAGE)
+FOLLOWED = (CHART, CHART_IMAGES, BUILD_IMAGE, GUARD_CHART, GUARD_IMAGES)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names to those of images
 
 
@@ -144,15 +153,15 @@ def make(
             cgroup_v2=facts.cgroup_version == 2,
             egress_allow=member.egress_allow,
             node_addresses=facts.addresses,
-            # what is followed changes between installs, and its names are none that a build may have anyway
             mirrors=member.mirrors,
             proxy=proxies.noted(member, facts.secrets),
             step_proxy=proxies.for_steps(member),
+            # what is followed changes between installs, and its names are none that a build may have anyway
             reserved_images=sorted(
                 {
                     name
                     for one in artifacts.values()
-                    if one.name not in FOLLOWED and one.of != CHART
+                    if one.name not in FOLLOWED and one.of not in FOLLOWED
                     for name in one.images
                 }
             ),
@@ -172,26 +181,23 @@ def make(
     )
 
 
-def overlay(artifacts: Mapping[str, Artifact], pins: Followed | None) -> dict[str, Artifact]:
+def overlay(artifacts: Mapping[str, Artifact], record: Record) -> dict[str, Artifact]:
     """The artifacts with what the node's follower proved in the place of the pins; nothing to overlay: as they are.
 
-    The followed chart is on the node already, and so are its images: a bundle's for the pinned chart are left out.
+    A followed chart is on the node already, and so are its images: a bundle's for the pinned chart are left out.
     """
-    if pins is None:
-        return dict(artifacts)
-    chart, build = artifacts[CHART], artifacts[BUILD_IMAGE]
+    found = dict(artifacts)
+    if guard := record.guard:
+        rest = {name: one for name, one in found.items() if name != GUARD_IMAGES and one.of != GUARD_CHART}
+        found = rest | _of_chart(artifacts[GUARD_CHART], guard, guard.images)
+    if record.followed is None:
+        return found
+    pins, build = record.followed, artifacts[BUILD_IMAGE]
     digest = pins.images.get(pins.build_image, "").removeprefix("sha256:")
-    rest = {name: one for name, one in artifacts.items() if name != CHART_IMAGES and one.of != CHART}
+    rest = {name: one for name, one in found.items() if name != CHART_IMAGES and one.of != CHART}
+    of_chart = {name: digest for name, digest in pins.images.items() if name != pins.build_image}
     return rest | {
-        CHART: Artifact(
-            CHART,
-            chart.kind,
-            pins.chart_sha256,
-            pins.chart_source,
-            pins.chart,
-            url=pins.chart_source,
-            trust="followed",
-        ),
+        **_of_chart(artifacts[CHART], pins, of_chart),
         BUILD_IMAGE: Artifact(
             BUILD_IMAGE,
             build.kind,
@@ -202,26 +208,39 @@ def overlay(artifacts: Mapping[str, Artifact], pins: Followed | None) -> dict[st
             trust="followed",
             pull=exact_name(pins.build_image, digest),
         ),
-        **{one.name: one for one in _followed_images(pins)},
     }
 
 
-def _followed_images(pins: Followed) -> Iterator[Artifact]:
-    """Those of the chart, which the follower pulled; an install brings back what an uninstall took away."""
-    for image, digest in pins.images.items():
+def _of_chart(chart: Artifact, pins: Followed | Guard, images: Mapping[str, str]) -> dict[str, Artifact]:
+    """The chart and its images, which the follower brought; an install brings back what an uninstall took away.
+
+    + images: name to digest
+    """
+    followed = Artifact(
+        chart.name,
+        chart.kind,
+        pins.chart_sha256,
+        pins.chart_source,
+        pins.chart,
+        url=pins.chart_source,
+        features=chart.features,
+        trust="followed",
+    )
+    found = {chart.name: followed}
+    for image, digest in images.items():
         sha256, (name, _, tag) = digest.removeprefix("sha256:"), image.rpartition("/")[2].partition(":")
-        if image != pins.build_image:
-            yield Artifact(
-                name,
-                "image",
-                sha256,
-                image,
-                tag,
-                images=(image,),
-                trust="followed",
-                pull=exact_name(image, sha256),
-                of=CHART,
-            )
+        found[name] = Artifact(
+            name,
+            "image",
+            sha256,
+            image,
+            tag,
+            images=(image,),
+            trust="followed",
+            pull=exact_name(image, sha256),
+            of=chart.name,
+        )
+    return found
 
 
 def _followed(artifacts: Mapping[str, Artifact]) -> tuple[Value[Any], ...]:
@@ -229,6 +248,10 @@ def _followed(artifacts: Mapping[str, Artifact]) -> tuple[Value[Any], ...]:
     why = "proved on this node by its follower; it wins over versions.toml and a bundle"
     return tuple(
         Value(key, artifacts[name].version, "", why, "followed")
-        for name, key in ((CHART, "binderhub_chart"), (BUILD_IMAGE, "build_image"))
+        for name, key in (
+            (CHART, "binderhub_chart"),
+            (BUILD_IMAGE, "build_image"),
+            (GUARD_CHART, "cryptnono_chart"),
+        )
         if artifacts[name].followed
     )

@@ -23,6 +23,7 @@ SHARED = (
     "federation.following.drift",
     "federation.following.follow",
     "federation.following.followed",
+    "federation.following.guarding",
     "federation.following.launches",
     "federation.following.powers",
     "federation.following.watch",

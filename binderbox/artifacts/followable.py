@@ -14,6 +14,7 @@ class Follow:
     """Where the follower may take new versions from, and which: `[follow]` of versions.toml.
 
     A range is (at least, below); an image source is a repository without a tag; below chart_places charts may lie.
+    guard_*: the same of cryptnono.
     """
 
     federation: str
@@ -24,6 +25,10 @@ class Follow:
     chart_range: tuple[str, str]
     build_image_range: tuple[str, str]
     image_sources: tuple[str, ...]
+    guard_index: str
+    guard_places: tuple[str, ...]
+    guard_range: tuple[str, str]
+    guard_sources: tuple[str, ...]
 
 
 def load() -> Follow:
@@ -39,12 +44,12 @@ def parse(text: str) -> Follow:
     faults += [
         f"follow.{key}: expected https://"
         for key, places in (
-            *((one, [table.get(one)]) for one in ("federation", "deploy_repo", "chart_index")),
-            ("chart_places", table.get("chart_places", [])),
+            *((one, [table.get(one)]) for one in ("federation", "deploy_repo", "chart_index", "guard_index")),
+            *((one, table.get(one, [])) for one in ("chart_places", "guard_places")),
         )
         if not all(str(place or "https://").startswith("https://") for place in places)
     ]
-    for key in ("chart_range", "build_image_range"):
+    for key in ("chart_range", "build_image_range", "guard_range"):
         if len(table.get(key, ("", ""))) != 2:
             faults.append(f"follow.{key}: expected [at least, below]")
     if faults:

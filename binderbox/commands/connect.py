@@ -22,7 +22,6 @@ from binderbox.commands.probe import HostProbe
 from binderbox.decide.facts import HostFacts, make_facts
 from binderbox.errors import BinderboxError, ConfigError, Interrupted, UsageError
 from binderbox.federation.following import followed
-from binderbox.federation.following.followed import Followed
 from binderbox.member import model as member
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Connection, Sources
@@ -163,10 +162,10 @@ def _artifacts(facts: HostFacts, sources: Sources, stated: Records) -> dict[str,
     return plan.overlay(found, followed_of(facts))
 
 
-def followed_of(facts: HostFacts) -> Followed | None:
+def followed_of(facts: HostFacts) -> followed.Record:
     """What the node's own follower proved wins over what this machine knows."""
     try:
-        return followed.parse(facts.followed).followed
+        return followed.parse(facts.followed)
     except ValueError as error:
         raise ConfigError(
             f"{facts.name}: {error}",

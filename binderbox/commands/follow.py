@@ -15,6 +15,7 @@ from binderbox import layout
 from binderbox.commands.connect import changing, opened
 from binderbox.decide.facts import make_facts
 from binderbox.errors import StepFailed, UsageError
+from binderbox.federation.following.follow import STUCK
 from binderbox.output.progress import Progress
 from binderbox.output.requests import Connection
 from binderbox.parts.agent.units import FOLLOW
@@ -24,7 +25,6 @@ from binderbox.world.host.hosts import Host
 LOOK_S = 60
 RUN_S = 3 * 3600
 LOOK = ["env", *layout.AGENT_PYTHON, "/usr/bin/python3", "-m", "binderbox.parts.agent.jobs", "look"]
-STUCK = ("unmatched", "refused", "failed", "rolled-back")  # the next run will say it again
 UNWELL = (*STUCK, "unreachable")
 
 
@@ -73,6 +73,18 @@ def make_answer(host: str, found: Mapping[str, Any], *, ran: bool = False) -> di
         "failed": found.get("failed") or [],
         "drift": last.get("drift") or [],
         "last_run": last.get("at", ""),
+        "guard": _guard(found.get("guard") or {}, last),
+    }
+
+
+def _guard(found: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
+    """What the follower last said of cryptnono; "" where it has not looked, or this node has none."""
+    said = last.get("guard") or {}
+    return {
+        "verdict": said.get("verdict", ""),
+        "why": said.get("why", ""),
+        "followed": found.get("followed"),
+        "failed": found.get("failed") or [],
     }
 
 
@@ -100,6 +112,8 @@ def render_follow(answer: Mapping[str, Any]) -> str:
     if answer["drift"]:
         head = "settings of the federation that have moved away from binderbox's:"
         blocks.append("\n".join([head, *(f"  {line}" for line in answer["drift"])]))
+    if (guard := answer["guard"])["verdict"]:
+        blocks.append(f"cryptnono: {guard['verdict']}: {guard['why']}")
     if answer["last_run"]:
         blocks.append(f"the follower ran last at {answer['last_run']}")
     blocks.append(f"{answer['host']}: {answer['verdict']}: {answer['why']}")

@@ -14,6 +14,7 @@ from binderbox.checks.probe import Probe, UnitState
 from binderbox.commands.connect import planned, probe_of
 from binderbox.decide.drain import public
 from binderbox.decide.facts import HostFacts
+from binderbox.federation.following.follow import STUCK
 from binderbox.federation.following.watch import FOR_PEOPLE
 from binderbox.output.requests import Sources
 from binderbox.output.results import Gauge, Part, StatusResult
@@ -92,8 +93,11 @@ def _follower(host: Host) -> list[Part]:
         return []
     found = json.loads(said)
     drift = f"; {len(found['drift'])} settings of the federation have moved" if found.get("drift") else ""
-    well = found["verdict"] not in ("unmatched", "refused", "failed", "rolled-back")
-    return [Part("follower", well, found["verdict"], f"{found['why']}{drift}")]
+    parts = [Part("follower", found["verdict"] not in STUCK, found["verdict"], f"{found['why']}{drift}")]
+    if guard := found.get("guard"):
+        well = guard["verdict"] not in STUCK
+        parts.append(Part("follower of cryptnono", well, guard["verdict"], guard["why"]))
+    return parts
 
 
 def _watch(probe: Probe) -> list[Part]:

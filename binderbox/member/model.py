@@ -135,6 +135,9 @@ class Follow(_Model):
     chart_index: Annotated[str, AfterValidator(rules.source_url)] | None = Field(
         default=None, description="the address of a chart index"
     )
+    guard_index: Annotated[str, AfterValidator(rules.source_url)] | None = Field(
+        default=None, description="the address of the chart index that has cryptnono"
+    )
     image_sources: tuple[Annotated[str, AfterValidator(rules.image_source)], ...] = Field(
         default=(), description="a list of image repositories, beside those of versions.toml"
     )

@@ -18,7 +18,15 @@ NEW = {"builder_info": {"build_image": "a:2"}, "binderhub": "1", "builder": "a:2
 def found(**changes: Any) -> dict[str, Any]:
     seen = {"prime": NEW, "own": OLD, "prime_error": "", "held": None, "minute_of_day": 0, "now": False}
     decision = {"action": "follow", "verdict": "following", "why": "the prime runs something else"}
-    return {"seen": seen, "decision": decision, "followed": None, "failed": [], "last": None, **changes}
+    return {
+        "seen": seen,
+        "decision": decision,
+        "followed": None,
+        "failed": [],
+        "last": None,
+        "guard": {"followed": None, "failed": []},
+        **changes,
+    }
 
 
 def test_the_change_is_told_value_by_value() -> None:

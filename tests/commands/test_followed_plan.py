@@ -15,8 +15,11 @@ from binderbox.federation.following.followed import (
     BUILD_IMAGE,
     CHART,
     CHART_IMAGES,
+    GUARD_CHART,
+    GUARD_IMAGES,
     Failed,
     Followed,
+    Guard,
     Record,
     render,
 )
@@ -38,17 +41,27 @@ PINS = Followed(
     },
 )
 
+GUARD = Guard(
+    "c" * 40,
+    "0.4.0",
+    "https://charts.example.org/cryptnono-0.4.0.tgz",
+    "d" * 64,
+    "2026-11-22T02:00:00Z",
+    {"quay.io/yuvipanda/cryptnono:0.4.0": "sha256:" + "e" * 64},
+)
+RECORD = Record(PINS, guard=GUARD)
+
 
 def made(artifacts: dict[str, Artifact]) -> plan.Plan:
     return plan.make(member.parse(TEXT, "member.yaml"), TEXT, GOOD, artifacts, who="somebody@somewhere")
 
 
-def test_nothingfollowed_of_changes_nothing() -> None:
-    assert overlay(every_artifact(), None) == every_artifact()
+def test_nothing_followed_changes_nothing() -> None:
+    assert overlay(every_artifact(), Record()) == every_artifact()
 
 
-def test_thefollowed_of_pins_are_those_of_the_release() -> None:
-    decided = made(overlay(every_artifact(), PINS))
+def test_the_followed_pins_are_those_of_the_release() -> None:
+    decided = made(overlay(every_artifact(), RECORD))
     release = decided.binderhub
     assert release.artifact is not None
     assert (release.artifact.version, release.artifact.sha256, release.artifact.url) == (
@@ -60,7 +73,9 @@ def test_thefollowed_of_pins_are_those_of_the_release() -> None:
 
 
 def test_their_origin_is_told() -> None:
-    told = {value.key: (value.value, value.origin) for value in made(overlay(every_artifact(), PINS)).values}
+    told = {
+        value.key: (value.value, value.origin) for value in made(overlay(every_artifact(), RECORD)).values
+    }
     assert told["binderhub_chart"] == (PINS.chart, "followed")
     assert told["build_image"] == ("2026.9.0", "followed")
     assert "binderhub_chart" not in {value.key for value in made(every_artifact()).values}
@@ -71,22 +86,22 @@ def test_an_older_laptop_plans_the_same() -> None:
         name: replace(
             one, version="older", sha256="9" * 64, file=f"{name}-older.tar", images=(f"example/{name}:0",)
         )
-        if name in (CHART, BUILD_IMAGE, CHART_IMAGES)
+        if name in (CHART, BUILD_IMAGE, CHART_IMAGES, GUARD_CHART, GUARD_IMAGES)
         else one
         for name, one in every_artifact().items()
     }
-    assert made(overlay(older, PINS)) == made(overlay(every_artifact(), PINS))
+    assert made(overlay(older, RECORD)) == made(overlay(every_artifact(), RECORD))
 
 
 def test_images_of_the_pinned_chart_are_left_out() -> None:
-    names = {one.name for one in made(overlay(every_artifact(), PINS)).k3s.images}
+    names = {one.name for one in made(overlay(every_artifact(), RECORD)).k3s.images}
     assert CHART_IMAGES not in names
     assert BUILD_IMAGE in names
 
 
 def test_its_images_are_brought_back_where_an_uninstall_took_them() -> None:
     pulled = {
-        one.name: (one.pull, one.images) for one in made(overlay(every_artifact(), PINS)).binderhub.images
+        one.name: (one.pull, one.images) for one in made(overlay(every_artifact(), RECORD)).binderhub.images
     }
     assert pulled["k8s-hub"] == (
         f"quay.io/jupyterhub/k8s-hub@sha256:{'c' * 64}",
@@ -95,16 +110,35 @@ def test_its_images_are_brought_back_where_an_uninstall_took_them() -> None:
     assert pulled[BUILD_IMAGE][0] == f"quay.io/jupyterhub/repo2docker@sha256:{'b' * 64}"
 
 
+def test_the_followed_guard_is_that_of_the_release_and_restarts_nothing_else() -> None:
+    before, after = made(every_artifact()), made(overlay(every_artifact(), Record(guard=GUARD)))
+    assert before.guard is not None
+    assert after.guard is not None
+    assert after.guard.artifact is not None
+    found = (after.guard.artifact.version, after.guard.artifact.sha256, after.guard.artifact.url)
+    assert found == (GUARD.chart, GUARD.chart_sha256, GUARD.chart_source)
+    assert {image: one.pull for one in after.guard.images for image in one.images} == {
+        "quay.io/yuvipanda/cryptnono:0.4.0": f"quay.io/yuvipanda/cryptnono@sha256:{'e' * 64}"
+    }
+    assert after.guard.values == before.guard.values
+    assert (before.binderhub, before.builder, before.agent) == (
+        after.binderhub,
+        after.builder,
+        after.agent,
+    )
+    assert ("cryptnono_chart", "followed") in {(one.key, one.origin) for one in after.values}
+
+
 def test_following_restarts_nothing_of_the_builder() -> None:
-    before, after = made(every_artifact()), made(overlay(every_artifact(), PINS))
+    before, after = made(every_artifact()), made(overlay(every_artifact(), RECORD))
     assert before.builder == after.builder
     assert (before.registry, before.ingress, before.agent) == (after.registry, after.ingress, after.agent)
 
 
-def test_a_record_without_proved_pins_overlays_nothing() -> None:
+def test_the_record_is_read_as_the_node_has_it() -> None:
     failed = render(Record(failed=(Failed("c", "1", "i", "t", "w"),)))
-    assert followed_of(replace(GOOD, followed=failed)) is None
-    assert followed_of(replace(GOOD, followed=render(Record(PINS)))) == PINS
+    assert followed_of(replace(GOOD, followed=failed)) == Record(failed=(Failed("c", "1", "i", "t", "w"),))
+    assert followed_of(replace(GOOD, followed=render(RECORD))) == RECORD
 
 
 def test_a_spoiled_record_is_named() -> None:

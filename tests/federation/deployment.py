@@ -24,7 +24,7 @@ from binderbox.decide.profile import SETTINGS
 from tests.federation.prime import Prime
 from tests.federation.serving import Handler, Served
 from tests.rig import images
-from tests.rig.bundle import repacked_chart
+from tests.rig.bundle import cryptnono_chart, repacked_chart
 from tests.rig.images import DOUBLE
 from tests.rig.ociarchive import MANIFEST, Image, Layer, compress, load_layer, write_archive
 
@@ -111,7 +111,9 @@ class Deployment:
         self.store = Store(address, directory / "store")
         self.work = directory / "git" / "deploy"
         self.prime = Prime(bind=address, versions={})
-        self.index: list[dict[str, Any]] = []
+        self.index: dict[str, list[dict[str, Any]]] = {"binderhub": [], "cryptnono": []}
+        self.guard = ""  # the pinned chart of cryptnono
+        self.pinned = ("1.0.0", images.REPO2DOCKER, "")
         self.daemon: subprocess.Popen[bytes] | None = None
         self.git_port = 0
 
@@ -148,6 +150,7 @@ class Deployment:
             "federation": self.prime.url,
             "deploy_repo": f"git://{self.address}:{self.git_port}/deploy",
             "chart_index": f"{self.store.url}/charts",
+            "guard_index": f"{self.store.url}/charts",
         }
 
     @property
@@ -158,6 +161,7 @@ class Deployment:
             "image_sources": [
                 f"{self.registry}/binder-double",
                 f"{self.registry}/repo2docker",
+                f"{self.registry}/cryptnono-double",
                 images.REPO2DOCKER.rpartition(":")[0],
                 images.binder_double_name().rpartition(":")[0],
             ],
@@ -169,6 +173,11 @@ class Deployment:
             {"name": "binderhub", "version": chart, "repository": repository or self.places["chart_index"]},
             {"name": "traefik", "version": "41.1.1", "repository": "oci://registry.example.org/helm"},
         ]
+        self.pinned = (chart, build_image, repository)
+        if self.guard:
+            dependencies.append(
+                {"name": "cryptnono", "version": self.guard, "repository": self.places["guard_index"]}
+            )
         values = federation_values()
         values["binderhub"]["config"]["KubernetesBuildExecutor"]["build_image"] = build_image
         (self.work / CHART_FILE).write_text(
@@ -207,11 +216,33 @@ class Deployment:
     def publish(self, version: str, image: str, template: str = "") -> None:
         """Put the double's chart into the index, under another version and with another image."""
         packed = repacked_chart(version, image, image, image, template)
-        file = f"binderhub-{version}.tgz"
+        self._publish("binderhub", version, packed)
+
+    def release_guard(self, number: int, *, broken: bool = False, template: str = "") -> str:
+        """Publish a new cryptnono, pin it, and return the chart's version.
+
+        + broken: whether its detectors end as soon as they start
+        + template: one more object in its chart
+        """
+        image = f"{self.registry}/cryptnono-double:{number}"
+        text = 'raise SystemExit("broken on purpose")\n' if broken else f"# {number}\n"
+        self.store.add(
+            images.cryptnono_image(
+                image, _layer({"scripts/common.py": text} if broken else {"scripts/more.py": text})
+            )
+        )
+        version = f"0.3.{number + 2}"
+        self._publish("cryptnono", version, cryptnono_chart(version, image, image, template))
+        self.guard = version
+        self.pins(*self.pinned)
+        return version
+
+    def _publish(self, name: str, version: str, packed: bytes) -> None:
+        file = f"{name}-{version}.tgz"
         (self.directory / "store" / "charts" / file).write_bytes(packed)
         digest = hashlib.sha256(packed).hexdigest()
-        self.index.append({"name": "binderhub", "version": version, "urls": [file], "digest": digest})
-        index = yaml.safe_dump({"apiVersion": "v1", "entries": {"binderhub": self.index}})
+        self.index[name].append({"name": name, "version": version, "urls": [file], "digest": digest})
+        index = yaml.safe_dump({"apiVersion": "v1", "entries": self.index})
         (self.directory / "store" / "charts" / "index.yaml").write_text(index)
 
     def _git(self, *words: str) -> str:
@@ -249,10 +280,14 @@ def _patch(version: str, broken: str, schema: str = "") -> Layer:
         store = (DOUBLE / "hubdouble" / "store.py").read_text()
         texts["hubdouble/store.py"] = store.replace(TABLES, f'["double1", "{schema}"]')
         assert texts["hubdouble/store.py"] != store
+    return _layer({f"srv/double/{name}": text for name, text in texts.items()})
+
+
+def _layer(texts: dict[str, str]) -> Layer:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in texts.items():
-            info = tarfile.TarInfo(f"srv/double/{name}")
+            info = tarfile.TarInfo(name)
             info.size, info.mode = len(text), 0o755
             tar.addfile(info, io.BytesIO(text.encode()))
     out.seek(0)

@@ -159,8 +159,8 @@ def cryptnono_archive() -> Path:
     return found / "cryptnono-chart.tgz"
 
 
-def cryptnono_chart(version: str, detectors: str, headers: str) -> bytes:
-    """The double's chart of cryptnono with these images, under another version where one is given."""
+def cryptnono_chart(version: str, detectors: str, headers: str, template: str = "") -> bytes:
+    """The double's chart of cryptnono with these images, under another version where one is given, with one more template."""
     files = sorted(path for path in CRYPTNONO.rglob("*") if path.is_file())
     contents = {f"cryptnono/{file.relative_to(CRYPTNONO)}": file.read_bytes() for file in files}
     values = yaml.safe_load(contents["cryptnono/values.yaml"])
@@ -171,6 +171,8 @@ def cryptnono_chart(version: str, detectors: str, headers: str) -> bytes:
     contents["cryptnono/Chart.yaml"] = yaml.safe_dump(
         {**about, **({"version": version} if version else {})}
     ).encode()
+    if template:
+        contents["cryptnono/templates/more.yaml"] = template.encode()
     return _chart(contents)
 
 

@@ -113,6 +113,11 @@ def cryptnono_double_name() -> str:
 
 def cryptnono_double() -> Path:
     """The double of cryptnono's detectors, and of what would fetch headers."""
+    return _archive("cryptnono-images", [cryptnono_image(cryptnono_double_name())])
+
+
+def cryptnono_image(name: str, *more: Layer) -> Image:
+    """The double under a name; `more` are layers over it, for another version of it."""
 
     def build(into: Path) -> None:
         compress(files_tar({f"/scripts/{file.name}": file for file in sorted(CRYPTNONO.glob("*.py"))}), into)
@@ -123,8 +128,7 @@ def cryptnono_double() -> Path:
         "Env": [f"PATH={PATH}", "PYTHONUNBUFFERED=1"],
         "Entrypoint": ["python3", "/scripts/start.py"],
     }
-    image = Image(cryptnono_double_name(), (base_layer(), programs), settings)
-    return _archive("cryptnono-images", [image])
+    return Image(name, (base_layer(), programs, *more), settings)
 
 
 def binder_double() -> Path:

@@ -16,7 +16,13 @@ from binderbox.commands.artifacts.asking import ask
 from binderbox.commands.connect import followed_of, pins_of
 from binderbox.commands.probe import HostProbe
 from binderbox.decide import proxies
-from binderbox.federation.following.followed import BUILD_IMAGE, CHART, CHART_IMAGES
+from binderbox.federation.following.followed import (
+    BUILD_IMAGE,
+    CHART,
+    CHART_IMAGES,
+    GUARD_CHART,
+    GUARD_IMAGES,
+)
 from binderbox.member.model import Member
 from binderbox.output.requests import Sources
 from binderbox.plan import ARCHITECTURES
@@ -91,13 +97,14 @@ def to_fetch(probe: HostProbe, stated: Records) -> str:
 def wanted_pins(probe: HostProbe, sources: Sources) -> dict[str, Pin]:
     """The pins without those in whose place the follower's count."""
     pins = pins_of(probe.facts, sources)
-    if followed_of(probe.facts) is None:
-        return pins
-    return {
-        name: pin
-        for name, pin in pins.items()
-        if name not in (CHART, CHART_IMAGES, BUILD_IMAGE) and pin.of != CHART
-    }
+    record, without, of = followed_of(probe.facts), set[str](), set[str]()
+    if record.followed:
+        without |= {CHART, CHART_IMAGES, BUILD_IMAGE}
+        of.add(CHART)
+    if record.guard:
+        without |= {GUARD_CHART, GUARD_IMAGES}
+        of.add(GUARD_CHART)
+    return {name: pin for name, pin in pins.items() if name not in without and pin.of not in of}
 
 
 def in_short(artifacts: Mapping[str, Artifact], stated: Records) -> str:

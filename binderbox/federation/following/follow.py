@@ -42,6 +42,14 @@ Verdict = Literal[
 ]
 
 
+STUCK: tuple[Verdict, ...] = (
+    "unmatched",
+    "refused",
+    "failed",
+    "rolled-back",
+)  # the next run will say it again
+
+
 @dataclass(frozen=True)
 class Pins:
     """What one commit of the deployment repository pins: BinderHub's chart, its index, and the image of builds."""

@@ -17,6 +17,7 @@ SCHEMA = "1"
 KEPT_FAILURES = 8
 CHART, BUILD_IMAGE = "binderhub-chart", "repo2docker"  # the artifacts of versions.toml that are followed
 CHART_IMAGES = "binderhub-images"  # what a bundle brings for the pinned chart; a followed one brings its own
+GUARD_CHART, GUARD_IMAGES = "cryptnono-chart", "cryptnono-images"  # the same of the guard's
 HEAD = """\
 # Written by the follower on this node alone, after its own proof. An install takes [followed] in the place of its own
 # pins, so that an older binderbox or bundle does not undo it. `binderbox federation follow HOST` explains it.
@@ -50,11 +51,35 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """cryptnono's chart as it was proved here, with what its images are, as in Followed."""
+
+    commit: str
+    chart: str
+    chart_source: str
+    chart_sha256: str
+    proved_at: str
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FailedGuard:
+    """A chart of cryptnono's that did not pass the proof and is not tried again by itself."""
+
+    commit: str
+    chart: str
+    at: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Record:
     """The whole file; an absent one is `Record()`."""
 
     followed: Followed | None = None
     failed: tuple[Failed, ...] = ()
+    guard: Guard | None = None
+    guard_failed: tuple[FailedGuard, ...] = ()
 
     def failure_of(self, chart: str, build_image: str) -> Failed | None:
         return next(
@@ -64,18 +89,29 @@ class Record:
 
 def render(record: Record) -> str:
     lines = [HEAD, f"schema = {_quoted(SCHEMA)}"]
-    if record.followed:
-        fields = asdict(record.followed)
-        images = fields.pop("images")
-        lines += ["", "[followed]", *(f"{key} = {_quoted(value)}" for key, value in fields.items())]
-        lines += ["", "[images]", *(f"{_quoted(name)} = {_quoted(images[name])}" for name in sorted(images))]
+    proved: tuple[tuple[str, str, Followed | Guard | None], ...] = (
+        ("followed", "images", record.followed),
+        ("guard", "guard_images", record.guard),
+    )
+    for table, of_images, pins in proved:
+        if pins:
+            fields = {key: value for key, value in vars(pins).items() if key != "images"}
+            images = pins.images
+            lines += _table(table, fields)
+            lines += [
+                "",
+                f"[{of_images}]",
+                *(f"{_quoted(name)} = {_quoted(images[name])}" for name in sorted(images)),
+            ]
     for at, failure in enumerate(record.failed[-KEPT_FAILURES:]):
-        lines += [
-            "",
-            f"[failed.{at}]",
-            *(f"{key} = {_quoted(value)}" for key, value in asdict(failure).items()),
-        ]
+        lines += _table(f"failed.{at}", asdict(failure))
+    for at, of_guard in enumerate(record.guard_failed[-KEPT_FAILURES:]):
+        lines += _table(f"guard_failed.{at}", asdict(of_guard))
     return "\n".join(lines) + "\n"
+
+
+def _table(name: str, fields: Mapping[str, str]) -> list[str]:
+    return ["", f"[{name}]", *(f"{key} = {_quoted(value)}" for key, value in fields.items())]
 
 
 def parse(text: str | None) -> Record:
@@ -101,12 +137,15 @@ def _record(tables: Mapping[tuple[str, str], Mapping[str, str]]) -> Record:
     if tables["", ""].get("schema") != SCHEMA:
         raise ValueError(f'followed.toml: expected schema = "{SCHEMA}"')
     try:
-        pins = tables.get(("followed", ""))
-        followed = Followed(**pins, images=dict(tables.get(("images", ""), {}))) if pins else None
-        failed = tuple(Failed(**table) for (name, _), table in tables.items() if name == "failed")
+        pins, guard = tables.get(("followed", "")), tables.get(("guard", ""))
+        return Record(
+            Followed(**pins, images=dict(tables.get(("images", ""), {}))) if pins else None,
+            tuple(Failed(**table) for (name, _), table in tables.items() if name == "failed"),
+            Guard(**guard, images=dict(tables.get(("guard_images", ""), {}))) if guard else None,
+            tuple(FailedGuard(**table) for (name, _), table in tables.items() if name == "guard_failed"),
+        )
     except TypeError as error:
         raise ValueError(f"followed.toml: {error}") from error
-    return Record(followed, failed)
 
 
 def _quoted(value: str) -> str:

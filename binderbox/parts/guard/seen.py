@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 # Of prometheus' text: what each detector has looked at since its start.
@@ -27,12 +27,20 @@ def not_attached(state: Mapping[str, Any]) -> list[str]:
     if state["why"]:
         return [str(state["why"])]
     faults = [] if state["headers"] else [f"the headers of kernel {state['kernel']} are not installed"]
-    faults += [
+    return faults + _detached(state, lambda one: not one.get("starting"))
+
+
+def unproved(state: Mapping[str, Any]) -> list[str]:
+    """What keeps a look from proving the release: one that may still compile proves nothing, and no canary may live."""
+    return _detached(state, lambda one: True) + not_killing(state)
+
+
+def _detached(state: Mapping[str, Any], counts: Callable[[Mapping[str, Any]], bool]) -> list[str]:
+    return [
         f"{name}: {one['why']}"
         for name, one in sorted(state["detectors"].items())
-        if not one["attached"] and not one.get("starting")
+        if not one["attached"] and counts(one)
     ]
-    return faults
 
 
 def not_killing(state: Mapping[str, Any]) -> list[str]:

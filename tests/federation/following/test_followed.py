@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binderbox.federation.following.followed import KEPT_FAILURES, Failed, Followed, Record, parse, render
+from binderbox.federation.following.followed import (
+    KEPT_FAILURES,
+    Failed,
+    FailedGuard,
+    Followed,
+    Guard,
+    Record,
+    parse,
+    render,
+)
 
 WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 FOLLOWED = st.builds(
     Followed, WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.dictionaries(WORDS, WORDS, max_size=4)
 )
 FAILED = st.builds(Failed, WORDS, WORDS, WORDS, WORDS, WORDS)
+GUARD = st.builds(Guard, WORDS, WORDS, WORDS, WORDS, WORDS, st.dictionaries(WORDS, WORDS, max_size=4))
+FAILED_GUARD = st.builds(FailedGuard, WORDS, WORDS, WORDS, WORDS)
 
 
-@given(st.builds(Record, st.none() | FOLLOWED, st.lists(FAILED, max_size=KEPT_FAILURES).map(tuple)))
+def some(of: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(of, max_size=KEPT_FAILURES).map(tuple)
+
+
+@given(st.builds(Record, st.none() | FOLLOWED, some(FAILED), st.none() | GUARD, some(FAILED_GUARD)))
 def test_what_is_written_is_read(record: Record) -> None:
     text = render(record)
     assert parse(text) == record
@@ -27,6 +43,7 @@ def test_what_is_written_is_read(record: Record) -> None:
         assert known["followed"]["chart"] == record.followed.chart
         assert known["images"] == dict(record.followed.images)
     assert len(known.get("failed", {})) == len(record.failed)
+    assert len(known.get("guard_failed", {})) == len(record.guard_failed)
 
 
 def test_no_file_is_nothing_followed() -> None:

@@ -35,6 +35,7 @@ class Federation(Deployment):
             "federation": f"https://{PRIME}",
             "deploy_repo": f"https://{REPOSITORY}/deploy",
             "chart_index": f"https://{CHARTS}/charts",
+            "guard_index": f"https://{CHARTS}/charts",
         }
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from binderbox import layout
 from binderbox.federation.following.follow import decide
-from binderbox.parts.agent.jobs import abuse, files, follow, guard, telling, watch
+from binderbox.parts.agent.jobs import abuse, detectors, files, follow, guard, telling, watch
 from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
 
 USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|bans"
@@ -36,6 +36,10 @@ def main() -> int:
             "followed": asdict(record.followed) if record.followed else None,
             "failed": [asdict(one) for one in record.failed],
             "last": json.loads(files.read(layout.FOLLOW_STATE) or "null"),
+            "guard": {
+                "followed": asdict(record.guard) if record.guard else None,
+                "failed": [asdict(one) for one in record.guard_failed],
+            },
         }
         print(json.dumps(found))
         return 0
@@ -56,8 +60,10 @@ def main() -> int:
     files.remove(layout.FOLLOW_NOW)
     if not config.enabled and asked is None:
         return 0
-    decision = follow.run(config, now=asked is not None, again=asked is not None and "again" in asked)
-    return 1 if decision.verdict in ("unmatched", "refused", "rolled-back") else 0
+    how = {"now": asked is not None, "again": asked is not None and "again" in asked}
+    decision = follow.run(config, **how)
+    guarded = detectors.run(config, **how)
+    return 0 if guarded and decision.verdict not in ("unmatched", "refused", "rolled-back") else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""BinderHub's chart: found in the allowed index, checked, placed; and which images it runs."""
+"""A chart that is followed: found in the allowed index, checked, placed; and which images it runs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ FETCH_S = 180
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 20 times as fast, where it is there
 
 
-def find(index_url: str, places: tuple[str, ...], version: str) -> tuple[str, str]:
+def find(index_url: str, places: tuple[str, ...], version: str, name: str = DEPENDENCY) -> tuple[str, str]:
     """(address, sha256) of a version in the index; raises ValueError when it is not there, or not below a place."""
     base = index_url.rstrip("/") + "/"
     index = yaml.load(fetch(f"{base}index.yaml", limit_mb=INDEX_MB, timeout_s=FETCH_S, places=places), Loader)
     try:
-        (entry,) = (one for one in index["entries"][DEPENDENCY] if one["version"] == version)
+        (entry,) = (one for one in index["entries"][name] if one["version"] == version)
         url, digest = urljoin(base, entry["urls"][0]), str(entry["digest"]).removeprefix("sha256:")
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise ValueError(f"{base}index.yaml has no single {DEPENDENCY} {version} with a digest") from error
+        raise ValueError(f"{base}index.yaml has no single {name} {version} with a digest") from error
     if not place_allowed(url, places):
-        raise ValueError(f"{base}index.yaml says that {DEPENDENCY} {version} is at {url}, which is elsewhere")
+        raise ValueError(f"{base}index.yaml says that {name} {version} is at {url}, which is elsewhere")
     return url, digest
 
 
@@ -50,9 +50,9 @@ def render(inputs: ReleaseInputs, values_file: str) -> list[Any]:
         inputs.chart,
         "--namespace",
         inputs.namespace,
-        "--values",
-        values_file,
     ]
+    for path in (values_file, *inputs.values_files):
+        words += ["--values", path]
     for path, name in sorted(inputs.secrets.items()):
         words += ["--set-file", f"{path}={secret_path(name)}"]
     return [one for one in yaml.load_all(helm(*words), Loader) if one]

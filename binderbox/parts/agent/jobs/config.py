@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from binderbox.federation.following.follow import Range, Rules
+from binderbox.federation.following.guarding import GuardRules
 
 
 class ConfigFault(Exception):
@@ -23,6 +24,7 @@ class AgentConfig:
     + chart_index, chart_places: the index that is asked; below which addresses it and its charts may lie
     + image_sources: repositories from which images may be pulled, without a tag
     + chart_range, build_image_range: [at least, below], empty for no end
+    + guard_index, guard_places, guard_sources, guard_range: the same of cryptnono's chart and its images
     + window: "HH:MM-HH:MM" in UTC, or empty
     + binder_url, address, ca_file: this member's public address, where to look for it, and who vouches for it
     + hub_database: the hub's SQLite file on the node
@@ -43,6 +45,10 @@ class AgentConfig:
     image_sources: tuple[str, ...]
     chart_range: tuple[str, str]
     build_image_range: tuple[str, str]
+    guard_index: str
+    guard_places: tuple[str, ...]
+    guard_sources: tuple[str, ...]
+    guard_range: tuple[str, str]
     window: str
     binder_url: str
     address: str
@@ -70,6 +76,10 @@ class AgentConfig:
             self.window,
         )
 
+    @property
+    def guard_rules(self) -> GuardRules:
+        return GuardRules(self.guard_places, self.guard_sources, Range(*self.guard_range))
+
 
 def parse_config(text: str) -> AgentConfig:
     """Read it; raises ConfigFault with what is wrong."""
@@ -80,6 +90,9 @@ def parse_config(text: str) -> AgentConfig:
             "image_sources",
             "chart_range",
             "build_image_range",
+            "guard_places",
+            "guard_sources",
+            "guard_range",
             "resolvers",
             "own_resolvers",
             "detectors",

@@ -39,7 +39,12 @@ def history() -> Iterator[Pins]:
         "rev-list", "--first-parent", f"--max-count={LOOKED_AT}", TIP, "--", CHART_FILE, VALUES_FILE
     )
     for commit in changed.split():
-        yield read_pins(commit, _parsed(commit, CHART_FILE), values_of(commit))
+        yield read_pins(commit, chart_of(commit), values_of(commit))
+
+
+def chart_of(commit: str) -> Any:
+    """What mybinder's chart is made of, as that commit has it."""
+    return _parsed(commit, CHART_FILE)
 
 
 def values_of(commit: str) -> Any:

@@ -168,5 +168,5 @@ def _tell(decision: Decision, seen: Seen, moved: tuple[str, ...] | None) -> None
     if decision.action == "alert" and earlier.get("why") != decision.why:
         telling.audit(JOB, "alert", verdict=decision.verdict, why=decision.why)
     told = earlier.get("drift", []) if moved is None else list(moved)
-    telling.state(layout.FOLLOW_STATE, {**fields, "drift": told})
+    telling.state(layout.FOLLOW_STATE, {**fields, "drift": told, "guard": earlier.get("guard", {})})
     telling.say(decision.verdict, why=decision.why)

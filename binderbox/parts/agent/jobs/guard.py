@@ -52,15 +52,7 @@ def run(config: AgentConfig) -> bool:
     if not config.detectors:
         return True
     earlier: dict[str, Any] = json.loads(files.read(layout.GUARD_STATE) or "{}")
-    found: dict[str, Any] = {
-        "kernel": os.uname().release,
-        "headers": (files.read(layout.HEADERS_SAID) or "").strip() == os.uname().release,
-        "attaches": config.attaches,
-        "detectors": {},
-        "kills": earlier.get("kills", []),
-        "bans": in_force(),
-        "why": "",
-    }
+    found = _begun(config) | {"kills": earlier.get("kills", []), "bans": in_force()}
     try:
         found["brought"] = _brought(found["bans"]["digest"], earlier.get("brought", ""))
         _look(config, found, earlier)
@@ -71,6 +63,23 @@ def run(config: AgentConfig) -> bool:
         telling.audit(JOB, "alert", why="; ".join(faults)[:500])
     telling.state(layout.GUARD_STATE, {"brought": earlier.get("brought", ""), **found, "faults": faults})
     return not faults
+
+
+def looked(config: AgentConfig) -> dict[str, Any]:
+    """A look that knows of none before it, with canaries of its own: what a change of the release is proved with."""
+    found = _begun(config) | {"kills": []}
+    _look(config, found, {})
+    return found
+
+
+def _begun(config: AgentConfig) -> dict[str, Any]:
+    return {
+        "kernel": os.uname().release,
+        "headers": (files.read(layout.HEADERS_SAID) or "").strip() == os.uname().release,
+        "attaches": config.attaches,
+        "detectors": {},
+        "why": "",
+    }
 
 
 def in_force() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from binderbox import layout
@@ -32,6 +33,7 @@ from binderbox.parts.helm.release import (
 
 RELEASE = "binderhub"
 ROLLOUT_S = 300
+HUB = ("--namespace", layout.HUB_NAMESPACE)
 LOOK_AGAIN_S = 10
 
 
@@ -78,19 +80,20 @@ def bring(side: Side) -> None:
     _list_objects(inputs, objects)
 
 
-def wait_rolled_out() -> None:
-    """Wait until every deployment of the release runs its new pods; raises CommandFailed with what the pods say."""
-    namespace = ("--namespace", layout.HUB_NAMESPACE)
+def wait_rolled_out(kind: str = "deployments", place: Sequence[str] = HUB) -> None:
+    """Wait until all of a kind run their new pods; raises CommandFailed with what the pods say.
+
+    + place: kubectl's words for whose they are, and their pods
+    """
     deadline = time.monotonic() + ROLLOUT_S
-    for name in kubectl("get", "deployments", *namespace, "-o", "name").split():
+    namespace = place[:2]
+    for name in kubectl("get", kind, *place, "-o", "name").split():
         while True:
             try:
                 kubectl("rollout", "status", name, *namespace, f"--timeout={LOOK_AGAIN_S}s", timeout_s=60)
                 break
             except CommandFailed as error:
-                told, hopeless = judge_pods(
-                    json.loads(kubectl("get", "pods", *namespace, "-o", "json"))["items"]
-                )
+                told, hopeless = judge_pods(json.loads(kubectl("get", "pods", *place, "-o", "json"))["items"])
                 if hopeless or time.monotonic() > deadline:
                     raise CommandFailed(f"{name} did not come up: {'; '.join(told) or error}") from error
 

@@ -11,14 +11,14 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from binderbox import layout
 from binderbox.errors import NoAnswer
 from binderbox.federation.following import follow
 from binderbox.federation.following.follow import Decision
-from binderbox.federation.following.followed import Failed, Followed, Record
+from binderbox.federation.following.followed import Failed, Followed
 from binderbox.parts.agent.jobs import database, files, launching, releasing, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE, member_of
@@ -57,7 +57,7 @@ def switch(config: AgentConfig, change: Switch) -> Decision:
             _prove(config, change.prime)
         except TROUBLE as error:
             return _go_back(config, change, str(error), tell)
-        telling.keep(Record(change.pins, telling.record().failed))
+        telling.keep(replace(telling.record(), followed=change.pins))
         files.remove(layout.FOLLOW_SWITCH)
         database.forget()
         telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="0")
@@ -86,7 +86,7 @@ def _go_back(config: AgentConfig, change: Switch, why: str, tell: Any) -> Decisi
     database.start_hub()
     record = telling.record()
     failed = Failed(change.pins.commit, change.pins.chart, change.pins.build_image, telling.now(), why[:500])
-    telling.keep(Record(record.followed, (*record.failed, failed)))
+    telling.keep(replace(record, failed=(*record.failed, failed)))
     files.remove(layout.FOLLOW_SWITCH)
     database.forget()
     telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="4", why=why[:500])
