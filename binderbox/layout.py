@@ -197,6 +197,8 @@ PROBE_OPTIONS = ("CONFIG_KPROBES", "CONFIG_BPF_SYSCALL", "CONFIG_BPF_EVENTS")
 
 # What an uninstall without --purge leaves: data, secrets and the config.
 KEPT = (ETC, f"{DATA}/objectstore", f"{DATA}/hub", f"{DATA}/traefik", AUDIT_FILE)
+# In the config's own `data_dir`, whatever else is there: what stays as well, and what goes.
+OWN_KEPT, OWN_GOES = ("objectstore", "hub", "traefik"), ("buildkit", "door")
 
 # What the scripts that are sent to a host need to know of the above, as arguments of theirs.
 SCRIPT_SETTINGS = (
@@ -209,6 +211,9 @@ SCRIPT_SETTINGS = (
     f"RUN={RUN}",
     f"DATA={DATA}",
     f"KEPT={' '.join(KEPT)}",
+    f"MEMBER_FILE={MEMBER_FILE}",
+    f"OWN_KEPT={' '.join(OWN_KEPT)}",
+    f"OWN_GOES={' '.join(OWN_GOES)}",
     f"FILES={SYSCTL_FILE} {OLD_SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE} {TMPFILES_FILE} {HEADERS_TREE}",
     f"EXTRA_CA={EXTRA_CA}",
     f"JOURNALD_FILE={JOURNALD_FILE}",

@@ -21,8 +21,8 @@ def leftovers(host: Host, purge: bool) -> tuple[str, ...]:
 
 def kept_paths(host: Host) -> tuple[str, ...]:
     """Which of the data, secrets and config are there, to be found by a new install."""
-    output = host.run(["ls", "-d", "--", *layout.KEPT], timeout_s=30)
-    return tuple(output.stdout.decode().split())
+    output = host.run(["sh", "-c", SCRIPT.read_text(), "sh", "kept", *layout.SCRIPT_SETTINGS], timeout_s=30)
+    return tuple(line.partition("\t")[2] for line in output.stdout.decode().splitlines())
 
 
 def remove_lock(host: Host) -> None:

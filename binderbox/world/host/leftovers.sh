@@ -1,12 +1,22 @@
-# Prints what is on this host because of binderbox, one "kind<TAB>name" a line. $1: purge, when data counts too; then
-# NAME=VALUE settings: layout.SCRIPT_SETTINGS. It looks at the world only, so it finds the same after a half-made install
+# Prints what is on this host because of binderbox, one "kind<TAB>name" a line. $1: purge, when data counts too; keep; or
+# kept, for nothing but the data, secrets and config that an uninstall leaves. Then NAME=VALUE settings: layout.SCRIPT_SETTINGS. It looks at the world only, so it finds the same after a half-made install
 # and after none.
 set -u
 mode=$1
 shift
 for setting in "$@"; do export "$setting"; done
 export LC_ALL=C
+# Where the config has our data, if not in $DATA: written by us, and read as no more than a plain path.
+own=$(sed -n 's/^data_dir:[[:space:]]*//p' "$MEMBER_FILE" 2>/dev/null | tr -d "\"'" | grep -Ex '(/[A-Za-z0-9_][A-Za-z0-9._-]*)+')
+[ "$own" = "$DATA" ] && own=
 say() { while read -r name; do [ -n "$name" ] && printf '%s\t%s\n' "$1" "$name"; done; }
+
+if [ "$mode" = kept ]; then
+    for path in $KEPT $(for name in $OWN_KEPT; do [ -n "$own" ] && echo "$own/$name"; done); do
+        [ -e "$path" ] && echo "$path" | say file
+    done
+    exit 0
+fi
 
 {
     ls "$SYSTEMD" 2>/dev/null | grep -E "^($K3S_UNIT|binderbox.*|bbx-.*)\$"
@@ -23,7 +33,7 @@ for pid in $(ls /proc | grep -E '^[0-9]+$'); do
 done
 
 awk '{ print $2 }' /proc/self/mounts |
-    grep -E "^(/run/k3s/|$RUN/|/run/netns/cni-|/var/lib/kubelet/|$K3S_DATA/|$DATA/buildkit/)" |
+    grep -E "^(/run/k3s/|$RUN/|/run/netns/cni-|/var/lib/kubelet/|$K3S_DATA/|$DATA/buildkit/|${own:-$DATA}/buildkit/)" |
     sort -r | say mount
 ls /run/netns 2>/dev/null | grep '^cni-' | say netns
 
@@ -77,6 +87,17 @@ find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox
         done
         [ -d "$folder" ] && [ -z "$stays" ] && ! mountpoint -q "$folder" && echo "$folder"
     done
+    # A directory that somebody else may use as well: only what is ours goes, and it with the last of that.
+    if [ -n "$own" ]; then
+        ours=$OWN_GOES
+        [ "$mode" = purge ] && ours="$ours $OWN_KEPT"
+        stays=
+        for path in "$own"/* "$own"/.[!.]*; do
+            [ -e "$path" ] || continue
+            case " $ours " in *" ${path##*/} "*) echo "$path" ;; *) stays=yes ;; esac
+        done
+        [ -d "$own" ] && [ -z "$stays" ] && ! mountpoint -q "$own" && echo "$own"
+    fi
     for path in $KEPT; do
         case $path in "$DATA"/*) continue ;; esac
         [ "$mode" = purge ] && [ -e "$path" ] && echo "$path"

@@ -1,49 +1,73 @@
-"""The look at what an uninstall must take away, on a /var/lib of a test's own."""
+"""What of a host is ours: also where the config keeps the data in a directory that somebody else uses as well."""
 
 from __future__ import annotations
 
-import os
-import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from binderbox import layout
 from binderbox.world.host.leftovers import SCRIPT
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a mount namespace of its own")
-FOLDERS = ("/var/lib/rancher", "/var/lib/kubelet", layout.DATA)
+NAMES = (*layout.OWN_KEPT, *layout.OWN_GOES)
 
 
-def found(before: str, mode: str = "purge") -> list[str]:
-    """Files below /var/lib that are left after these commands."""
-    look = shlex.join(["sh", "-c", SCRIPT.read_text(), "sh", mode, *layout.SCRIPT_SETTINGS])
-    script = f"mount -t tmpfs tmpfs /var/lib && {before} && {look}"
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=True
-    )
-    rows = [line.split("\t", 1) for line in done.stdout.splitlines()]
-    return [name for kind, name in rows if kind == "file" and name.startswith("/var/lib/")]
+def look(root: Path, mode: str) -> set[str]:
+    """Paths below `root` that the script names, with every path of the product moved there."""
+    settings = [
+        setting.replace("=/", f"={root}/").replace(" /", f" {root}/") for setting in layout.SCRIPT_SETTINGS
+    ]
+    words = ["sh", "-c", SCRIPT.read_text(), "sh", mode, *settings]
+    found = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    rows = (line.split("\t") for line in found.splitlines())
+    return {
+        name.removeprefix(str(root)) for kind, name in rows if kind == "file" and name.startswith(str(root))
+    }
 
 
-def test_empty_folders_that_an_install_made_are_left() -> None:
-    assert sorted(found(f"mkdir -p {' '.join(FOLDERS)}")) == sorted(FOLDERS)
+def installed(root: Path, own: Path, config: str) -> None:
+    for name in NAMES:
+        (own / name / "inside").mkdir(parents=True)
+    etc = root / layout.ETC.removeprefix("/")
+    etc.mkdir(parents=True)
+    (etc / "member.yaml").write_text(config)
 
 
-def test_what_is_in_them_goes_before_them() -> None:
-    rows = found(f"mkdir -p {layout.K3S_DATA}/server {layout.DATA}/.hidden /var/lib/kubelet/pods")
-    for folder in FOLDERS:
-        (inside,) = [name for name in rows if name.startswith(f"{folder}/")]
-        assert rows.index(inside) < rows.index(folder)
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_a_purge_takes_our_part_of_a_data_directory_and_nothing_of_others(tmp_path: Path, quote: str) -> None:
+    own = tmp_path / "srv/data"
+    installed(tmp_path, own, f"domain: b.example.org\ndata_dir: {quote}{own}{quote}\n")
+    assert look(tmp_path, "purge") >= {"/srv/data", *(f"/srv/data/{name}" for name in NAMES), layout.ETC}
+    (own / "thesis.tex").write_text("somebody's")
+    found = look(tmp_path, "purge")
+    assert {f"/srv/data/{name}" for name in NAMES} <= found
+    assert not {"/srv/data", "/srv/data/thesis.tex"} & found
 
 
-def test_a_folder_in_which_something_stays_stays() -> None:
-    kept = next(path for path in layout.KEPT if path.startswith(f"{layout.DATA}/"))
-    made = f"mkdir -p {kept} {layout.DATA}/door"
-    assert found(made, "keep") == [f"{layout.DATA}/door"]
-    assert found(made)[-1] == layout.DATA
+def test_without_purge_the_data_stays_and_is_said_to(tmp_path: Path) -> None:
+    own = tmp_path / "srv/data"
+    installed(tmp_path, own, f"data_dir: {own}\n")
+    found = look(tmp_path, "keep")
+    assert {f"/srv/data/{name}" for name in layout.OWN_GOES} <= found
+    assert not {"/srv/data", *(f"/srv/data/{name}" for name in layout.OWN_KEPT)} & found
+    assert look(tmp_path, "kept") == {layout.ETC, *(f"/srv/data/{name}" for name in layout.OWN_KEPT)}
 
 
-def test_a_file_system_of_its_own_cannot_go() -> None:
-    mounted = f"mkdir -p {layout.DATA} && mount -t tmpfs tmpfs {layout.DATA}"
-    assert found(mounted) == []
+def test_a_power_cut_before_the_config_goes_finds_the_rest_the_next_time(tmp_path: Path) -> None:
+    """The config says where the data is, so it goes after it."""
+    own = tmp_path / "srv/data"
+    installed(tmp_path, own, f"data_dir: {own}\n")
+    settings = [
+        one.replace("=/", f"={tmp_path}/").replace(" /", f" {tmp_path}/") for one in layout.SCRIPT_SETTINGS
+    ]
+    said = subprocess.run(
+        ["sh", "-c", SCRIPT.read_text(), "sh", "purge", *settings], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert said.index(f"file\t{own}") < said.index(f"file\t{tmp_path}{layout.ETC}")
+
+
+@pytest.mark.parametrize("path", ["/", "relative", "/srv/../etc", "/srv/$(reboot)", "/srv/a b"])
+def test_a_data_directory_that_is_no_plain_path_is_not_looked_into(tmp_path: Path, path: str) -> None:
+    installed(tmp_path, tmp_path / "srv", f"data_dir: {path}\n")
+    assert not {one for one in look(tmp_path, "purge") if one.startswith("/srv")}
