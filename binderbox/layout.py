@@ -54,6 +54,8 @@ HUB_DATABASE_COPY = f"{AGENT_DATA}/hub.before.sqlite"
 WATCH_STATE = f"{AGENT_DATA}/watch.json"
 ABUSE_STATE = f"{AGENT_DATA}/abuse.json"
 GUARD_STATE = f"{AGENT_DATA}/guard.json"
+RETENTION_STATE = f"{AGENT_DATA}/retention.json"
+RETENTION_MEMORY = f"{AGENT_DATA}/retention.sqlite"
 BANS_VALUES = f"{AGENT_DATA}/bans.values.json"  # what of the node's bans is in force
 ORDERS_RECORD = f"{AGENT_DATA}/orders.json"
 WATCH_RECORD = f"{AGENT_DATA}/watch.record.json"
@@ -86,6 +88,8 @@ AGENT_PYTHON = (
     f"PYTHONPYCACHEPREFIX={RUN}/pycache",  # a look each minute costs 0.2 s of a processor so, and 0.7 s without
 )
 FOLLOW_NOW = f"{RUN}/follow.now"
+RETENTION_NOW = f"{RUN}/retention.now"
+PUSH_LOCK = f"{RUN}/push.lock"
 FETCH_RUN = f"{RUN}/fetch"
 FETCH_AHEAD = f"{FETCH_RUN}/ahead.json"  # what the unit below brings while an install goes on
 BACKSTOP_RUN = "/run/binderbox-backstop"  # which cgroup each of its tables is for
@@ -121,6 +125,7 @@ FOLLOW_TIMER = "binderbox-follow.timer"
 ABUSE_TIMER = "binderbox-abuse.timer"
 ABUSE_SERVICE = "binderbox-abuse.service"
 GUARD_TIMER = "binderbox-guard.timer"
+RETENTION_TIMER = "binderbox-retention.timer"
 HEADERS_UNIT = "binderbox-headers.service"
 HEADERS_INSTALL_UNIT = "binderbox-headers-install.service"
 KEEPER_UNIT = "binderbox-systempods.service"
@@ -138,6 +143,7 @@ UNITS = (
     FOLLOW_TIMER,
     ABUSE_TIMER,
     GUARD_TIMER,
+    RETENTION_TIMER,
     HEADERS_INSTALL_UNIT,
     HEADERS_UNIT,
     KEEPER_UNIT,
@@ -150,6 +156,7 @@ UNITS = (
 
 NAMESPACE = "binderbox"
 HUB_NAMESPACE = "binderhub"
+REGISTRY_LOGS = f"/var/log/pods/{NAMESPACE}_registry-*/registry/*.log*"
 
 NODE_CIDR_MASK = 22  # k3s gives a node a /24, which caps it at 254 pods for ever: k3s#10442
 POD_INTERFACE = "cni0"

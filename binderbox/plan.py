@@ -176,6 +176,7 @@ def make(
             artifacts["sample-base"].images[0],
             detectors=detectors(facts.arch) if watches(artifacts, facts.container) else (),
             attaches=attaches(artifacts),
+            registry_max_gb=disk.objectstore_max_gb.value,
         ),
         followed=_followed(artifacts),
     )

@@ -42,6 +42,10 @@ SHARED = (
     "parts.guard.kills",
     "parts.guard.seen",
     "parts.helm.release",
+    "parts.push_lock",
+    "parts.registry.retention",
+    "parts.registry.tree",
+    "parts.registry.uses",
 )
 
 

@@ -162,6 +162,12 @@ class Probe(Protocol):
     def guarded(self) -> Mapping[str, Any] | None:
         """What the node saw of cryptnono last, as jobs/guard.py keeps it; None before the first look."""
 
+    def followed(self) -> Mapping[str, Any] | None:
+        """What the node's follower said last, with `guard` for cryptnono; None before its first run."""
+
+    def forgets(self) -> Mapping[str, Any] | None:
+        """What the registry's last sweep found and took, as jobs/retention.py keeps it; None before the first."""
+
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         """What a program of the node did in the last day to protect it: `what`, `why`, `times`; None where it does not run."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,12 +28,17 @@ NAMESPACES = (layout.NAMESPACE, layout.HUB_NAMESPACE, "kube-system")
 
 
 def status_of(
-    host: Host, facts: HostFacts, known: Objects | None, shown: Mapping[str, UnitState]
+    host: Host,
+    facts: HostFacts,
+    known: Objects | None,
+    shown: Mapping[str, UnitState],
+    kept: Mapping[str, Any],
 ) -> StatusResult:
-    """`known`: the cluster's objects as they were a moment ago, None where Kubernetes did not answer; `shown`: units."""
+    """`known`: the cluster's objects as they were a moment ago, None where Kubernetes did not answer; `shown`: units;
+    `kept`: what the node's jobs keep."""
     probe, decided = planned(probe_of(host, facts, Sources()), Sources())
     asked = remembering(
-        replace(probe, at_once=known, shown=shown)
+        replace(probe, at_once=known, shown=shown, kept=kept)
     )  # what parts and checks both ask is asked once
     found = run_checks(checks.of(*checks.INSTALLED), asked, at_once=AT_ONCE)
     parts, gauges = state_of(host, asked, decided)
@@ -57,7 +61,7 @@ def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tu
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
     if units[layout.UNITS.index(layout.K3S_UNIT)].active != "active":
         return tuple(parts), ()
-    parts += [*_follower(host), *_watch(probe), *_abuse(probe), *_guard(probe)]
+    parts += [*_follower(probe), *_watch(probe), *_abuse(probe), *_guard(probe), *_registry(probe)]
     deployments = [
         one
         for namespace in NAMESPACES
@@ -86,12 +90,11 @@ def _certificate(probe: Probe) -> list[Gauge]:
     return [Gauge("certificate", round(left, 1), round(first.life_days, 1), "days")]
 
 
-def _follower(host: Host) -> list[Part]:
+def _follower(probe: Probe) -> list[Part]:
     """What the follower last said; it is not well when somebody must do something."""
-    said = host.read(layout.FOLLOW_STATE)
-    if said is None:
+    found = probe.followed()
+    if found is None:
         return []
-    found = json.loads(said)
     drift = f"; {len(found['drift'])} settings of the federation have moved" if found.get("drift") else ""
     parts = [Part("follower", found["verdict"] not in STUCK, found["verdict"], f"{found['why']}{drift}")]
     if guard := found.get("guard"):
@@ -124,6 +127,15 @@ def _guard(probe: Probe) -> list[Part]:
         return []
     said = f"{len(found['kills'])} killed" if found["attaches"] else "a double, which kills nobody"
     return [Part("cryptnono", not found["faults"], said, "; ".join(found["faults"]) or found["at"])]
+
+
+def _registry(probe: Probe) -> list[Part]:
+    """What the registry holds, and whether it forgets."""
+    found = probe.forgets()
+    if found is None or "images" not in found:
+        return []
+    said = f"{found['images']} images, {found['size_bytes'] / 1e9:.1f} GB"
+    return [Part("retention", not found["why"], said, found["why"] or f"last sweep {found.get('swept', '')}")]
 
 
 def _part(deployment: dict[str, Any]) -> Part:

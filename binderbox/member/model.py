@@ -192,6 +192,9 @@ class Member(_Model):
     build_memory_gb: GB | None = Field(default=None, description="a size in GB")
     build_step_memory_gb: GB | None = Field(default=None, description="a size in GB")
     user_memory_gb: GB | None = Field(default=None, description="a size in GB")
+    registry_keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=30, description="days that an image stays which nobody launches"
+    )
     disk: DiskOverrides = Field(default=DiskOverrides(), description="a mapping of sizes in GB")
     follow: Follow = Field(default=Follow(), description="a mapping, see below")
 

@@ -41,6 +41,10 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         "Whether strangers' code harms others from this node.",
     ),
     "agent": (("binderbox.parts.agent.checks",), "What the node does by itself."),
+    "retention": (
+        ("binderbox.parts.registry.checks",),
+        "Whether what grows is kept in bounds.",
+    ),
     "artifacts": (
         ("binderbox.parts.fetch.checks",),
         "Whether publishers still state what the node has recorded: `check --upstream`.",
@@ -52,7 +56,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
 }
 
-# What must hold on an installed host: the proofs of INSTALL's phases, in their order.
+# What must hold on an installed host: the proofs of INSTALL's phases, in their order, and what the node does later.
 INSTALLED = (
     "prepared",
     "k3s",
@@ -63,6 +67,7 @@ INSTALLED = (
     "binderhub",
     "guard",
     "agent",
+    "retention",
 )
 
 

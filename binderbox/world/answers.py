@@ -14,7 +14,7 @@ from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Skip, UnitSt
 from binderbox.decide.facts import HostFacts
 from binderbox.errors import NoAnswer, Unhealthy
 from binderbox.member.model import Member
-from binderbox.world import cluster, units
+from binderbox.world import cluster, jobs, units
 from binderbox.world.host import port_80
 from binderbox.world.host.hosts import Host
 from binderbox.world.objects import Objects
@@ -41,6 +41,8 @@ class HostAnswers:
     at_once: Objects | None = field(default=None, kw_only=True)
     # and of systemd's units that are active
     shown: Mapping[str, UnitState] = field(default_factory=dict, kw_only=True)
+    # and of what jobs keep, by path
+    kept: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     def unit(self, name: str) -> UnitState:
         known = self.shown.get(name)
@@ -81,6 +83,12 @@ class HostAnswers:
 
     def guarded(self) -> Mapping[str, Any] | None:
         return self._kept(layout.GUARD_STATE)
+
+    def followed(self) -> Mapping[str, Any] | None:
+        return self._kept(layout.FOLLOW_STATE)
+
+    def forgets(self) -> Mapping[str, Any] | None:
+        return self._kept(layout.RETENTION_STATE)
 
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         said = self.host.read(status_file)
@@ -211,9 +219,9 @@ class HostAnswers:
         return Answer(url, int(status), body=body)
 
     def _kept(self, path: str) -> dict[str, Any] | None:
-        """What a job of the node keeps as JSON, None before it has."""
-        said = self.host.read(path)
-        found: dict[str, Any] | None = json.loads(said) if said else None
+        """What a job of the node keeps, None before it has."""
+        known = jobs.kept(self.host, path) if self.kept is None else self.kept
+        found: dict[str, Any] | None = known.get(path)
         return found
 
     def _registry_basic(self) -> str:

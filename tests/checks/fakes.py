@@ -67,6 +67,7 @@ class FakeProbe:
     said: Mapping[str, str] | None = None
     tried: Mapping[str, Any] | None = None
     guard: Mapping[str, Any] | None = None
+    swept: Mapping[str, Any] | None = None
     told: tuple[Mapping[str, str], ...] | None = None  # by any program of the node
     pinned: tuple[str, ...] = ()
     upstream: Mapping[str, tuple[str, str]] | None = None
@@ -84,6 +85,12 @@ class FakeProbe:
 
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         return self.told
+
+    def followed(self) -> Mapping[str, Any] | None:
+        return None
+
+    def forgets(self) -> Mapping[str, Any] | None:
+        return self.swept
 
     def watched(self) -> Mapping[str, str] | None:
         return self.said

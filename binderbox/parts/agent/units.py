@@ -51,7 +51,11 @@ ABUSE = Job(
 )
 # A process of the host that a detector kills is told within a minute; a helm that puts bans in force takes some.
 GUARD = Job("guard", "See that cryptnono watches, and keep its bans", every_s=60, spread_s=10, longest_s=900)
-JOBS = (FOLLOW, WATCH, ABUSE, GUARD)
+# The registry's log is read before the kubelet has rotated it away twice; once a day the registry forgets.
+RETENTION = Job(
+    "retention", "Have the registry forget what nobody launches", every_s=600, spread_s=60, longest_s=4 * 3600
+)
+JOBS = (FOLLOW, WATCH, ABUSE, GUARD, RETENTION)
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,13 @@ def make_inputs(
     *,
     detectors: Sequence[str] = (),
     attaches: bool = True,
+    registry_max_gb: float = 0.0,
 ) -> AgentInputs:
     """The jobs' config: what the member's config says, else versions.toml. Its keys are those of jobs/config.py.
 
     + detectors: the containers of cryptnono's pod, none where it is not to run
     + attaches: whether cryptnono is a build that attaches to a kernel at all
+    + registry_max_gb: the ceiling of the registry's bucket, 0 for none
     """
     asked = member.follow
     config = {
@@ -105,6 +111,8 @@ def make_inputs(
         "allowed": {"ingress": f"{facts.address}:{member.https_port}"},
         "detectors": list(detectors),
         "attaches": attaches,
+        "keep_days": member.registry_keep_days,
+        "registry_max_gb": registry_max_gb,
     }
     return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
 

@@ -212,6 +212,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "platform": inputs.platform,
             "build_slots": inputs.build_slots,
             "push_slots": PUSH_SLOTS,
+            "push_lock": layout.PUSH_LOCK,
             "max_connections": MAX_CONNECTIONS,
             "max_context_mb": MAX_CONTEXT_MB,
             "max_context_files": MAX_CONTEXT_FILES,

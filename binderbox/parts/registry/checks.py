@@ -8,7 +8,7 @@ from typing import Any
 
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed
-from binderbox.checks.probe import Answer, Probe
+from binderbox.checks.probe import Answer, Probe, Skip
 from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
 
 REGISTRY_HEADER = "docker-distribution-api-version"
@@ -63,6 +63,23 @@ def judge_exposure(found: Exposure) -> Verdict:
     return failed("; ".join(bad), f"ClusterIP {found.registry_ip}, and no public route", AGAIN)
 
 
+def look_forgets(probe: Probe) -> Mapping[str, Any]:
+    found = probe.forgets()
+    if found is None:
+        raise Skip("it was not swept yet")
+    return found
+
+
+def judge_forgets(found: Mapping[str, Any]) -> Verdict:
+    if found["why"]:
+        return failed(
+            found["why"], "a sweep a day", f"{AGAIN}; journalctl -u binderbox-retention on the host"
+        )
+    return passed(
+        f"{found['images']} images, {found['size_bytes'] / 1e9:.1f} GB; {found['forgotten']} forgotten last"
+    )
+
+
 CHECKS = (
     Check("BBX-R01", "registry", "the registry is ready", look_deployments(layout.NAMESPACE, "registry"), judge_ready,
           "It keeps everything in the bucket, and can be restarted at any time."),
@@ -72,4 +89,6 @@ CHECKS = (
           "Asked from the host, without credential."),
     Check("BBX-R04", "registry", "the registry has no public route", look_exposure, judge_exposure,
           "Images of users are nobody else's; uploads from outside would be."),
+    Check("BBX-S01", "retention", "the registry forgets what nobody launches", look_forgets, judge_forgets,
+          "Once a day, and above nine tenths of its ceiling the longest idle go. Without it the bucket only grows."),
 )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, `watch`, `abuse` or `guard`.
+"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, `watch`, `abuse`, `guard` or
+`retention`.
 
 `look` prints what the follower sees and would do, as JSON, and changes nothing. `bans` puts the bans into the files that
 cryptnono's release is made from, as an install needs them.
@@ -13,10 +14,10 @@ from dataclasses import asdict
 
 from binderbox import layout
 from binderbox.federation.following.follow import decide
-from binderbox.parts.agent.jobs import abuse, detectors, files, follow, guard, telling, watch
+from binderbox.parts.agent.jobs import abuse, detectors, files, follow, guard, retention, telling, watch
 from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
 
-USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|bans"
+USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|retention|bans"
 
 
 def main() -> int:
@@ -50,6 +51,10 @@ def main() -> int:
         return 0
     if job == "guard":
         return 0 if guard.run(config) else 1
+    if job == "retention":
+        asked = files.read(layout.RETENTION_NOW)
+        files.remove(layout.RETENTION_NOW)
+        return 0 if retention.run(config, None if asked is None else json.loads(asked)) else 1
     if job == "bans":
         guard.in_force()
         return 0

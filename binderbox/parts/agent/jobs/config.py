@@ -34,6 +34,7 @@ class AgentConfig:
     + pod_gateway: the node's address on the pods' bridge, from which the sample is served
     + forbidden, allowed: what strangers' code must not reach, and what it must, by name, as probe.py reads it
     + detectors, attaches: the containers of cryptnono's pod; whether that build of it attaches to a kernel at all
+    + keep_days, registry_max_gb: how long an image stays that nobody launches, and the ceiling of all of them
     + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
     """
 
@@ -64,6 +65,8 @@ class AgentConfig:
     allowed: Mapping[str, str]
     detectors: tuple[str, ...]
     attaches: bool
+    keep_days: float
+    registry_max_gb: float
     enabled: bool = True
 
     @property

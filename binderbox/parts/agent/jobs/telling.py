@@ -18,6 +18,7 @@ WHO = {
     "watch": "the watch on this node",
     "abuse": "the abuse check on this node",
     "guard": "the guard on this node",
+    "retention": "the registry's retention on this node",
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...events import say
+from ...push_lock import pushing
 from ...systemd import notify
 from ...telling import Telling
 from .config import ConfigFault, parse_config
@@ -41,7 +42,10 @@ def main() -> int:
     state, images = Path(config.state_dir), Images(config)
     telling = Telling(state / "told.json", Path(config.audit_file), "build door")
     budget = Budget(config.pins_mb * MB, config.pins)
-    pusher = Pusher(Spool(state / "spool"), images, config.push_attempts_s, budget, telling)
+    lock = Path(config.push_lock)
+    pusher = Pusher(
+        Spool(state / "spool"), images, config.push_attempts_s, budget, telling, lambda: pushing(lock)
+    )
     steps = Steps(
         Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run, Path(config.freezer_dir)
     )

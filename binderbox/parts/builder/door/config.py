@@ -31,6 +31,7 @@ class DoorConfig:
     + push_attempts_s: how long a push is tried again, before the image loses its protection
     + api_*, namespace: where build pods are looked up, with a token that can read pods of that namespace
     + docker_login_file: user:token of an account at docker.io, if there is such a file
+    + push_lock: what holds pushes back while somebody takes things out of the registry
     + registry_url: where images are pushed, e.g. http://10.43.0.50:5000 for names of `registry`
     """
 
@@ -73,6 +74,7 @@ class DoorConfig:
     namespace: str
     registry: str
     registry_url: str
+    push_lock: str
     registry_user_file: str
     registry_password_file: str
     docker_login_file: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,6 +52,7 @@ class Pusher:
     give_up_s: float
     budget: Budget
     telling: Telling
+    pushing: Callable[[], AbstractContextManager[None]] = nullcontext  # waits while the registry is swept
     _tries: dict[str, _Tries] = field(default_factory=dict)
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _pins: threading.Lock = field(default_factory=threading.Lock)  # before _wake, held while containerd works
@@ -78,7 +81,8 @@ class Pusher:
             try:
                 gone = not self.images.digest(pending.tag)
                 if not gone:
-                    self.images.push(pending.tag)
+                    with self.pushing():
+                        self.images.push(pending.tag)
             except Exception as error:  # nothing about one image may stop the pushing of others
                 self._failed(pending, str(error) or repr(error))
             else:

@@ -50,6 +50,7 @@ def make_config(state: Path) -> DoorConfig:
         platform="linux/amd64",
         build_slots=2,
         push_slots=1,
+        push_lock=f"{state}/push.lock",
         max_connections=80,
         max_context_mb=16,
         max_context_files=1000,

@@ -1,0 +1,129 @@
+"""The registry's bucket from the node: listed, read and deleted from, by the registry's own key.
+
+S3's signature is two hashes and four HMACs, and no distribution's Python brings them; signed is what AWS's documentation
+("Signature Version 4 signing process") says, and the tests ask a real server.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from binderbox.parts.registry.tree import ROOT, Found
+
+TIMEOUT_S = 60
+TRIES, AGAIN_S = 4, 2.0  # a store that has just started, or is busy, answers 503
+PAGE = 1000  # S3's own most, of a listing and of a deletion
+
+
+class StoreFailed(Exception):
+    """The store gave another answer than was needed; the text says which."""
+
+
+class Bucket:
+    """+ address: host:port, plain HTTP inside the node; access, secret: the key"""
+
+    def __init__(self, address: str, name: str, access: str, secret: str, region: str = "us-east-1") -> None:
+        self._address, self._name, self._region = address, name, region
+        self._access, self._secret = access, secret
+        self._connection: http.client.HTTPConnection | None = None
+
+    def all(self, prefix: str = ROOT) -> Iterator[Found]:
+        """Every object below a prefix, a page at a time."""
+        more: dict[str, str] = {}
+        while True:
+            query = {"list-type": "2", "max-keys": str(PAGE), "prefix": prefix, **more}
+            page = ElementTree.fromstring(self._asked("GET", "", query))
+            space = page.tag.partition("}")[0] + "}" if page.tag.startswith("{") else ""
+            for one in page.iter(f"{space}Contents"):
+                text = {child.tag.removeprefix(space): child.text or "" for child in one}
+                changed = datetime.fromisoformat(text["LastModified"].replace("Z", "+00:00")).timestamp()
+                yield Found(text["Key"], int(text["Size"]), changed, text.get("ETag", ""))
+            token = page.findtext(f"{space}NextContinuationToken")
+            if not token:
+                return
+            more = {"continuation-token": token}
+
+    def get(self, key: str) -> bytes:
+        return self._asked("GET", key)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that is gone already is none to complain of. Raises StoreFailed with what was refused."""
+        for start in range(0, len(keys), PAGE):
+            rows = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys[start : start + PAGE])
+            body = f"<Delete><Quiet>true</Quiet>{rows}</Delete>".encode()
+            said = ElementTree.fromstring(self._asked("POST", "", {"delete": ""}, body))
+            refused = [
+                f"{one.findtext('{*}Key')}: {one.findtext('{*}Code')}"
+                for one in said.iter()
+                if one.tag.endswith("Error")
+            ]
+            if refused:
+                raise StoreFailed(f"{len(refused)} objects were not deleted: {', '.join(refused[:3])}")
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _asked(
+        self, method: str, key: str, query: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> bytes:
+        told = ""
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(AGAIN_S * attempt)
+            try:
+                status, answer = self._once(method, key, query or {}, body)
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                told = str(error) or repr(error)
+                continue
+            if status == 200:
+                return answer
+            told = f"HTTP {status}: {answer[:300].decode(errors='replace')}"
+            if status < 500:
+                break
+        raise StoreFailed(f"the object store: {method} /{self._name}/{key}: {told}")
+
+    def _once(self, method: str, key: str, query: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        path = quote(f"/{self._name}/{key}" if key else f"/{self._name}", safe="/-_.~")
+        asked = urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")
+        headers = self._signed(method, path, asked, body)
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT_S)
+        self._connection.request(method, f"{path}?{asked}" if asked else path, body or None, headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def _signed(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        scope = f"{now[:8]}/{self._region}/s3/aws4_request"
+        headers = {
+            "host": self._address,
+            "x-amz-content-sha256": hashlib.sha256(body).hexdigest(),
+            "x-amz-date": now,
+        }
+        if body:
+            headers["content-md5"] = base64.b64encode(
+                hashlib.md5(body, usedforsecurity=False).digest()
+            ).decode()
+        names = ";".join(sorted(headers))
+        lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+        request = "\n".join([method, path, query, lines, names, headers["x-amz-content-sha256"]])
+        text = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(request.encode()).hexdigest()])
+        key = f"AWS4{self._secret}".encode()
+        for part in (*scope.split("/"), text):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self._access}/{scope},SignedHeaders={names},Signature={key.hex()}"
+        )
+        return headers

@@ -1,0 +1,96 @@
+"""What the node remembers of the registry's images: when each was used last, what each manifest names, how far logs were read.
+
+SQLite, because a hundred thousand manifests are too many for a file that is written anew. Lost, it is rebuilt: manifests are
+read again, and every image counts as used just now, so that nothing goes too early.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from binderbox.parts.registry.retention import Clock
+
+TABLES = """
+create table if not exists clock (one integer primary key check (one = 1), seen_s real, at real);
+create table if not exists used (name text primary key, seen_s real) without rowid;
+create table if not exists names (source text primary key, named text) without rowid;
+create table if not exists logs (inode integer primary key, read integer);
+"""
+
+
+class Memory:
+    """Opened by one run at a time: the node's lock is the jobs'."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = self._opened()
+        except sqlite3.DatabaseError:  # a power cut on a disk that lies: it is rebuilt
+            path.unlink()
+            self._db = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        found = sqlite3.connect(self._path, isolation_level=None)
+        found.execute("pragma journal_mode = wal")
+        found.executescript(TABLES)
+        return found
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Everything in the block, or nothing of it."""
+        self._db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    @property
+    def clock(self) -> Clock:
+        row = self._db.execute("select seen_s, at from clock").fetchone()
+        return Clock(*row) if row else Clock()
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self._db.execute("insert or replace into clock values (1, ?, ?)", (clock.seen_s, clock.at))
+
+    def use(self, names: Iterable[str], seen_s: float) -> None:
+        self._db.executemany("insert or replace into used values (?, ?)", ((name, seen_s) for name in names))
+
+    def used(self) -> dict[str, float]:
+        """Image to the clock's seconds of its last use."""
+        return dict(self._db.execute("select name, seen_s from used"))
+
+    def forget(self, names: Iterable[str]) -> None:
+        self._db.executemany("delete from used where name = ?", ((name,) for name in names))
+
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """What each manifest (by digest) and each link (by key and etag) names."""
+        return {source: tuple(json.loads(text)) for source, text in self._db.execute("select * from names")}
+
+    def learn(self, found: Mapping[str, tuple[str, ...]]) -> None:
+        rows = ((source, json.dumps(named)) for source, named in found.items())
+        self._db.executemany("insert or replace into names values (?, ?)", rows)
+
+    def keep_only(self, sources: Iterable[str], known: Iterable[str]) -> None:
+        """Drop what is known of objects that are no longer there."""
+        gone = set(known).difference(sources)
+        self._db.executemany("delete from names where source = ?", ((one,) for one in gone))
+
+    def log_read(self, inode: int) -> int:
+        row = self._db.execute("select read from logs where inode = ?", (inode,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def log_was_read(self, read: Mapping[int, int]) -> None:
+        """Bytes by inode; logs that are no longer there are forgotten."""
+        self._db.execute("delete from logs")
+        self._db.executemany("insert into logs values (?, ?)", read.items())

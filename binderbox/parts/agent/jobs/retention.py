@@ -1,0 +1,207 @@
+"""The registry's memory on the node: notes which images are asked for, and once a day forgets those that nobody asks for.
+
+A run only reads logs, which takes no lock. A sweep lists the bucket, and while the door holds back its pushes (`push_lock`) lists
+it again and deletes: with nobody who pushes, nothing that is looked at can become needed before it goes. Cut off anywhere, the
+next sweep begins anew and finds the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from binderbox import layout
+from binderbox.parts.agent.jobs import files, telling
+from binderbox.parts.agent.jobs.bucket import Bucket, StoreFailed
+from binderbox.parts.agent.jobs.config import AgentConfig
+from binderbox.parts.agent.jobs.memory import Memory
+from binderbox.parts.agent.jobs.running import CommandFailed, kubectl
+from binderbox.parts.push_lock import Held, held_back
+from binderbox.parts.registry import retention, tree
+from binderbox.parts.registry.retention import DAY_S, YOUNG_S, Image, Rules
+from binderbox.parts.registry.tree import Tree
+from binderbox.parts.registry.uses import used
+
+JOB = "retention"
+SWEEP_EVERY_S = DAY_S
+HOLD_WAIT_S = 1200.0  # a large push that is under way goes first
+READ_MOST = 1 << 20  # of a log at once
+TROUBLE = (StoreFailed, CommandFailed, Held, OSError, ValueError)
+
+
+def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float | None = None) -> bool:
+    """One run, told in its state; whether all is well.
+
+    + asked: what somebody asked for: {} for a sweep now, `dry` for one that only says, `keep_days` for another rule
+    """
+    earlier: dict[str, Any] = json.loads(files.read(layout.RETENTION_STATE) or "{}")
+    with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
+        clock = memory.clock.looked(time.time() if now is None else now)
+        note(memory, clock.seen_s)
+        memory.clock = clock
+        due = clock.seen_s - earlier.get("swept_seen_s", float("-inf")) >= SWEEP_EVERY_S
+        if asked is None and not due:
+            return not earlier.get("why")
+        found: dict[str, Any] = {**earlier, "why": ""}
+        try:
+            said = _sweep(config, memory, clock.seen_s, asked or {})
+            found |= said if said["dry"] else {**said, "swept_seen_s": clock.seen_s, "swept": telling.now()}
+        except TROUBLE as error:
+            found["why"] = str(error)[:500]
+            if found["why"] != earlier.get("why"):
+                telling.audit(JOB, "alert", why=found["why"])
+    telling.state(layout.RETENTION_STATE, found)
+    telling.say("swept" if not found["why"] else "not-swept", why=found["why"])
+    return not found["why"]
+
+
+def note(memory: Memory, seen_s: float, pattern: str = layout.REGISTRY_LOGS) -> None:
+    """Note the images that were asked for since the last run; both the uses and how far was read, or neither."""
+    names, read = set[str](), dict[int, int]()
+    for path in sorted(glob(pattern)):
+        if path.endswith(".gz"):
+            continue  # it was read before it was packed
+        try:
+            with open(path, "rb") as log:
+                inode = os.fstat(log.fileno()).st_ino
+                log.seek(min(memory.log_read(inode), os.fstat(log.fileno()).st_size))
+                while chunk := log.readlines(READ_MOST):
+                    if not chunk[-1].endswith(b"\n"):  # it is being written
+                        log.seek(-len(chunk.pop()), os.SEEK_CUR)
+                        names |= _names(chunk)
+                        break
+                    names |= _names(chunk)
+                read[inode] = log.tell()
+        except FileNotFoundError:
+            continue  # the kubelet has just rotated it
+    with memory.at_once():
+        memory.use(names, seen_s)
+        memory.log_was_read(read)
+
+
+def _names(lines: Iterable[bytes]) -> set[str]:
+    return {f"{name}:{tag}" for name, tag in used(line.decode(errors="replace") for line in lines)}
+
+
+def _sweep(config: AgentConfig, memory: Memory, seen_s: float, asked: Mapping[str, Any]) -> dict[str, Any]:
+    rules = Rules(float(asked.get("keep_days", config.keep_days)), round(config.registry_max_gb * 1e9))
+    bucket = _bucket()
+    try:
+        began = time.monotonic()
+        _learn(bucket, memory, tree.read(bucket.all()))  # what takes long the first time, while pushes go on
+        if asked.get("dry"):
+            return _told(*_decided(bucket, memory, seen_s, rules), rules, began, dry=True)
+        with held_back(Path(layout.PUSH_LOCK), HOLD_WAIT_S):
+            decided = _decided(bucket, memory, seen_s, rules)
+            for step in decided[2]:
+                bucket.delete(step.keys)
+        memory.forget(one.image.name for one in decided[1])
+        for one in decided[1]:
+            telling.say("forgotten", image=one.image.name, why=one.why)
+        return _told(*decided, rules, began, dry=False)
+    finally:
+        bucket.close()
+
+
+Decided = tuple[Tree, list[retention.Gone], list[retention.Step], int]
+
+
+def _decided(bucket: Bucket, memory: Memory, seen_s: float, rules: Rules) -> Decided:
+    """The tree, which images go, what is deleted, and how many images there are."""
+    found = tree.read(bucket.all())
+    reaches = _learn(bucket, memory, found)
+    images = _images(found, reaches, memory, seen_s)
+    sizes = {digest: one.size_bytes for digest, one in found.blobs.items()}
+    gone = retention.forgotten(images, sizes, rules)
+    return found, gone, list(retention.swept(found, reaches, gone, time.time() - YOUNG_S)), len(images)
+
+
+def _learn(bucket: Bucket, memory: Memory, found: Tree) -> dict[str, tuple[str, ...]]:
+    """What each tag's link (by its key) and each manifest (by its digest) names; read once, kept for good.
+
+    Raises StoreFailed where a manifest cannot be read: without it nobody knows what it needs.
+    """
+    known, fresh = memory.named(), dict[str, tuple[str, ...]]()
+    reaches: dict[str, tuple[str, ...]] = {}
+    sources = set[str]()
+    for repository in found.repositories.values():
+        for link in repository.tags.values():
+            source = f"{link.key} {link.etag}"
+            sources.add(source)
+            if source not in known and source not in fresh:
+                fresh[source] = (tree.digest_in(bucket.get(link.key)),)
+            reaches[link.key] = known.get(source) or fresh[source]
+        for digest in repository.revisions:
+            sources.add(digest)
+            blob = found.blobs.get(digest)
+            if blob is None:
+                reaches[digest] = ()  # its bytes are gone: it needs nothing any more
+                continue
+            if digest not in known and digest not in fresh:
+                fresh[digest] = tree.named_in(json.loads(bucket.get(blob.key)))
+            reaches[digest] = known.get(digest) or fresh[digest]
+        if len(fresh) >= 1000:  # a first pass that is cut off goes on from here
+            memory.learn(fresh)
+            known, fresh = known | fresh, {}
+    memory.learn(fresh)
+    memory.keep_only(sources, known | fresh)
+    return reaches
+
+
+def _images(
+    found: Tree, reaches: Mapping[str, tuple[str, ...]], memory: Memory, seen_s: float
+) -> list[Image]:
+    """Every tag with what it needs. One that nobody was seen to ask for yet counts as used now."""
+    uses, images, first = memory.used(), list[Image](), list[str]()
+    young_since = time.time() - YOUNG_S
+    for name, repository in found.repositories.items():
+        for tag, link in repository.tags.items():
+            (manifest,) = reaches[link.key]
+            known = uses.get(f"{name}:{tag}")
+            if known is None:
+                first.append(f"{name}:{tag}")
+            blobs = frozenset(found.reached([manifest], reaches))
+            idle_s = seen_s - (seen_s if known is None else known)
+            images.append(Image(name, tag, manifest, blobs, idle_s, link.changed_s >= young_since))
+    memory.use(first, seen_s)
+    return images
+
+
+def _told(
+    found: Tree,
+    gone: list[retention.Gone],
+    steps: list[retention.Step],
+    images: int,
+    rules: Rules,
+    began: float,
+    *,
+    dry: bool,
+) -> dict[str, Any]:
+    freed = sum(one.size_bytes for one in steps)
+    return {
+        "dry": dry,
+        "keep_days": rules.keep_days,
+        "max_bytes": rules.max_bytes,
+        "images": images if dry else images - len(gone),
+        "size_bytes": found.size_bytes if dry else found.size_bytes - freed,
+        "forgotten": len(gone),
+        "freed_bytes": freed,
+        "why_forgotten": [f"{one.image.name}: {one.why}" for one in gone[:20]],
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _bucket() -> Bucket:
+    words = ("get", "service", "objectstore", "-n", layout.NAMESPACE, "-o", "jsonpath={.spec.clusterIP}")
+    access, secret = (files.read(f"{layout.SECRETS}/s3-registry-{name}-key") for name in ("access", "secret"))
+    if not access or not secret:
+        raise ValueError("the registry has no key for its bucket yet")
+    return Bucket(
+        f"{kubectl(*words).strip()}:{layout.OBJECTSTORE_PORT}", layout.BUCKET, access.strip(), secret.strip()
+    )
