@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,6 +149,47 @@ def test_a_sweep_that_is_cut_off_is_ended_by_the_next(
     assert retention.run(config(), {}, now=DAY + DAY_S + 60)
     assert (node.reads("i-a", "1"), node.reads("i-b", "1")) == (False, True)
     assert not [one.key for one in bucket(node).all() if "/i-a/" in one.key]
+
+
+def test_a_push_that_mounts_what_is_condemned_waits_and_is_whole(
+    node: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every step of the sweep somebody begins to push an image on the very layer that goes."""
+    layer = os.urandom(50_000)
+    node.push("i-old", "1", layer)
+    days(0, 0)
+    done: list[str] = []
+    pushes: list[threading.Thread] = []
+    delete, decided = Bucket.delete, retention._decided
+
+    def push(name: str) -> None:
+        with pushing(Path(layout.PUSH_LOCK)):
+            node.push(name, "1", layer, name.encode())
+            done.append(name)
+
+    def begin() -> None:
+        pushes.append(threading.Thread(target=push, args=(f"i-{len(pushes)}",)))
+        pushes[-1].start()
+        time.sleep(0.2)  # it could have mounted by now
+        assert done == [], "it pushes during the sweep"
+
+    def slow_delete(self: Bucket, keys: list[str]) -> None:
+        begin()
+        delete(self, keys)
+
+    def slow_decided(*given: Any) -> Any:
+        begin()
+        return decided(*given)
+
+    with monkeypatch.context() as slowly:
+        slowly.setattr(Bucket, "delete", slow_delete)
+        slowly.setattr(retention, "_decided", slow_decided)
+        assert retention.run(config(), {"keep_days": 0.5}, now=DAY + DAY_S)
+    for one in pushes:
+        one.join(30)
+    assert len(pushes) == 5, "when it decides, and before tags, manifests, layers and blobs"
+    assert [node.reads(f"i-{number}", "1") for number in range(5)] == [True] * 5
+    assert not node.reads("i-old", "1")
 
 
 def test_what_cannot_be_read_stops_the_sweep_and_nothing_is_deleted(node: Registry) -> None:
