@@ -157,8 +157,7 @@ def test_what_was_answered_as_built_is_there_and_nothing_is_left_over(node: Node
         wait_until(lambda name=name: pushed(node, name) == digests[name], 600, f"{name} in the registry")
 
     for name in names:
-        node.kubectl("delete", "pod", f"build-{name}", "--grace-period=0", "--force", "--ignore-not-found")
-        node.kubectl("delete", "pod", f"runs-{name}", "--grace-period=0", "--force", "--ignore-not-found")
+        node.delete(f"build-{name}", f"runs-{name}")
     try:
         wait_until(lambda: not tasks(node), 180, "no step is left")
     except AssertionError:

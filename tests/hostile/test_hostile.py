@@ -11,14 +11,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
 from binderbox import layout
-from binderbox.errors import StepFailed
 from binderbox.parts.builder.units import STEP_TASKS
 from tests.e2e.test_follow import gateway
 from tests.hostile.contexts import CONTEXTS
@@ -127,11 +126,11 @@ def hostile(node: Node, repository: Repository) -> tuple[str, str]:
         return ended.phase, ended.log
     deadline = time.monotonic() + WHILE_S
     while time.monotonic() < deadline:
-        phase = json.loads(node.kubectl("get", "pod", f"build-{repository.name}", "-o", "json"))["status"]
+        phase = node.status(repository.name)
         assert phase["phase"] in ("Pending", "Running"), phase
         time.sleep(1)
     log = node._log_so_far(repository.name)
-    node.kubectl("delete", "pod", f"build-{repository.name}", "--grace-period=0", "--force")
+    node.delete(f"build-{repository.name}")
     return LEAVES, log
 
 
@@ -158,11 +157,7 @@ def test_it_wastes_its_own_build_alone(scene: Scene, repository: Repository) -> 
     assert pressed == set()
     assert scene.visit() == "200"
     wait_until(lambda: not tasks(node), 60, "no step is left")
-    for name in (*names, repository.name):
-        with suppress(StepFailed):
-            node.kubectl(
-                "delete", "pod", f"build-{name}", "--grace-period=0", "--force", "--ignore-not-found"
-            )
+    node.delete(*(f"build-{name}" for name in (*names, repository.name)))
     node.exec(f"rm -rf {REPOSITORIES}/{repository.name}")
     returned(scene, before)
 

@@ -60,7 +60,7 @@ def test_a_step_is_marked_as_its_builds(node: Node) -> None:
     spec = json.loads(node.exec(f"cat {layout.TASKS}/{task}/config.json"))
     told = [one for one in spec["process"]["env"] if one.startswith("no_proxy=")]
     assert "bbx-build-" in told[-1]
-    node.kubectl("delete", "pod", "build-marked", "--grace-period=0", "--force")
+    node.delete("build-marked")
     wait_until(lambda: not tasks(node), 20, "its step ends with its pod")
 
 
@@ -77,7 +77,7 @@ def test_a_crash_leaves_no_step_and_the_next_build_works(node: Node, unit: str) 
     wait_until(lambda: api_answers(node), 180, "the API server")
     if unit != layout.DOOR_UNIT:  # the same build is tried once more
         node.until_said(name, "Building once more")
-        node.kubectl("delete", "pod", f"build-{name}", "--grace-period=0", "--force")
+        node.delete(f"build-{name}")
     else:
         assert node.wait(name).phase == "Failed"
     wait_until(lambda: not node.processes("sleep 7272"), 40, "no step is left")
@@ -98,7 +98,7 @@ def test_a_step_that_runc_left_frozen_ends_all_the_same(node: Node) -> None:
     node.exec(f"echo FROZEN > {layout.BUILDS_FREEZER}/bbx-containerd-{task}.scope/freezer.state")
     node.exec(f"systemctl kill --signal=KILL --kill-whom=main {layout.BUILDKITD_UNIT}")
     wait_until(lambda: task not in tasks(node), 60, "the frozen step has ended")
-    node.kubectl("delete", "pod", "build-frozen", "--grace-period=0", "--force")
+    node.delete("build-frozen")
 
 
 @pytest.fixture
