@@ -14,8 +14,9 @@ from binderbox.parts.registry.tree import Tree
 
 DAY_S = 86_400
 MOST_STEP_S = DAY_S
-# Longer than the longest build (an hour) and its push, so that nothing is taken from under one: mybinder.org-deploy 16818242.
-YOUNG_S = 3 * 3600
+# Longer than the longest build, an hour, so that nothing is taken from under one: mybinder.org-deploy 16818242. Its push waits
+# for a sweep anyway.
+YOUNG_S = 5400
 FULL_SHARE, ROOM_SHARE = 0.9, 0.8  # of the ceiling: from the one on, images go until the other holds
 
 
@@ -38,6 +39,9 @@ class Rules:
 
     keep_days: float
     max_bytes: int
+
+    def full(self, size_bytes: int) -> bool:
+        return bool(self.max_bytes) and size_bytes > FULL_SHARE * self.max_bytes
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def forgotten(images: Iterable[Image], sizes: Mapping[str, int], rules: Rules) -
     longest_idle = sorted((one for one in images if not one.young), key=lambda one: -one.idle_s)
     needed = Counter(blob for one in images for blob in one.blobs)
     left = sum(sizes.get(blob, 0) for blob in needed)
-    full = rules.max_bytes and left > FULL_SHARE * rules.max_bytes
+    full = rules.full(left)
     gone = []
     for one in longest_idle:
         if one.idle_s > rules.keep_days * DAY_S:

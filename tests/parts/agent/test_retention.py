@@ -111,6 +111,17 @@ def test_a_full_registry_forgets_the_longest_idle_first(node: Registry) -> None:
     assert "the registry is full" in state()["why_forgotten"][0]
 
 
+def test_a_bucket_that_fills_within_hours_is_not_waited_for_a_day(node: Registry) -> None:
+    small = config(max_gb=0.001)
+    assert retention.run(small, None, now=DAY)
+    for number in range(6):
+        node.push(f"i-{number}", "1", os.urandom(250_000))
+        assert retention.run(small, None, now=DAY + (number + 1) * 600)
+        assert sum(one.size_bytes for one in bucket(node).all()) < 1_000_000
+    assert node.reads("i-5", "1")
+    assert not node.reads("i-0", "1")
+
+
 def test_a_memory_that_is_lost_takes_no_image_along(node: Registry) -> None:
     node.push("i-a", "1", BASE)
     days(0, 20)

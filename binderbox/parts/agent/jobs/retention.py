@@ -1,4 +1,5 @@
-"""The registry's memory on the node: notes which images are asked for, and once a day forgets those that nobody asks for.
+"""The registry's memory on the node: notes which images are asked for, and forgets those that nobody asks for: once a day,
+and whenever the bucket is nearly full, which one of a small disk is within hours.
 
 A run only reads logs, which takes no lock. A sweep lists the bucket, and while the door holds back its pushes (`push_lock`) lists
 it again and deletes: with nobody who pushes, nothing that is looked at can become needed before it goes. Cut off anywhere, the
@@ -30,6 +31,7 @@ from binderbox.parts.registry.uses import used
 
 JOB = "retention"
 SWEEP_EVERY_S = DAY_S
+LISTINGS = 60  # the time that a listing takes, so often, lies between two looks at how full the bucket is
 HOLD_WAIT_S = 1200.0  # a large push that is under way goes first
 READ_MOST = 1 << 20  # of a log at once
 TROUBLE = (StoreFailed, CommandFailed, Held, OSError, ValueError)
@@ -45,11 +47,11 @@ def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float 
         clock = memory.clock.looked(time.time() if now is None else now)
         note(memory, clock.seen_s)
         memory.clock = clock
-        due = clock.seen_s - earlier.get("swept_seen_s", float("-inf")) >= SWEEP_EVERY_S
-        if asked is None and not due:
-            return not earlier.get("why")
         found: dict[str, Any] = {**earlier, "why": ""}
         try:
+            due = asked is not None or _due(config, clock.seen_s, earlier)
+            if not due and not earlier.get("why"):
+                return True
             said = _sweep(config, memory, clock.seen_s, asked or {})
             found |= said if said["dry"] else {**said, "swept_seen_s": clock.seen_s, "swept": telling.now()}
         except TROUBLE as error:
@@ -59,6 +61,21 @@ def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float 
     telling.state(layout.RETENTION_STATE, found)
     telling.say("swept" if not found["why"] else "not-swept", why=found["why"])
     return not found["why"]
+
+
+def _due(config: AgentConfig, seen_s: float, earlier: Mapping[str, Any]) -> bool:
+    """A day after the last sweep; before that where the bucket is nearly full again, as far as a listing is quick."""
+    since_s = seen_s - earlier.get("swept_seen_s", float("-inf"))
+    if since_s >= SWEEP_EVERY_S:
+        return True
+    if not config.registry_max_gb or since_s < LISTINGS * earlier.get("listed_in_s", 0.0):
+        return False
+    with closing(_bucket()) as bucket:
+        return _rules(config).full(sum(one.size_bytes for one in bucket.all()))
+
+
+def _rules(config: AgentConfig, keep_days: float | None = None) -> Rules:
+    return Rules(config.keep_days if keep_days is None else keep_days, round(config.registry_max_gb * 1e9))
 
 
 def note(memory: Memory, seen_s: float, pattern: str = layout.REGISTRY_LOGS) -> None:
@@ -90,13 +107,14 @@ def _names(lines: Iterable[bytes]) -> set[str]:
 
 
 def _sweep(config: AgentConfig, memory: Memory, seen_s: float, asked: Mapping[str, Any]) -> dict[str, Any]:
-    rules = Rules(float(asked.get("keep_days", config.keep_days)), round(config.registry_max_gb * 1e9))
-    bucket = _bucket()
-    try:
+    rules = _rules(config, asked.get("keep_days"))
+    with closing(_bucket()) as bucket:
         began = time.monotonic()
-        _learn(bucket, memory, tree.read(bucket.all()))  # what takes long the first time, while pushes go on
+        listed = list(bucket.all())
+        took = {"listed_in_s": round(time.monotonic() - began, 1)}
+        _learn(bucket, memory, tree.read(listed))  # what takes long the first time, while pushes go on
         if asked.get("dry"):
-            return _told(*_decided(bucket, memory, seen_s, rules), rules, began, dry=True)
+            return took | _told(*_decided(bucket, memory, seen_s, rules), rules, began, dry=True)
         with held_back(Path(layout.PUSH_LOCK), HOLD_WAIT_S):
             decided = _decided(bucket, memory, seen_s, rules)
             for step in decided[2]:
@@ -104,9 +122,7 @@ def _sweep(config: AgentConfig, memory: Memory, seen_s: float, asked: Mapping[st
         memory.forget(one.image.name for one in decided[1])
         for one in decided[1]:
             telling.say("forgotten", image=one.image.name, why=one.why)
-        return _told(*decided, rules, began, dry=False)
-    finally:
-        bucket.close()
+        return took | _told(*decided, rules, began, dry=False)
 
 
 Decided = tuple[Tree, list[retention.Gone], list[retention.Step], int]
