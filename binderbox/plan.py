@@ -12,7 +12,7 @@ from binderbox.artifacts import followable
 from binderbox.artifacts.records import Records, render
 from binderbox.artifacts.resolve import Artifact, exact_name
 from binderbox.decide import proxies
-from binderbox.decide.disk import DiskPlan, DiskTooSmall, make_disk_plan
+from binderbox.decide.disk import DiskPlan, DiskTooSmall, plan_of
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import Sizing, make_sizing
 from binderbox.errors import PreflightError
@@ -101,7 +101,7 @@ def make(
     + switch_off: lines against other firewalls that somebody has agreed to
     """
     sizing = make_sizing(member, facts)
-    disk = make_disk_plan(member, facts.disk_gb, facts.disk_free_gb, facts.ours_gb, facts.recorded_other_gb)
+    disk = plan_of(member, facts)
     if isinstance(disk, DiskTooSmall):
         raise PreflightError(
             f"{facts.name}: the disk is too small",

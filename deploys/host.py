@@ -31,7 +31,9 @@ def prepare_host(inputs: HostInputs) -> None:
         apt.packages(name="install packages", packages=list(inputs.packages), update=True, no_recommends=True)
     host.directories(name="make our directories", wanted=inputs.directories)
     secrets.made(name="make secrets", kinds=inputs.secrets)
-    host.applied(name="record the config", text=inputs.member_text, who=inputs.who, other_gb=inputs.other_gb)
+    host.applied(
+        name="record the config", text=inputs.member_text, who=inputs.who, others_gb=inputs.others_gb
+    )
 
     unit, backstop_unit = (f"{layout.SYSTEMD}/{one}" for one in (layout.FIREWALL_UNIT, layout.BACKSTOP_UNIT))
     authorities = {f"{layout.EXTRA_CA}{at}.crt": files.Content(pem) for at, pem in enumerate(inputs.extra_ca)}

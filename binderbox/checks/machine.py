@@ -9,7 +9,7 @@ from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.core import Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe
-from binderbox.decide.disk import DiskTooSmall, make_disk_plan
+from binderbox.decide.disk import DiskTooSmall, plan_of
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import MIN_RAM_GB, SizeFault, make_sizing
 
@@ -47,23 +47,16 @@ def judge_ram(facts: HostFacts) -> Verdict:
     return failed(found, f"{MIN_RAM_GB} GB (a machine sold with 4 GB)", "resize the machine")
 
 
-def judge_one_disk(facts: HostFacts) -> Verdict:
-    """Image bytes lie in both directories, and one plan holds them together: two file systems need two plans."""
-    if facts.k3s_disk_gb is None or abs(facts.k3s_disk_gb - facts.disk_gb) < 0.01 * facts.disk_gb:
+def judge_disks(facts: HostFacts) -> Verdict:
+    """Images lie with k3s, what must survive an uninstall in `data_dir`; each file system has a plan of its own."""
+    if facts.images_disk is None:
         return passed(f"{facts.disk_gb:.0f} GB for both")
-    return failed(
-        f"{facts.k3s_disk_gb:.0f} GB for {layout.K3S_DATA}, {facts.disk_gb:.0f} GB for our data",
-        "both on one file system: the ceilings of images are planned for one",
-        "mount the larger disk where both lie (/var/lib), or take `data_dir` out of the config",
-    )
+    return passed(f"{facts.images_disk.size_gb:.0f} GB for images, {facts.disk_gb:.0f} GB for the data")
 
 
 def look_disk(probe: Probe) -> DiskTooSmall | float:
-    facts = probe.facts
-    planned = make_disk_plan(
-        probe.member, facts.disk_gb, facts.disk_free_gb, facts.ours_gb, facts.recorded_other_gb
-    )
-    return planned if isinstance(planned, DiskTooSmall) else facts.disk_gb
+    planned = plan_of(probe.member, probe.facts)
+    return planned if isinstance(planned, DiskTooSmall) else probe.facts.disk_gb
 
 
 def judge_disk(found: DiskTooSmall | float) -> Verdict:

@@ -73,6 +73,9 @@ def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tu
     gauges = [Gauge(name, _count(pods, selector), limits.get(name)) for name, selector in SELECTORS.items()]
     facts = probe.facts
     gauges.append(Gauge("disk", round(facts.disk_used_gb, 1), round(facts.disk_gb, 1), "GB"))
+    if images := facts.images_disk:
+        used_gb = round(images.size_gb - images.free_gb, 1)
+        gauges.append(Gauge("disk of images", used_gb, round(images.size_gb, 1), "GB"))
     gauges += _certificate(probe)
     return tuple(parts), tuple(gauges)
 

@@ -16,6 +16,10 @@ Kubernetes counts in percent of the *whole* disk, whoever fills it, and deletes 
 other things alone pass its mark. So its percentages are computed from what other things take, and eviction is
 absolute. What others take is measured once and kept (`recorded_other_gb`) until it has moved by a tenth of the disk:
 a plan must not change because somebody's log grew. GB are 10^9 bytes.
+
+Where the data lies on a file system of its own, each has its own budget: there the object store has all of it, and images and
+BuildKit's cache, whose layers are containerd's, share the rest of the other. The kubelet's own directory may be on a third, which
+only has a floor: it holds logs and what pods write into volumes.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from binderbox.decide.facts import Disk, HostFacts
 from binderbox.member.model import Member
 from binderbox.output.value import AnyValue, Value
 
@@ -31,6 +36,10 @@ BUDGET_SHARE = 0.8
 SYSTEM_GB = 3.0
 LOGS_SHARE, LOGS_MIN_GB, LOGS_MAX_GB = 0.02, 0.5, 10.0
 IMAGES_SHARE, BUILDKIT_SHARE, OBJECTSTORE_SHARE = 0.38, 0.38, 0.24
+MIN_DATA_GB, DATA_SYSTEM_GB = (
+    8.0,
+    1.0,
+)  # one Jupyter image and what it changes to; the hub's database and contexts
 BUILDKIT_FREE_SHARE = 0.12
 BUILDS_FLOOR_SHARE, BUILDS_FLOOR_MAX_SHARE = 0.14, 0.16  # above BuildKit's own, which holds no build back
 PINS_FLOOR_SHARE = 0.17
@@ -61,6 +70,10 @@ class DiskPlan:
     image_gc_high_percent: Value[int]
     image_gc_low_percent: Value[int]
     eviction_hard_gb: Value[float]
+    data_other_gb: Value[float] | None = None  # of the data's file system, where it has its own
+    data_usable_gb: Value[float] | None = None
+    node_other_gb: Value[float] | None = None  # of the kubelet's, where that is not the images'
+    node_eviction_gb: Value[float] | None = None
 
     @property
     def values(self) -> tuple[AnyValue, ...]:
@@ -83,12 +96,23 @@ class DiskPlan:
             self.image_gc_high_percent,
             self.image_gc_low_percent,
             self.eviction_hard_gb,
+            *(
+                one
+                for one in (
+                    self.data_other_gb,
+                    self.data_usable_gb,
+                    self.node_other_gb,
+                    self.node_eviction_gb,
+                )
+                if one is not None
+            ),
         )
 
     @property
     def ceilings_gb(self) -> float:
-        """Sum of everything that may grow, with what k3s and the hub need."""
-        parts = (self.images_gb, self.buildkit_max_gb, self.objectstore_max_gb, self.logs_gb)
+        """Sum of everything that may grow beside the images, with what k3s and the hub need."""
+        parts = [self.images_gb, self.buildkit_max_gb, self.logs_gb]
+        parts += [] if self.data_usable_gb else [self.objectstore_max_gb]
         return SYSTEM_GB + sum(part.value for part in parts)
 
 
@@ -101,14 +125,40 @@ class DiskTooSmall:
     reason: str
 
 
+def plan_of(member: Member, facts: HostFacts) -> DiskPlan | DiskTooSmall:
+    """The plan of a host's file systems, however many there are."""
+    data = Disk(facts.disk_gb, facts.disk_free_gb, facts.ours_gb, facts.recorded_other_gb)
+    images = facts.images_disk or data
+    return make_disk_plan(
+        member,
+        images.size_gb,
+        images.free_gb,
+        images.ours_gb,
+        images.recorded_other_gb,
+        data=data if facts.images_disk else None,
+        node=facts.node_disk,
+    )
+
+
 def make_disk_plan(
     member: Member,
     disk_gb: float,
     disk_free_gb: float,
     ours_gb: float = 0.0,
     recorded_other_gb: float | None = None,
+    *,
+    data: Disk | None = None,
+    node: Disk | None = None,
 ) -> DiskPlan | DiskTooSmall:
-    """Hand out the budget of a disk of `disk_gb` with `disk_free_gb` free, of which our data already takes `ours_gb`."""
+    """Hand out the budget of a disk of `disk_gb` with `disk_free_gb` free, of which our data already takes `ours_gb`.
+
+    + data: the disk of `data_dir`, where that is another one
+    + node: that of the kubelet's own directory, where that is another one than the images'
+    """
+    of_data = None if data is None else _of_data(member, data)
+    if isinstance(of_data, DiskTooSmall):
+        return of_data
+    of_node = None if node is None else _of_node(node)
     other = _other(disk_gb, disk_free_gb, ours_gb, recorded_other_gb)
     usable = _floor(disk_gb - other.value)
     if usable < MIN_USABLE_GB:
@@ -122,10 +172,15 @@ def make_disk_plan(
         "2 % of the usable disk, 0.5 to 10 GB",
     ).overridden(member.disk.logs_gb)
     shared = BUDGET_SHARE * usable - SYSTEM_GB - logs.value
-    images = _share("disk.images_gb", IMAGES_SHARE, shared, member.disk.images_gb)
-    buildkit = _share("disk.buildkit_gb", BUILDKIT_SHARE, shared, member.disk.buildkit_gb)
-    objectstore = _share("disk.objectstore_gb", OBJECTSTORE_SHARE, shared, member.disk.objectstore_gb)
-    total = SYSTEM_GB + logs.value + images.value + buildkit.value + objectstore.value
+    alone = 1 - OBJECTSTORE_SHARE if of_data else 1.0
+    images = _share("disk.images_gb", IMAGES_SHARE / alone, shared, member.disk.images_gb)
+    buildkit = _share("disk.buildkit_gb", BUILDKIT_SHARE / alone, shared, member.disk.buildkit_gb)
+    objectstore = (
+        of_data[2]
+        if of_data
+        else _share("disk.objectstore_gb", OBJECTSTORE_SHARE, shared, member.disk.objectstore_gb)
+    )
+    total = SYSTEM_GB + logs.value + images.value + buildkit.value + (0 if of_data else objectstore.value)
     if total > BUDGET_SHARE * usable + 1e-6:
         reason = (
             f"the ceilings of the config add up to {total:.1f} GB, and 80 % of {usable:.1f} GB is the most"
@@ -201,14 +256,53 @@ def make_disk_plan(
             "GB free",
             "5 % of the usable disk, 1 to 20 GB; absolute, because a percentage would count what others take",
         ),
+        data_other_gb=of_data[0] if of_data else None,
+        data_usable_gb=of_data[1] if of_data else None,
+        node_other_gb=of_node[0] if of_node else None,
+        node_eviction_gb=of_node[1] if of_node else None,
     )
 
 
-def _other(disk_gb: float, free_gb: float, ours_gb: float, recorded: float | None) -> Value[float]:
+def _of_data(member: Member, data: Disk) -> tuple[Value[float], Value[float], Value[float]] | DiskTooSmall:
+    """What others take there, what is usable, and the object store's ceiling."""
+    other = _other(data.size_gb, data.free_gb, data.ours_gb, data.recorded_other_gb, "disk.data_other_gb")
+    usable = _floor(data.size_gb - other.value)
+    if usable < MIN_DATA_GB:
+        return DiskTooSmall(
+            MIN_DATA_GB,
+            max(0.0, usable),
+            f"of {data.size_gb:.0f} GB on the disk of {member.data_dir}, {other.value:.0f} GB are taken",
+        )
+    ceiling = Value(
+        "disk.objectstore_gb",
+        _floor(BUDGET_SHARE * usable - DATA_SYSTEM_GB),
+        "GB",
+        f"80 % of the data's own disk after {DATA_SYSTEM_GB:.0f} GB for the hub and contexts",
+    ).overridden(member.disk.objectstore_gb)
+    if ceiling.value > BUDGET_SHARE * usable - DATA_SYSTEM_GB + 1e-6:
+        needed = _ceil((ceiling.value + DATA_SYSTEM_GB) / BUDGET_SHARE)
+        return DiskTooSmall(
+            needed, usable, f"the object store's ceiling is more than 80 % of the disk of {member.data_dir}"
+        )
+    told = Value("disk.data_usable_gb", usable, "GB", f"{data.size_gb:.1f} GB less what other things take")
+    return other, told, ceiling
+
+
+def _of_node(node: Disk) -> tuple[Value[float], Value[float]]:
+    """What others take there, and where the kubelet evicts."""
+    other = _other(node.size_gb, node.free_gb, node.ours_gb, node.recorded_other_gb, "disk.node_other_gb")
+    size = min(max(EVICTION_SHARE * (node.size_gb - other.value), EVICTION_MIN_GB / 2), EVICTION_MAX_GB)
+    why = "5 % of what is usable of the kubelet's own disk, 0.5 to 20 GB: that of the images is another one"
+    return other, Value("disk.node_eviction_gb", _floor(size), "GB free", why)
+
+
+def _other(
+    disk_gb: float, free_gb: float, ours_gb: float, recorded: float | None, key: str = "disk.other_gb"
+) -> Value[float]:
     now = max(0.0, _ceil(disk_gb - free_gb - ours_gb))
     if recorded is not None and abs(now - recorded) <= DRIFT_SHARE * disk_gb:
-        return Value("disk.other_gb", recorded, "GB", "taken by other things at the first install", "node")
-    return Value("disk.other_gb", now, "GB", "taken by the system and other things on this disk", "node")
+        return Value(key, recorded, "GB", "taken by other things at the first install", "node")
+    return Value(key, now, "GB", "taken by the system and other things on this disk", "node")
 
 
 def _share(key: str, share: float, shared: float, given: float | None) -> Value[float]:

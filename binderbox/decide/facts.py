@@ -44,6 +44,16 @@ class Reach:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """One file system: its size, what is free, what of it is our files, and what else took at the first install; in GB."""
+
+    size_gb: float
+    free_gb: float
+    ours_gb: float = 0.0
+    recorded_other_gb: float | None = None
+
+
+@dataclass(frozen=True)
 class Applied:
     """The config that the last run applied on the node."""
 
@@ -100,9 +110,9 @@ class HostFacts:
     disk_used_gb: float = 0.0  # as df says it; what a file system reserves is neither used nor free
     recorded_other_gb: float | None = None  # of `disk`: what else took of the disk at the first install
     own_resolvers: tuple[str, ...] = ()  # whom the host's own programs ask; `resolvers` is whom pods can ask
-    k3s_disk_gb: float | None = (
-        None  # the file system of k3s's directory, as large as `disk_gb` where it is the same
-    )
+    # `disk_gb` and what belongs to it are of the data's file system; None: the same one
+    images_disk: Disk | None = None  # that of k3s's directory
+    node_disk: Disk | None = None  # that of the kubelet's, where it is not k3s's
     ssh_tunnel: str = ""  # the interface by which ssh came, where that is a tunnel
     host_name: str = ""
     identity: str = ""  # of this machine and nobody else's, and no secret

@@ -82,20 +82,21 @@ def taken_back(*, unit: str, also: str, later: str, timer: str, after_s: int) ->
 
 
 @operation()
-def applied(*, text: str, who: str, other_gb: float) -> Commands:
+def applied(*, text: str, who: str, others_gb: Mapping[str, float]) -> Commands:
     """Record the config that is being applied, with its hash, by whom and when; nothing when it is the same.
 
-    + other_gb: what else takes of the disk, so that the next plan starts from the same figure
+    + others_gb: what else takes of each disk, so that the next plan starts from the same figures
     """
     digest = hashlib.sha256(text.encode()).hexdigest()
     try:
         found = json.loads(host.get_fact(FileText, path=layout.APPLIED_FILE) or "{}")
     except ValueError:  # cut off by a power cut; written anew below
         found = {}
-    if (found.get("sha256"), found.get("other_gb")) == (digest, other_gb):
+    recorded = {key: value for key, value in found.items() if key not in ("sha256", "who", "when")}
+    if (found.get("sha256"), recorded) == (digest, dict(others_gb)):
         host.noop("the same config was applied before")
         return
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    record = {"sha256": digest, "who": who, "when": when, "other_gb": other_gb}
+    record = {"sha256": digest, "who": who, "when": when, **others_gb}
     yield FileUploadCommand(io.BytesIO(text.encode()), layout.MEMBER_FILE)
     yield FileUploadCommand(io.BytesIO(json.dumps(record, indent=1).encode()), layout.APPLIED_FILE)

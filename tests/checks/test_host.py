@@ -9,7 +9,7 @@ import pytest
 from binderbox.checks import machine, surroundings, traps
 from binderbox.checks.core import run_checks
 from binderbox.checks.probe import Calls
-from binderbox.decide.facts import Listener, Reach
+from binderbox.decide.facts import Disk, Listener, Reach
 from binderbox.member.model import DiskOverrides, Member, Networks
 from binderbox.output.results import Word
 from binderbox.parts.checks import of
@@ -97,13 +97,12 @@ from tests.checks.fakes import FakeProbe, artifact, facts
         (traps.judge_resolvers, {"own_resolvers": ("::1",), "resolvers": ("::1",)}, "fail", "loopback"),
         (traps.judge_resolvers, {"resolvers": ("fe80::1%eth0",)}, "pass", "fe80::1%eth0"),
         (traps.judge_resolvers, {"resolvers": ()}, "fail", "nameserver ADDRESS"),
-        (machine.judge_one_disk, {"disk_gb": 100.0}, "pass", "100 GB for both"),
-        (machine.judge_one_disk, {"disk_gb": 100.0, "k3s_disk_gb": 100.0}, "pass", "100 GB for both"),
+        (machine.judge_disks, {"disk_gb": 100.0}, "pass", "100 GB for both"),
         (
-            machine.judge_one_disk,
-            {"disk_gb": 500.0, "k3s_disk_gb": 20.0},
-            "fail",
-            "20 GB for /var/lib/rancher/k3s, 500 GB",
+            machine.judge_disks,
+            {"disk_gb": 500.0, "images_disk": Disk(40.0, 30.0)},
+            "pass",
+            "40 GB for images, 500 GB for the data",
         ),
         (traps.judge_filters, {"filters": ()}, "pass", "none"),
         (traps.judge_filters, {"filters": ("ufw",)}, "fail", "ufw disable"),

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from binderbox.decide.disk import MIN_USABLE_GB, DiskPlan, DiskTooSmall, make_disk_plan
+from binderbox.decide.disk import (
+    MIN_DATA_GB,
+    MIN_USABLE_GB,
+    DiskPlan,
+    DiskTooSmall,
+    make_disk_plan,
+)
+from binderbox.decide.facts import Disk
 from binderbox.member.model import Member
 
 MEMBER = Member(domain="b.example.org")
@@ -131,3 +138,64 @@ def test_ceilings_that_do_not_fit_are_refused_with_the_sum() -> None:
     assert isinstance(found, DiskTooSmall)
     assert found.reason == "the ceilings of the config add up to 324.2 GB, and 80 % of 46.0 GB is the most"
     assert found.needed_gb > 400
+
+
+@pytest.mark.parametrize(
+    ("images_disk", "data_disk", "images", "buildkit", "objectstore", "eviction"),
+    [
+        (40, 500, 12.5, 12.5, 397.8, 1.8),  # the set-up that evicted users below 20 GB of a root of 40
+        (250, 250, 94.4, 94.4, 197.8, 12.3),
+        (30, 30, 8.6, 8.6, 21.8, 1.3),
+    ],
+)
+def test_two_disks_have_a_budget_each(
+    images_disk: float, data_disk: float, images: float, buildkit: float, objectstore: float, eviction: float
+) -> None:
+    found = plan(images_disk, images_disk - 4, data=Disk(data_disk, data_disk - 1.5))
+    sizes = (found.images_gb.value, found.buildkit_max_gb.value, found.objectstore_max_gb.value)
+    assert (sizes, found.eviction_hard_gb.value) == ((images, buildkit, objectstore), eviction)
+
+
+@given(
+    st.floats(25, 2000), st.floats(0, 0.5), st.floats(4, 4000), st.floats(0, 0.9), st.floats(1, 500), st.floats(0, 0.9)
+)  # fmt: skip
+def test_the_ceilings_fill_none_of_the_disks(
+    size: float, taken: float, data: float, data_taken: float, node: float, node_taken: float
+) -> None:
+    of_data, of_node = Disk(data, data * (1 - data_taken)), Disk(node, node * (1 - node_taken))
+    found = make_disk_plan(MEMBER, size, size * (1 - taken), data=of_data, node=of_node)
+    if isinstance(found, DiskTooSmall):
+        assert of_data.free_gb < MIN_DATA_GB + 0.2 or size * (1 - taken) < MIN_USABLE_GB + 0.2
+        return
+    assert found.ceilings_gb <= 0.8 * found.usable_gb.value + 1e-6
+    assert found.data_usable_gb is not None
+    assert 0 < found.objectstore_max_gb.value <= 0.8 * found.data_usable_gb.value
+    assert found.node_eviction_gb is not None
+    assert found.node_eviction_gb.value <= max(0.5, 0.05 * of_node.free_gb + 0.1)
+    keys = [value.key for value in found.values]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_second_run_plans_the_same_on_two_disks() -> None:
+    first = plan(100, 95, data=Disk(200, 190), node=Disk(20, 15))
+    assert first.data_other_gb is not None
+    assert first.node_other_gb is not None
+    second = plan(
+        100,
+        40,
+        ours_gb=54.0,
+        recorded_other_gb=first.other_gb.value,
+        data=Disk(200, 80, 109.0, first.data_other_gb.value),
+        node=Disk(20, 14.5, 0.0, first.node_other_gb.value),
+    )
+    assert [value.value for value in second.values] == [value.value for value in first.values]
+
+
+def test_a_data_disk_that_is_too_small_is_named() -> None:
+    member = Member(domain="b.example.org", data_dir="/srv/binder")
+    found = make_disk_plan(member, 100, 95, data=Disk(10, 5))
+    assert found == DiskTooSmall(8.0, 5.0, "of 10 GB on the disk of /srv/binder, 5 GB are taken")
+    over = Member(domain="b.example.org", disk={"objectstore_gb": 90})  # type: ignore[arg-type]
+    told = make_disk_plan(over, 100, 95, data=Disk(100, 95))
+    assert isinstance(told, DiskTooSmall)
+    assert told.needed_gb == 113.8

@@ -63,19 +63,24 @@ def test_the_pin_of_the_branch_is_followed(scene: Scene) -> None:
     assert changes(scene) == []
     wait_until(lambda: watches(scene.host), 120, "the detectors of the followed chart")
 
-    scene.deployment.release_guard(2, broken=True)
+
+@pytest.mark.long
+def test_a_broken_one_is_taken_back_and_one_that_asks_for_more_is_refused(scene: Scene) -> None:
+    good = scene.deployment.release_guard(2)
+    assert (run(scene)["verdict"], chart(scene)) == ("equal", good)
+    scene.deployment.release_guard(3, broken=True)
     said = run(scene)
     assert (said["verdict"], chart(scene)) == ("rolled-back", good), said
     assert "broken on purpose" in said["why"] or "CrashLoopBackOff" in said["why"], said
     assert run(scene)["verdict"] == "failed"
-    assert [one["chart"] for one in run(scene)["failed"]] == ["0.3.4"]
-    assert "cryptnono 0.3.4" in scene.host.exec(["cat", layout.AUDIT_FILE])
+    assert [one["chart"] for one in run(scene)["failed"]] == ["0.3.5"]
+    assert "cryptnono 0.3.5" in scene.host.exec(["cat", layout.AUDIT_FILE])
     status = scene.client.binderbox(scene.host, "status", "--json").result
     part = next(one for one in status["parts"] if one["name"] == "follower of cryptnono")
     assert (part["ok"], part["version"]) == (False, "failed")
 
     scene.deployment.release_guard(
-        3, template=POWERFUL.replace(".Values.image.name", ".Values.image.repository")
+        4, template=POWERFUL.replace(".Values.image.name", ".Values.image.repository")
     )
     said = run(scene)
     assert (said["verdict"], chart(scene)) == ("refused", good), said

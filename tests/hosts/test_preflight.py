@@ -44,11 +44,11 @@ STATES = {
     "no programs from k3s' directory": (
         "mount -t tmpfs -o size=30G,noexec case /var/lib/rancher", "umount /var/lib/rancher", "BBX-H23", "mount -o remount,exec /var/lib/rancher",
     ),
-    "a second disk for one of the two": (
-        "mount -t tmpfs -o size=30G case /var/lib/rancher",
-        "umount /var/lib/rancher",
-        "BBX-H28",
-        "mount the larger disk where both lie",
+    "a disk for the data that holds nothing": (
+        "mkdir -p /var/lib/binderbox; mount -t tmpfs -o size=6G case /var/lib/binderbox",
+        "umount /var/lib/binderbox; rmdir /var/lib/binderbox",
+        "BBX-H05",
+        "free some space",
     ),
     "a disk that cannot be written": (
         "mount -t tmpfs -o size=30G,ro case /var/lib/rancher", "umount /var/lib/rancher", "BBX-H23", "remount,rw",

@@ -1,4 +1,4 @@
-"""A disk of a rig host's own, of a size: a sparse file with one file system, that all of the host's volumes are on.
+"""A disk of a rig host's own, of a size: a sparse file with one file system, that volumes of the host are on.
 
 Without one a host shares this machine's disk with everything else, and a full disk cannot be had.
 """
@@ -14,14 +14,14 @@ from binderbox.world.containers import Engine
 class Disk:
     """Below `directory`: the file, and where it is mounted. `used_bytes` is what is in use of it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._file = directory / "disk.img"
-        self.mounted_at = directory / "disk"
+    def __init__(self, directory: Path, name: str = "disk") -> None:
+        self._file = directory / f"{name}.img"
+        self.mounted_at = directory / name
 
     @classmethod
-    def make(cls, directory: Path, size_gb: int) -> Disk:
+    def make(cls, directory: Path, size_gb: int, name: str = "disk") -> Disk:
         """Without a journal; what is deleted is this machine's again."""
-        one = cls(directory)
+        one = cls(directory, name)
         one.mounted_at.mkdir()
         with one._file.open("wb") as file:
             file.truncate(size_gb * 10**9)

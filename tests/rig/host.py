@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from binderbox import layout
 from binderbox.commands.demo_files import make_ssh_key, render_known_host, render_ssh_config
 from binderbox.errors import StepFailed
 from binderbox.world.containers import Engine, HostSpec
@@ -69,6 +70,7 @@ class Account:
 
 ROOT = Account()
 # As a package of its distribution would leave them; only that they are there matters to the double of cryptnono.
+DATA_DISK = "data-disk"
 HEADERS = """\
 kernel=$(uname -r)
 mkdir -p "/lib/modules/$kernel" "/usr/src/linux-headers-$kernel/include/generated"
@@ -112,11 +114,13 @@ class RigHost:
         publish: tuple[tuple[int, int], ...] = (),
         release: str = "bookworm",
         disk_gb: int | None = None,
+        data_disk_gb: int | None = None,
     ) -> Self:
         """Boot a host and wait until ssh answers.
 
         + jump: the only host that this one lets ssh in from
         + disk_gb: the size of a disk of its own; without it, it shares this machine's
+        + data_disk_gb: the size of a second one, for the member's data
         + publish: (port on this machine's loopback, port of the host), for engines on another machine
         """
         run_id = run_id or this_run()
@@ -142,8 +146,10 @@ class RigHost:
         )
         if disk_gb:
             disk = Disk.make(directory, disk_gb)
+            data = Disk.make(directory, data_disk_gb, DATA_DISK) if data_disk_gb else disk
             for path in spec.volumes:
-                disk.volume(engine, spec.volume(path), spec.label)
+                of = data if path == layout.DATA else disk
+                of.volume(engine, spec.volume(path), spec.label)
         host.address = _start_at_free_address(engine, spec)
         host._settle(jump)
         return host
@@ -268,6 +274,7 @@ def clean(run_id: str | None = None, env: dict[str, str] | None = None) -> dict[
 
 def _remove_directory(directory: Path) -> None:
     Disk(directory).remove()
+    Disk(directory, DATA_DISK).remove()
     shutil.rmtree(directory, ignore_errors=True)
 
 

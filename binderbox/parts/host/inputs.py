@@ -48,7 +48,7 @@ class HostInputs:
     who: str
     bundle_sha256: str | None
     bundle_lock: str | None
-    other_gb: float
+    others_gb: Mapping[str, float]  # what else takes of each disk
     secrets: Mapping[str, str]
     certificate_names: tuple[str, ...]  # none when certificates come by ACME
     extra_ca: tuple[str, ...]
@@ -98,7 +98,15 @@ def make_inputs(
         who=who,
         bundle_sha256=bundle_sha256,
         bundle_lock=bundle_lock,
-        other_gb=disk.other_gb.value,
+        others_gb={
+            key: value.value
+            for key, value in (
+                ("other_gb", disk.other_gb),
+                ("other_data_gb", disk.data_other_gb),
+                ("other_node_gb", disk.node_other_gb),
+            )
+            if value is not None
+        },
         secrets=MADE,
         certificate_names=(member.domain, f"*.{member.domain}") if member.tls == "own-ca" else (),
         extra_ca=member.extra_ca,

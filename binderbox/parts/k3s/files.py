@@ -92,9 +92,13 @@ def render_kubelet(
     eviction_hard_gb: float,
     image_gc_high_percent: int,
     image_gc_low_percent: int,
+    node_eviction_gb: float | None = None,
 ) -> str:
-    """The kubelet's drop-in: k3s reads it from agent/etc/kubelet.conf.d since 1.32 (k3s#2116)."""
-    disk_floor = f"{eviction_hard_gb:g}G"
+    """The kubelet's drop-in: k3s reads it from agent/etc/kubelet.conf.d since 1.32 (k3s#2116).
+
+    + node_eviction_gb: of the kubelet's own disk, where that is not the images'
+    """
+    floor_gb = eviction_hard_gb if node_eviction_gb is None else node_eviction_gb
     config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -104,9 +108,10 @@ def render_kubelet(
         "systemReserved": {"memory": f"{round(system_reserved_gb * 1000)}M"},
         "evictionHard": {
             "memory.available": "200M",
-            "nodefs.available": disk_floor,
-            "imagefs.available": disk_floor,
+            "nodefs.available": f"{floor_gb:g}G",
+            "imagefs.available": f"{eviction_hard_gb:g}G",
             "nodefs.inodesFree": "3%",
+            "imagefs.inodesFree": "3%",
         },
         # k3s' own 10 % of the whole disk would throw out images and pods long after there is room again
         "evictionMinimumReclaim": {

@@ -53,6 +53,7 @@ def make_inputs(
             eviction_hard_gb=disk.eviction_hard_gb.value,
             image_gc_high_percent=disk.image_gc_high_percent.value,
             image_gc_low_percent=disk.image_gc_low_percent.value,
+            node_eviction_gb=None if disk.node_eviction_gb is None else disk.node_eviction_gb.value,
         ),
         resolv_conf=render_resolv_conf(resolvers),
         networks=networks,

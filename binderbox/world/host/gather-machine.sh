@@ -12,8 +12,12 @@ data=$(sed -n 's/^data_dir:[[:space:]]*//p' "$ETC/member.yaml" 2>/dev/null | tr 
 at=${data:-$DATA_DIR}; near=$at
 while [ ! -d "$near" ]; do near=$(dirname "$near"); done
 section disk; df -PB1 "$near" | tail -n 1
-# k3s' own directory on another disk than our data: one size or the other would be planned for the wrong one
-section disk-of-k3s; k3s=$OWN_PATHS; while [ ! -d "$k3s" ]; do k3s=$(dirname "$k3s"); done; df -PB1 "$k3s" | tail -n 1
+# k3s and the kubelet may lie on other file systems than our data, and each has a plan of its own: whose, which, and df's line.
+section disks
+for path in "$at" $OWN_PATHS /var/lib/kubelet; do
+  near_it=$path; while [ ! -d "$near_it" ]; do near_it=$(dirname "$near_it"); done
+  echo "$(stat -c %d "$near_it") $(df -PB1 "$near_it" | tail -n 1)"
+done
 # A look at a member that is installed needs none of what takes seconds: the speed of the disk, the sum of our files.
 section fsync
 if [ -z "$BRIEF" ]; then
@@ -22,7 +26,7 @@ trap 'rm -f "$probe"' EXIT
 dd if=/dev/zero of="$probe" bs=4k count=50 oflag=dsync 2>&1 | tail -n 1; rm -f "$probe"
 fi
 section ours
-[ -n "$BRIEF" ] || timeout 20 du -sxB1 --total "$at" $OWN_PATHS 2>/dev/null | tail -n 1 | grep total
+[ -n "$BRIEF" ] || timeout 20 du -sxB1 --total "$at" $OWN_PATHS 2>/dev/null
 section clock; timeout 3 timedatectl show -p NTPSynchronized --value 2>/dev/null
 section cgroup; stat -fc %T /sys/fs/cgroup
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shlex
 import time
@@ -21,7 +22,7 @@ from importlib.resources import files
 from typing import Any
 
 from binderbox import layout
-from binderbox.decide.facts import DOCKER, OTHER_CLUSTERS
+from binderbox.decide.facts import DOCKER, OTHER_CLUSTERS, Disk
 from binderbox.errors import StepFailed
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.received import parse_received
@@ -40,6 +41,7 @@ OWN_INTERFACES = (
     "br-",
 )
 LIMIT_S = 120.0
+OTHERS = ("other_gb", "other_data_gb", "other_node_gb")  # of the record: see host.applied
 # linux/if_arp.h: NONE (WireGuard, tun), PPP, TUNNEL, SIT, IPGRE
 TUNNEL_TYPES = ("65534", "512", "768", "776", "778")
 
@@ -109,19 +111,21 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         else parse_proc_net(sockets)
     )
     applied = _applied(found)
-    recorded = applied.pop("other_gb", None) if applied else None
-    disk_gb, used_gb, free_gb = (int(found["disk"][0].split()[at]) / 1e9 for at in (1, 2, 3))
+    recorded = {key: applied.pop(key, None) if applied else None for key in OTHERS}
+    used_gb = int(found["disk"][0].split()[2]) / 1e9
+    data, images, node = _disks(found["disks"], found["ours"], recorded)
     return {
         **{key: system[key] for key in ("os_id", "os_version", "arch", "kernel")},
         "cpus": int(system["cpus"]),
         "ram_gb": round(memory["MemTotal"], 2),
         "swap_gb": round(memory.get("SwapTotal", 0.0), 2),
-        "disk_gb": disk_gb,
-        "k3s_disk_gb": int(found["disk-of-k3s"][0].split()[1]) / 1e9,
+        "disk_gb": data.size_gb,
         "disk_used_gb": used_gb,
-        "disk_free_gb": free_gb,
-        "ours_gb": _ours_gb(found["ours"], disk_gb - free_gb - (recorded or 0.0)),
-        "recorded_other_gb": recorded,
+        "disk_free_gb": data.free_gb,
+        "ours_gb": data.ours_gb,
+        "recorded_other_gb": data.recorded_other_gb,
+        "images_disk": images,
+        "node_disk": node,
         "fsync_ms": _fsync_ms(found["fsync"]),
         "clock_synced": {"yes": True, "no": False}.get(_first(found["clock"])),
         "cgroup_version": 2 if _first(found["cgroup"]) == "cgroup2fs" else 1,
@@ -182,9 +186,40 @@ def _fsync_ms(lines: list[str]) -> float | None:
     return round(float(copied[1]) * 1000 / FSYNC_WRITES, 2) if copied else None
 
 
-def _ours_gb(lines: list[str], otherwise: float) -> float:
-    """du's total; where it took too long, what the disk holds beyond the others' recorded part."""
-    return int(lines[0].split()[0]) / 1e9 if lines else max(0.0, otherwise)
+def _disks(
+    lines: list[str], ours: list[str], recorded: Mapping[str, float | None]
+) -> tuple[Disk, Disk | None, Disk | None]:
+    """The data's file system; that of images where it is another one; and the kubelet's where it is not that of images.
+
+    + ours: du's lines, of the data, of k3s, and the sum; none where it took too long, and then what a disk holds beyond the
+      others' recorded part is ours
+    """
+    devices = [int(line.split()[0]) for line in lines]
+    sizes = [tuple(int(line.split()[at]) / 1e9 for at in (2, 4)) for line in lines]
+    measured = [int(line.split()[0]) / 1e9 for line in ours] if ours and ours[-1].endswith("total") else []
+
+    def disk(at: int, taken: float | None, other_gb: float | None) -> Disk:
+        size_gb, free_gb = sizes[at]
+        otherwise = max(0.0, size_gb - free_gb - (other_gb or 0.0))
+        return Disk(size_gb, free_gb, otherwise if taken is None else taken, other_gb)
+
+    def same(one: int, other: int) -> bool:
+        """Subvolumes and overlays have numbers of their own, of no device, and the sizes of what they lie on."""
+        no_device = not (os.major(devices[one]) and os.major(devices[other]))
+        (size_gb, free_gb), (its_gb, its_free_gb) = sizes[one], sizes[other]
+        alike = size_gb == its_gb and abs(free_gb - its_free_gb) < 0.001 * size_gb
+        return devices[one] == devices[other] or (no_device and alike)
+
+    together = same(0, 1)
+    of_data, of_images = (measured[0], measured[1]) if len(measured) == 3 else (None, None)
+    data = (
+        disk(0, measured[-1] if measured else None, recorded["other_gb"])
+        if together
+        else disk(0, of_data, recorded["other_data_gb"])
+    )
+    images = None if together else disk(1, of_images, recorded["other_gb"])
+    node = None if same(2, 1) else disk(2, 0.0, recorded["other_node_gb"])
+    return data, images, node
 
 
 def _missing_packages(lines: list[str]) -> tuple[str, ...]:
@@ -277,5 +312,5 @@ def _applied(found: Sections) -> dict[str, Any] | None:
         record = {}
     return {
         "text": text,
-        **{key: record[key] for key in ("sha256", "who", "when", "other_gb") if key in record},
+        **{key: record[key] for key in ("sha256", "who", "when", *OTHERS) if key in record},
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from binderbox.decide.drain import Drain
-from binderbox.decide.facts import Listener, make_facts
+from binderbox.decide.facts import Disk, Listener, make_facts
 from binderbox.world.host.gather import gather, parse_sections, split_sections
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.sockets import parse_listeners, parse_proc_net, unit_of
@@ -96,6 +96,40 @@ def test_a_recorded_host_with_everything_on_it() -> None:
     assert (facts.lockdown, facts.missing_options) == ("integrity", ("CONFIG_BPF_EVENTS",))
     assert facts.sshd["maxsessions"] == "10"
     assert facts.trials == (("/var/lib/rancher/k3s", "exec", "/var"),)
+
+
+def test_file_systems_of_their_own_are_told_apart_with_what_is_ours_on_each() -> None:
+    row = "65024 /dev/vda1 105000000000 45000000000 60000000000 43% /"
+    assert RECORDED.count(row) == 3
+    apart = RECORDED.replace(row, "2049 /dev/sdb1 500000000000 1000000000 499000000000 1% /srv", 1)
+    apart = apart.replace(
+        f"{row}\n\n", "64769 /dev/vda2 40000000000 8000000000 32000000000 20% /var/lib/kubelet\n\n"
+    )
+    facts = make_facts(
+        {"name": "box", "sudo": True, "clock_offset_s": 0.0, **parse_sections(split_sections(apart))}
+    )
+    assert (facts.disk_gb, facts.disk_free_gb, facts.ours_gb, facts.recorded_other_gb) == (500, 499, 2, None)
+    assert facts.images_disk == Disk(105, 60, 10, 5.0)
+    assert facts.node_disk == Disk(40, 32, 0)
+
+
+@pytest.mark.parametrize("number", ["54", "65024"])
+def test_an_overlay_or_a_subvolume_on_the_same_disk_is_no_other_one(number: str) -> None:
+    row = "65024 /dev/vda1 105000000000 45000000000 60000000000 43% /"
+    over = RECORDED.replace(row, f"{number} overlay 105000000000 45000001000 59999999000 43% /", 1)
+    facts = make_facts(
+        {"name": "box", "sudo": True, "clock_offset_s": 0.0, **parse_sections(split_sections(over))}
+    )
+    assert (facts.images_disk, facts.node_disk, facts.ours_gb) == (None, None, 12)
+
+
+def test_two_fresh_disks_of_one_size_are_two() -> None:
+    row = "65024 /dev/vda1 105000000000 45000000000 60000000000 43% /"
+    twin = RECORDED.replace(row, "2049 /dev/sdb1 105000000000 45000000000 60000000000 43% /srv", 1)
+    facts = make_facts(
+        {"name": "box", "sudo": True, "clock_offset_s": 0.0, **parse_sections(split_sections(twin))}
+    )
+    assert facts.images_disk is not None
 
 
 def test_a_drain_cut_off_by_a_power_cut_is_still_one() -> None:

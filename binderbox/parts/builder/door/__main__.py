@@ -62,7 +62,9 @@ def main() -> int:
 
     sweep = Sweep(config, door.builds, steps, _run, images.steps_since)
     growth = Growth(steps.tasks, Path(config.containerd_root), lambda: door.builds.running, sweep.left)
-    guard = Guard(config, lambda: free_at(config.state_dir), growth.look, end, pusher.make_room, restart)
+    guard = Guard(
+        config, lambda: free_at(config.containerd_root), growth.look, end, pusher.make_room, restart
+    )
 
     def stop(number: int, frame: object) -> None:
         door.stopping = True
