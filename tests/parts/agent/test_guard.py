@@ -35,9 +35,11 @@ Node = Callable[..., dict[str, Any]]
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     """The state after a look at a pod whose detectors say these lines."""
-    for name in ("GUARD_STATE", "BANS_VALUES", "AUDIT_FILE", "HEADERS_SAID", "SECRETS"):
+    for name in ("GUARD_STATE", "BANS_VALUES", "AUDIT_FILE", "HEADERS_SAID", "SECRETS", "CHARTS"):
         monkeypatch.setattr(layout, name, str(tmp_path / name))
     (tmp_path / "SECRETS").mkdir()
+    (tmp_path / "CHARTS").mkdir()
+    (tmp_path / "CHARTS" / "cryptnono.inputs.json").write_text("{}")
     applied: list[dict[str, Any]] = []
     brought: list[str] = []
 
@@ -164,3 +166,17 @@ def test_a_canary_that_is_killed_and_one_that_lives() -> None:
     dies = [guard.sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     assert guard.killed_after_s(lives) is None
     assert guard.killed_after_s(dies) is not None
+
+
+def test_before_an_install_has_come_to_it_nothing_is_wrong(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent is there first, and each minute it looks: a member was degraded for its first one."""
+    (tmp_path / "CHARTS" / "cryptnono.inputs.json").unlink()
+
+    def asked(*words: str, **more: object) -> str:
+        raise AssertionError(words)
+
+    monkeypatch.setattr(guard, "kubectl", asked)
+    assert guard.run(DOUBLE)
+    assert not (tmp_path / "GUARD_STATE").exists()

@@ -29,6 +29,7 @@ from binderbox.parts.agent.jobs.running import CommandFailed, kubectl
 from binderbox.parts.guard import bans, seen
 from binderbox.parts.guard.bans import BadBans
 from binderbox.parts.guard.kills import ATTACHED, Kill, read
+from binderbox.parts.helm.release import inputs_path
 
 JOB = "guard"
 RELEASE = "cryptnono"
@@ -48,8 +49,8 @@ CONNECT = "import socket, time; s = socket.socket(); s.setblocking(False); s.con
 
 
 def run(config: AgentConfig) -> bool:
-    """One look; whether all is well."""
-    if not config.detectors:
+    """One look; whether all is well. There is nothing to see before an install has come to it."""
+    if not config.detectors or files.read(inputs_path(RELEASE)) is None:
         return True
     earlier: dict[str, Any] = json.loads(files.read(layout.GUARD_STATE) or "{}")
     found = _begun(config) | {"kills": earlier.get("kills", []), "bans": in_force()}
