@@ -1,6 +1,6 @@
 """A member on a machine of its own: cgroup v2, AppArmor, a boot order, power cuts. Stages, each from a saved disk.
 
-    install -> launch, resolver, power_cut, drain, uninstall
+    install -> launch, resolver, power_cut, drain, guard, uninstall
 
 `make test-vm` runs all of them, `make test-vm STAGE=drain` one. The same file runs on a machine that is given
 (tests/rig/given.py); it then goes through the stages on that one machine.
@@ -265,6 +265,24 @@ def test_drain(machine: Callable[[str | None], Machine], slow: Slow) -> None:
         lambda: slow.binderbox(host, "resume", "--json").code == 0, WELL_S, "a resume that /health confirms"
     )
     wait_until(lambda: healthy(slow, host), WELL_S, "the member after a resume")
+
+
+def test_guard(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """What abusers try is refused, from a notebook and from a step of its build; again after a flush, and after a reboot."""
+    host = machine(INSTALLED)
+    well_after_boot(slow, host)
+    for after in ("an install", "a flush of all tables", "a restart of k3s", "a reboot"):
+        if after == "a flush of all tables":
+            host.exec(["nft", "flush", "ruleset"])
+        if after == "a restart of k3s":
+            host.exec(["systemctl", "restart", layout.K3S_UNIT], timeout_s=WELL_S)
+        if after == "a reboot":
+            host.reboot()
+        wait_until(lambda: healthy(slow, host), WELL_S, f"the member after {after}")
+        rows = slow.binderbox(host, "abuse check", "--json").must().result["rows"]
+        told = {row["name"]: (row["notebook"], row["build"]) for row in rows}
+        print(f"after {after}: {json.dumps(told)}", flush=True)
+        assert [(row["name"], row["fault"]) for row in rows if row["fault"]] == [], after
 
 
 def test_uninstall(machine: Callable[[str | None], Machine], slow: Slow) -> None:
