@@ -209,5 +209,8 @@ class Guard:
 
 
 def free_at(path: str) -> Free:
+    """Of the file system that a directory lies on, or will: containerd makes its own when it starts for the first time."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
     found = os.statvfs(path)
     return Free(found.f_bavail * found.f_frsize, found.f_favail, found.f_files)

@@ -228,7 +228,8 @@ def test_images_that_wait_for_their_push_go_first_a_quarter_in_a_minute(state: P
 
 
 def test_what_is_free_is_read_as_a_user_without_rights_would_have_it(tmp_path: Path) -> None:
-    found = free_at(str(tmp_path))
+    found = free_at(str(tmp_path / "not" / "yet"))
+    assert found.inodes_in_all == free_at(str(tmp_path)).inodes_in_all
     assert found.size_bytes > 0
     assert found.inodes_in_all == 0 or found.inodes <= found.inodes_in_all
     assert 0 < INODES_SHARE < 1
