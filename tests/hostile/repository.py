@@ -10,7 +10,7 @@ SHORT = "The disk of this node ran short, and this build wrote most of it"
 
 @dataclass(frozen=True)
 class Repository:
-    """`ends` is how: Succeeded, Failed, or LEAVES; `says` stands in its log, and `not_said` does not.
+    """`ends` is how: Succeeded, Failed, or LEAVES; `says` stands in its log, and `not_said`, where there is one, does not.
 
     + prepare: sh text that is run in the repository, on the node
     + base: its first line; `{server}` in a Dockerfile is a server that anybody may ask
@@ -21,7 +21,7 @@ class Repository:
     dockerfile: str
     ends: str
     says: str = ""
-    not_said: str = "\0"
+    not_said: str = ""
     files: dict[str, str] = field(default_factory=dict)
     prepare: str = ""
     plain: bool = False

@@ -152,7 +152,7 @@ def test_it_wastes_its_own_build_alone(scene: Scene, repository: Repository) -> 
     )
     assert how == repository.ends, log[-3000:]
     assert repository.says in log
-    assert repository.not_said not in log
+    assert not repository.not_said or repository.not_said not in log
     assert well == HONEST, [one.log for one in ended]
     assert pressed == set()
     assert scene.visit() == "200"
