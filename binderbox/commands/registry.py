@@ -79,9 +79,8 @@ def render(answer: Mapping[str, Any]) -> str:
 
 def _run(host: Host, asked: Mapping[str, Any]) -> dict[str, Any]:
     host.write(layout.RETENTION_NOW, f"{json.dumps(asked)}\n".encode(), 0o600)
-    for _ in range(
-        TRIES
-    ):  # a run that its timer began just before knows nothing of it, and is what is waited for first
+    # A run that its timer began just before knows nothing of it, and is what is waited for first.
+    for _ in range(TRIES):
         done = host.run(["systemctl", "start", RETENTION.service], timeout_s=RUN_S)
         if not done.code and host.read(layout.RETENTION_NOW) is None:
             return _answer(host)

@@ -36,10 +36,8 @@ BUDGET_SHARE = 0.8
 SYSTEM_GB = 3.0
 LOGS_SHARE, LOGS_MIN_GB, LOGS_MAX_GB = 0.02, 0.5, 10.0
 IMAGES_SHARE, BUILDKIT_SHARE, OBJECTSTORE_SHARE = 0.38, 0.38, 0.24
-MIN_DATA_GB, DATA_SYSTEM_GB = (
-    8.0,
-    1.0,
-)  # one Jupyter image and what it changes to; the hub's database and contexts
+MIN_DATA_GB = 8.0  # one Jupyter image and what it changes to
+DATA_SYSTEM_GB = 1.0  # the hub's database and contexts
 BUILDKIT_FREE_SHARE = 0.12
 BUILDS_FLOOR_SHARE, BUILDS_FLOOR_MAX_SHARE = 0.14, 0.16  # above BuildKit's own, which holds no build back
 PINS_FLOOR_SHARE = 0.17
@@ -110,7 +108,7 @@ class DiskPlan:
 
     @property
     def ceilings_gb(self) -> float:
-        """Sum of everything that may grow beside the images, with what k3s and the hub need."""
+        """Sum of everything that may grow on the images' disk, with what k3s and the hub need."""
         parts = [self.images_gb, self.buildkit_max_gb, self.logs_gb]
         parts += [] if self.data_usable_gb else [self.objectstore_max_gb]
         return SYSTEM_GB + sum(part.value for part in parts)

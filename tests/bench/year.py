@@ -96,9 +96,7 @@ def simulate(ceiling_gb: float, keep_days: float, seed: int = 1) -> Year:
         elif not rules.full(held):
             continue
         found = [
-            Image(
-                name, "", name, blobs, clock.seen_s - used[name], young=clock.seen_s - pushed[name] < YOUNG_S
-            )
+            Image(name, "", blobs, clock.seen_s - used[name], young=clock.seen_s - pushed[name] < YOUNG_S)
             for name, blobs in images.items()
         ]
         for one in forgotten(found, sizes, rules):

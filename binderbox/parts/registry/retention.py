@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from binderbox.parts.registry.tree import Tree
+from binderbox.parts.registry.tree import Tree, reached
 
 DAY_S = 86_400
 MOST_STEP_S = DAY_S
@@ -46,11 +46,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Image:
-    """One tag: its manifest, every blob that it needs (the manifest's own among them), and since when it is not used."""
+    """One tag: every blob that it needs, its manifest among them, and since when it is not used."""
 
     repository: str
     tag: str
-    manifest: str
     blobs: frozenset[str]
     idle_s: float
     young: bool = False  # pushed so lately that a launch of it may be under way
@@ -123,7 +122,7 @@ def swept(
             for digest in reaches.get(link.key, ())
         ]
         heads += [digest for digest, link in repository.revisions.items() if link.changed_s >= before_s]
-        kept = tree.reached(heads, reaches)
+        kept = reached(heads, reaches)
         revisions += [
             link.key
             for digest, link in repository.revisions.items()

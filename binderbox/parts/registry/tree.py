@@ -50,17 +50,6 @@ class Tree:
     def size_bytes(self) -> int:
         return sum(one.size_bytes for one in self.blobs.values())
 
-    def reached(self, kept: Iterable[str], reaches: Mapping[str, tuple[str, ...]]) -> set[str]:
-        """Digests that can be reached from manifests: themselves, and what they name; an index leads to manifests."""
-        found: set[str] = set()
-        todo = list(kept)
-        while todo:
-            one = todo.pop()
-            if one not in found:
-                found.add(one)
-                todo += reaches.get(one, ())
-        return found
-
 
 def read(objects: Iterable[Found]) -> Tree:
     """A listing of the bucket to the tree that it is."""
@@ -79,6 +68,18 @@ def read(objects: Iterable[Found]) -> Tree:
         elif layer := _LAYER.fullmatch(name):
             tree.repositories.setdefault(layer[1], Repository()).layers[layer[2]] = one
     return tree
+
+
+def reached(kept: Iterable[str], reaches: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Digests that can be reached from manifests: themselves, and what they name; an index leads to manifests."""
+    found: set[str] = set()
+    todo = list(kept)
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += reaches.get(one, ())
+    return found
 
 
 def digest_in(link: bytes) -> str:

@@ -25,7 +25,7 @@ MONTH = Rules(30, 0)
 
 
 def image(name: str, idle_days: float, *blobs: str, young: bool = False) -> Image:
-    return Image(name, "t", name, frozenset(blobs or (name,)), idle_days * DAY_S, young)
+    return Image(name, "t", frozenset(blobs or (name,)), idle_days * DAY_S, young)
 
 
 def names(gone: list[Gone]) -> list[str]:
@@ -87,7 +87,7 @@ def test_a_clock_that_jumps_takes_no_image_along(walls: list[float], seen: float
 
 
 def everything(made: Made, *forget: tuple[str, str]) -> list[str]:
-    gone = [Gone(Image(name, tag, "", frozenset(), 0), "") for name, tag in forget]
+    gone = [Gone(Image(name, tag, frozenset(), 0), "") for name, tag in forget]
     return [key for step in swept(made.tree, made.reaches, gone, NOW) for key in step.keys]
 
 

@@ -15,7 +15,7 @@ from binderbox import layout
 from binderbox.federation.following import guarding, powers
 from binderbox.federation.following.follow import STUCK
 from binderbox.federation.following.followed import FailedGuard, Guard
-from binderbox.federation.following.guarding import DEPENDENCY, GuardPins
+from binderbox.federation.following.guarding import DEPENDENCY
 from binderbox.parts.agent.jobs import charts, deployrepo, files, guard, images, releasing, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.launching import TROUBLE
@@ -98,19 +98,17 @@ def _follow(config: AgentConfig, again: bool) -> tuple[str, str]:
             before.inputs, chart=charts.bring(url, sha256, config.guard_places), chart_sha256=sha256
         ),
     )
-    return _prepared(
-        config, pins, url, Change(before, after, Guard(pins.commit, pins.chart, url, sha256, ""))
-    )
+    return _prepared(config, Change(before, after, Guard(pins.commit, pins.chart, url, sha256, "")))
 
 
-def _prepared(config: AgentConfig, pins: GuardPins, url: str, change: Change) -> tuple[str, str]:
+def _prepared(config: AgentConfig, change: Change) -> tuple[str, str]:
     """Bring the images and make the change, unless the chart wants what this node's rules do not give."""
     objects = _objects(change.after)
     needed = charts.images_of(objects)
     if foreign := guarding.foreign(needed, config.guard_rules):
-        return "refused", f"chart {pins.chart} runs images from elsewhere: {', '.join(foreign)}"
+        return "refused", f"chart {change.pins.chart} runs images from elsewhere: {', '.join(foreign)}"
     if more := powers.added(_objects(change.before), objects, change.before.inputs.namespace):
-        return "refused", f"chart {pins.chart} asks for more than the installed one: {'; '.join(more)}"
+        return "refused", f"chart {change.pins.chart} asks for more than the installed one: {'; '.join(more)}"
     digests = {image: images.pull(image) for image in needed}
     return switch(config, replace(change, pins=replace(change.pins, images=digests)))
 

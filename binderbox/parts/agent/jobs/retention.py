@@ -182,9 +182,9 @@ def _images(
             known = uses.get(f"{name}:{tag}")
             if known is None:
                 first.append(f"{name}:{tag}")
-            blobs = frozenset(found.reached([manifest], reaches))
+            blobs = frozenset(tree.reached([manifest], reaches))
             idle_s = seen_s - (seen_s if known is None else known)
-            images.append(Image(name, tag, manifest, blobs, idle_s, link.changed_s >= young_since))
+            images.append(Image(name, tag, blobs, idle_s, link.changed_s >= young_since))
     memory.use(first, seen_s)
     return images
 
