@@ -118,13 +118,14 @@ def put(scene: Scene, repository: Repository) -> None:
         )
 
 
-def hostile(node: Node, repository: Repository) -> tuple[str, str]:
-    """(how its build ended, its log); one that never ends is ended with its pod."""
+def hostile(node: Node, repository: Repository, while_s: float = WHILE_S) -> tuple[str, str]:
+    """(how its build ended, its log); one that never ends is ended with its pod, so long after its first words."""
     node.start(repository.name)
     if repository.ends != LEAVES:
         ended = node.wait(repository.name, repository.within_s)
         return ended.phase, ended.log
-    deadline = time.monotonic() + WHILE_S
+    wait_until(lambda: node._log_so_far(repository.name), repository.within_s, "its first words")
+    deadline = time.monotonic() + while_s
     while time.monotonic() < deadline:
         phase = node.status(repository.name)
         assert phase["phase"] in ("Pending", "Running"), phase

@@ -1,6 +1,6 @@
 """A member on a machine of its own: cgroup v2, AppArmor, a boot order, power cuts. Stages, each from a saved disk.
 
-    install -> launch, resolver, power_cut, drain, guard, uninstall
+    install -> launch, resolver, power_cut, drain, guard, hostile, uninstall
 
 `make test-vm` runs all of them, `make test-vm STAGE=drain` one. The same file runs on a machine that is given
 (tests/rig/given.py); it then goes through the stages on that one machine.
@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -23,6 +26,15 @@ from tests.e2e.federated import pods, serve_repository, serve_slow_repository
 from tests.e2e.test_follow import gateway, step
 from tests.e2e.test_uninstall import everything
 from tests.federation.deployment import Deployment, trust_store
+from tests.hostile.contexts import CONTEXTS
+from tests.hostile.dockerfiles import DOCKERFILES
+from tests.hostile.endless import Endless
+from tests.hostile.networks import NETWORKS
+from tests.hostile.repository import Repository
+from tests.hostile.steps import STEPS
+from tests.hostile.test_hostile import Scene, hostile, more_slots, pressure, put
+from tests.parts.builder.test_holding import tasks
+from tests.parts.builder.test_on_host import Ended, Node
 from tests.rig import images
 from tests.rig.client import Finished, install_arguments, render_member
 from tests.rig.internet import REGISTRY, Internet
@@ -283,6 +295,53 @@ def test_guard(machine: Callable[[str | None], Machine], slow: Slow) -> None:
         told = {row["name"]: (row["notebook"], row["build"]) for row in rows}
         print(f"after {after}: {json.dumps(told)}", flush=True)
         assert [(row["name"], row["fault"]) for row in rows if row["fault"]] == [], after
+
+
+class SlowNode(Node):
+    def wait(self, name: str, within_s: float = WELL_S) -> Ended:
+        return super().wait(name, WELL_S)
+
+
+HELD_BY_THE_KERNEL = ("fork-bomb", "memory-in-run", "memory-in-tmpfs", "ignores-sigterm", "leaves-a-daemon", "kernel", "escapes")  # fmt: skip
+HELD_BY_THE_DOOR = ("ten-gb", "deep", "dockerfile-behind-a-link", "dockerfile-of-10-mb", "100000-layers", "frontend-line", "host-network", "insecure")  # fmt: skip
+
+
+def test_hostile(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """What a hostile repository asks of the network, the kernel and the door; an honest build beside each."""
+    host, faults = machine(INSTALLED), []
+    well_after_boot(slow, host)
+    named = {one.name: one for one in (*STEPS, *CONTEXTS, *DOCKERFILES)}
+    rows = [*NETWORKS, *(named[name] for name in (*HELD_BY_THE_KERNEL, *HELD_BY_THE_DOOR))]
+    with this_machine(host) as address, closing(Endless(address)) as server:
+        server.start()
+        allowed = [{"network": f"{address}/32", "ports": [server.port]}]
+        slow.install(host, "--json", egress_allow=allowed).must()
+        scene = Scene(SlowNode(host), server.url, "")  # type: ignore[arg-type]
+        more_slots(scene.node)
+        for row in rows:
+            faults += alone(scene, row)
+    assert faults == []
+
+
+def alone(scene: Scene, row: Repository) -> list[str]:
+    """What one wasted beside its own build, if anything; told as a row of the table."""
+    node, began, since = scene.node, time.monotonic(), datetime.now(UTC)
+    put(scene, row)
+    node.repository(honest := f"honest-{secrets.token_hex(3)}", "RUN sleep 1 && echo honest-work")
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(node.build, honest)
+        how, log = hostile(node, replace(row, within_s=WELL_S), 40)
+        well = beside.result().phase == "Succeeded"
+    pressed = pressure(node, since)
+    took_s = time.monotonic() - began
+    print(
+        f"| {row.name} | {how} | {took_s:.0f} s | {well:d} of 1 | {', '.join(pressed) or 'never'} |",
+        flush=True,
+    )
+    right = how == row.ends and row.says in log and not (row.not_said and row.not_said in log)
+    wait_until(lambda: not tasks(node), WELL_S, "no step is left")
+    node.delete(f"build-{honest}", f"build-{row.name}")
+    return [] if right and well and not pressed else [f"{row.name}: {how} {log[-2000:]}"]
 
 
 def test_uninstall(machine: Callable[[str | None], Machine], slow: Slow) -> None:
