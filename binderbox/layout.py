@@ -55,6 +55,11 @@ WATCH_STATE = f"{AGENT_DATA}/watch.json"
 ABUSE_STATE = f"{AGENT_DATA}/abuse.json"
 GUARD_STATE = f"{AGENT_DATA}/guard.json"
 RETENTION_STATE = f"{AGENT_DATA}/retention.json"
+DISK_STATE = f"{AGENT_DATA}/disk.json"
+DISK_HISTORY = f"{AGENT_DATA}/disk.history.json"
+METRICS_FILE = (
+    f"{DATA}/metrics/binderbox.prom"  # for node_exporter's textfile collector, where somebody runs one
+)
 RETENTION_MEMORY = f"{AGENT_DATA}/retention.sqlite"
 BANS_VALUES = f"{AGENT_DATA}/bans.values.json"  # what of the node's bans is in force
 ORDERS_RECORD = f"{AGENT_DATA}/orders.json"
@@ -126,6 +131,8 @@ ABUSE_TIMER = "binderbox-abuse.timer"
 ABUSE_SERVICE = "binderbox-abuse.service"
 GUARD_TIMER = "binderbox-guard.timer"
 RETENTION_TIMER = "binderbox-retention.timer"
+RETENTION_SERVICE = "binderbox-retention.service"
+DISK_TIMER = "binderbox-disk.timer"
 HEADERS_UNIT = "binderbox-headers.service"
 HEADERS_INSTALL_UNIT = "binderbox-headers-install.service"
 KEEPER_UNIT = "binderbox-systempods.service"
@@ -144,6 +151,7 @@ UNITS = (
     ABUSE_TIMER,
     GUARD_TIMER,
     RETENTION_TIMER,
+    DISK_TIMER,
     HEADERS_INSTALL_UNIT,
     HEADERS_UNIT,
     KEEPER_UNIT,

@@ -15,7 +15,7 @@ from binderbox.decide import proxies
 from binderbox.decide.disk import DiskPlan, DiskTooSmall, plan_of
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import Sizing, make_sizing
-from binderbox.errors import PreflightError
+from binderbox.errors import ConfigError, PreflightError
 from binderbox.federation.following.followed import (
     BUILD_IMAGE,
     CHART,
@@ -26,7 +26,7 @@ from binderbox.federation.following.followed import (
     Guard,
     Record,
 )
-from binderbox.member.model import Member
+from binderbox.member.model import Member, ObjectStore, parse
 from binderbox.output.value import Value
 from binderbox.parts.agent.units import AgentInputs
 from binderbox.parts.agent.units import make_inputs as make_agent
@@ -60,7 +60,7 @@ class Plan:
     sample_base: str
     host: HostInputs
     k3s: K3sInputs
-    objectstore: ChartInputs
+    objectstore: ChartInputs | None
     registry: ChartInputs
     builder: BuilderInputs
     ingress: ChartInputs
@@ -100,6 +100,7 @@ def make(
 
     + switch_off: lines against other firewalls that somebody has agreed to
     """
+    _refuse_another_store(member, facts)
     sizing = make_sizing(member, facts)
     disk = plan_of(member, facts)
     if isinstance(disk, DiskTooSmall):
@@ -176,10 +177,31 @@ def make(
             artifacts["sample-base"].images[0],
             detectors=detectors(facts.arch) if watches(artifacts, facts.container) else (),
             attaches=attaches(artifacts),
-            registry_max_gb=disk.objectstore_max_gb.value,
+            disk=disk,
         ),
         followed=_followed(artifacts),
     )
+
+
+def _refuse_another_store(member: Member, facts: HostFacts) -> None:
+    """Images are where they were pushed, and nothing moves them yet; raises ConfigError."""
+    if facts.applied is None:
+        return
+    try:
+        before = parse(facts.applied.text, "the applied config").object_store
+    except ConfigError:  # an older binderbox's, or cut off
+        return
+    then, now = (_place(store) for store in (before, member.object_store))
+    if then != now:
+        raise ConfigError(
+            f"{facts.name}: the object store cannot be changed: its images are in {then}, and the config says {now}",
+            cause="every image would have to be built again, and nobody moves them yet",
+            remedy=f"say in the config what was applied, or begin anew: binderbox uninstall {facts.name} --purge",
+        )
+
+
+def _place(store: ObjectStore | None) -> str:
+    return f"the bucket {store.bucket} at {store.endpoint}" if store else "the node's own object store"
 
 
 def overlay(artifacts: Mapping[str, Artifact], record: Record) -> dict[str, Artifact]:

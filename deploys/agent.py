@@ -16,6 +16,7 @@ from binderbox.parts.agent.units import JOBS, AgentInputs
 
 # Pure modules that the agent shares with what runs on a client; a test holds that nothing else is imported.
 SHARED = (
+    "decide.drain",
     "decide.orders",
     "decide.profile",
     "decide.resolvers",
@@ -33,6 +34,9 @@ SHARED = (
     "layout",
     "member.window",
     "parts.audit",
+    "parts.disk.metrics",
+    "parts.disk.usage",
+    "parts.disk.watermarks",
     "parts.fetch.answers",
     "parts.fetch.fetching",
     "parts.fetch.limits",
@@ -42,6 +46,7 @@ SHARED = (
     "parts.guard.kills",
     "parts.guard.seen",
     "parts.helm.release",
+    "parts.ingress.drained",
     "parts.push_lock",
     "parts.registry.retention",
     "parts.registry.tree",

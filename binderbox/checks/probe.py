@@ -79,6 +79,33 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """What a bucket of somebody's S3 answered the registry's key, asked from the node: HTTP statuses, 0 for none.
+
+    + error: why nobody answered; status, code: of a listing, and S3's word for what is wrong; region: where it says it is
+    + put, get, uploads, delete, after: of an object of 16 MB, an upload in parts, and the object once it is deleted
+    + busy: answers of 429 and 503 among 20; offset_s: the node's clock ahead of the store's; owner: "" for nobody yet
+    """
+
+    error: str
+    status: int
+    code: str
+    region: str
+    put: int
+    get: int
+    uploads: int
+    delete: int
+    after: int
+    put_mb_s: float
+    get_mb_s: float
+    latency_ms: int
+    busy: int
+    versioned: bool
+    offset_s: float | None
+    owner: str
+
+
+@dataclass(frozen=True)
 class Calls:
     """GitHub's answer to "how many calls are left this hour", asked from the host."""
 
@@ -167,6 +194,12 @@ class Probe(Protocol):
 
     def forgets(self) -> Mapping[str, Any] | None:
         """What the registry's last sweep found and took, as jobs/retention.py keeps it; None before the first."""
+
+    def outside_store(self) -> Outside:
+        """What the config's own object store lets the registry do; writes there and takes it away again."""
+
+    def disk(self) -> Mapping[str, Any] | None:
+        """What the node's disk job saw and did last, as jobs/disk.py keeps it; None before the first look."""
 
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         """What a program of the node did in the last day to protect it: `what`, `why`, `times`; None where it does not run."""

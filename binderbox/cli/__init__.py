@@ -25,6 +25,7 @@ COMMANDS = {
     "launch": ("binderbox.cli.launch", "Launch a repository on the member, as a visitor would."),
     "abuse": ("binderbox.cli.abuse", "See whether strangers' code can harm others from the member."),
     "registry": ("binderbox.cli.registry", "See what the member's registry holds, and have it forget."),
+    "disk": ("binderbox.cli.disk", "Show who uses what of the disk, and how long it lasts."),
     "secrets": ("binderbox.cli.secrets", "List the member's secrets, or give it one."),
     "uninstall": ("binderbox.cli.install", "Take binderbox off the host; data stays unless --purge."),
     "bundle": ("binderbox.cli.bundle", "Make a bundle for hosts without the Internet, or verify one."),

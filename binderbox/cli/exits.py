@@ -5,8 +5,7 @@ from __future__ import annotations
 from binderbox.checks.core import failures
 from binderbox.output.jsonlines import Result
 from binderbox.output.results import AbuseResult, CheckReport, StatusResult, UninstallResult
-
-PREFLIGHT = ("host", "dns")
+from binderbox.parts.checks import PREFLIGHT
 
 
 def exit_code_of(result: Result) -> int:

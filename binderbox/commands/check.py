@@ -21,7 +21,7 @@ def check_host(request: CheckRequest, progress: Progress) -> CheckReport:
     """Everything that can be said before an install, and of an installed host also whether its parts are well."""
     with opened(request.connection, request.sources) as host:
         probe = look(host, request.sources)
-        found = run_checks(checks.of("host", "dns"), probe, at_once=AT_ONCE)
+        found = run_checks(checks.of(*checks.PREFLIGHT), probe, at_once=AT_ONCE)
         if probe.facts.applied:
             probe, _ = planned(probe, request.sources)
             found += run_checks(checks.of(*checks.INSTALLED), probe, at_once=AT_ONCE)

@@ -16,11 +16,12 @@ from datetime import UTC, datetime
 
 from binderbox import layout
 from binderbox.commands.connect import changing, look, opened
+from binderbox.commands.drained import public
 from binderbox.commands.federation.redirector import active_hosts
 from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import Visit
 from binderbox.commands.visiting import visiting
-from binderbox.decide.drain import Drain, parse_record, public, reason_faults, render_record
+from binderbox.decide.drain import Drain, parse_record, reason_faults, render_record
 from binderbox.deploys.ingress import tell_ingress
 from binderbox.errors import EndpointFailed, NoAnswer, RuleBroken, Unhealthy, UsageError, WaitTimedOut
 from binderbox.federation.members.public import is_prime
@@ -99,6 +100,8 @@ def wanted(before: Drain | None, reason: str, who: str, when: datetime) -> Drain
     """What the record shall be: the time of the first drain stays, another reason replaces the old one."""
     if before is None or not before.since:
         return Drain(reason or "maintenance", who, when.isoformat(timespec="seconds"))
+    if before.by_node:  # somebody's from now on, which the node does not take back
+        return replace(before, reason=reason or before.reason, who=who, by_node=False)
     if not reason or reason == before.reason:
         return before
     return replace(before, reason=reason, who=who)

@@ -46,7 +46,7 @@ def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> In
         started = time.monotonic()
         probe = look(host, request.sources)
         lines = switch_off_lines(probe.facts.filters) if request.yes_firewall else ()
-        found = tolerated(run_checks(checks.of("host", "dns"), probe, at_once=AT_ONCE), lines)
+        found = tolerated(run_checks(checks.of(*checks.PREFLIGHT), probe, at_once=AT_ONCE), lines)
         if failing := failures(found):
             progress.phase_failed("Check", time.monotonic() - started)
             raise PreflightError(

@@ -17,11 +17,12 @@ from binderbox.commands.probe import HostProbe
 from binderbox.commands.reached import still_reached
 from binderbox.commands.resolving import resolver_is_current
 from binderbox.commands.settling import k3s_runs
+from binderbox.commands.storing import bucket_is_ours
 from binderbox.commands.watching import builds_or_fetches, fetches, files_left, packages_of_others, watched
 from binderbox.deploys.agent import install_agent
 from binderbox.deploys.builder import install_builder
 from binderbox.deploys.guard import install_guard
-from binderbox.deploys.helm import install_chart
+from binderbox.deploys.helm import install_chart, install_store
 from binderbox.deploys.host import prepare_host
 from binderbox.deploys.k3s import install_k3s
 from binderbox.deploys.uninstall import remove_files, stop_pods, stop_services
@@ -34,7 +35,6 @@ from binderbox.plan import Plan
 from binderbox.world.host.hosts import Host
 from binderbox.world.pyinfra import deploying
 from binderbox.world.pyinfra.deploying import DeployResult
-from binderbox.world.s3.bucket import ensure_bucket
 
 After = Callable[[Host, Plan, bool], tuple[str, ...]]
 """Does (or, when the last argument is true, only tells) what must follow a deploy; the names of its changes."""
@@ -79,13 +79,11 @@ INSTALL = (
     ),
     Phase(
         "Install the object store",
-        install_chart,
+        install_store,
         inputs=lambda plan: plan.objectstore,
         proof="objectstore",
         watch=fetches,
-        after=lambda host, plan, dry: ensure_bucket(
-            host, plan.member.domain, plan.disk.objectstore_max_gb.value, dry=dry
-        ),
+        after=bucket_is_ours,
     ),
     Phase(
         "Install the registry",

@@ -11,7 +11,7 @@ from binderbox import layout
 from binderbox.checks.core import AT_ONCE, failures, remembering, run_checks
 from binderbox.checks.probe import Probe, UnitState
 from binderbox.commands.connect import planned, probe_of
-from binderbox.decide.drain import public
+from binderbox.commands.drained import public
 from binderbox.decide.facts import HostFacts
 from binderbox.federation.following.follow import STUCK
 from binderbox.federation.following.watch import FOR_PEOPLE
@@ -61,7 +61,14 @@ def state_of(host: Host, probe: Probe, plan: Plan) -> tuple[tuple[Part, ...], tu
     parts = [Part(unit.name, unit.active == "active", detail=f"{unit.active} ({unit.sub})") for unit in units]
     if units[layout.UNITS.index(layout.K3S_UNIT)].active != "active":
         return tuple(parts), ()
-    parts += [*_follower(probe), *_watch(probe), *_abuse(probe), *_guard(probe), *_registry(probe)]
+    parts += [
+        *_follower(probe),
+        *_watch(probe),
+        *_abuse(probe),
+        *_guard(probe),
+        *_registry(probe),
+        *_disk(probe),
+    ]
     deployments = [
         one
         for namespace in NAMESPACES
@@ -139,6 +146,15 @@ def _registry(probe: Probe) -> list[Part]:
         return []
     said = f"{found['images']} images, {found['size_bytes'] / 1e9:.1f} GB"
     return [Part("retention", not found["why"], said, found["why"] or f"last sweep {found.get('swept', '')}")]
+
+
+def _disk(probe: Probe) -> list[Part]:
+    """Whether launches are refused for the disk's sake, and what gave way last."""
+    found = probe.disk()
+    if found is None:
+        return []
+    said = "launches are refused" if found["refused"] else "has room"
+    return [Part("disk", not found["refused"], said, found["why"] or "; ".join(found["did"]) or found["at"])]
 
 
 def _part(deployment: dict[str, Any]) -> Part:

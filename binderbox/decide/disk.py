@@ -8,9 +8,10 @@ of its own filled real members (mybinder.org-deploy 44a8414f, ed91228a). So one 
 
     usable  = disk - what other things on the filesystem take
     budget  = 80 % of usable = images + BuildKit + object store + logs + 3 GB for k3s, the hub and system images
-    defence = free space at which something gives way: images go at 20 % of usable, those that wait for their push at
-              17 %, builds that grow at 14 to 16 % (how fast the disk fills decides), BuildKit's cache at 12 %, pods are
-              evicted at 5 % (1 to 20 GB)
+    defence = free space at which something gives way, what costs users least first: BuildKit's cache at 20 % of usable,
+              images that nobody uses at 18.5 %, those of the registry that were idle longest at 18 %, images that wait for
+              their push at 17 %, builds that grow at 14 to 16 % (how fast the disk fills decides), launches are refused at
+              13 %, BuildKit prunes by itself at 12 %, pods are evicted at 5 % (1 to 20 GB)
 
 Kubernetes counts in percent of the *whole* disk, whoever fills it, and deletes every image that no pod runs when
 other things alone pass its mark. So its percentages are computed from what other things take, and eviction is
@@ -19,7 +20,7 @@ a plan must not change because somebody's log grew. GB are 10^9 bytes.
 
 Where the data lies on a file system of its own, each has its own budget: there the object store has all of it, and images and
 BuildKit's cache, whose layers are containerd's, share the rest of the other. The kubelet's own directory may be on a third, which
-only has a floor: it holds logs and what pods write into volumes.
+only has a floor: it holds logs and what pods write into volumes. Each has its own floor at which launches are refused.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ IMAGES_SHARE, BUILDKIT_SHARE, OBJECTSTORE_SHARE = 0.38, 0.38, 0.24
 MIN_DATA_GB = 8.0  # one Jupyter image and what it changes to
 DATA_SYSTEM_GB = 1.0  # the hub's database and contexts
 BUILDKIT_FREE_SHARE = 0.12
+CACHE_FLOOR_SHARE, UNUSED_FLOOR_SHARE, REGISTRY_FLOOR_SHARE, LAUNCHES_FLOOR_SHARE = 0.2, 0.185, 0.18, 0.13
+DATA_REGISTRY_FLOOR_SHARE, DATA_LAUNCHES_FLOOR_SHARE = 0.15, 0.05
+NODE_LAUNCHES_FLOOR = 2.0  # of what is evicted at
 BUILDS_FLOOR_SHARE, BUILDS_FLOOR_MAX_SHARE = 0.14, 0.16  # above BuildKit's own, which holds no build back
 PINS_FLOOR_SHARE = 0.17
 PINS_SHARE, PINS = 0.5, 1000
@@ -68,10 +72,17 @@ class DiskPlan:
     image_gc_high_percent: Value[int]
     image_gc_low_percent: Value[int]
     eviction_hard_gb: Value[float]
+    cache_floor_gb: Value[float]
+    unused_floor_gb: Value[float]
+    registry_floor_gb: Value[float]
+    launches_floor_gb: Value[float]
     data_other_gb: Value[float] | None = None  # of the data's file system, where it has its own
     data_usable_gb: Value[float] | None = None
     node_other_gb: Value[float] | None = None  # of the kubelet's, where that is not the images'
     node_eviction_gb: Value[float] | None = None
+    data_launches_floor_gb: Value[float] | None = None  # registry_floor_gb is of that disk, too
+    node_launches_floor_gb: Value[float] | None = None
+    store_is_outside: bool = False
 
     @property
     def values(self) -> tuple[AnyValue, ...]:
@@ -94,6 +105,10 @@ class DiskPlan:
             self.image_gc_high_percent,
             self.image_gc_low_percent,
             self.eviction_hard_gb,
+            self.cache_floor_gb,
+            self.unused_floor_gb,
+            self.registry_floor_gb,
+            self.launches_floor_gb,
             *(
                 one
                 for one in (
@@ -101,6 +116,8 @@ class DiskPlan:
                     self.data_usable_gb,
                     self.node_other_gb,
                     self.node_eviction_gb,
+                    self.data_launches_floor_gb,
+                    self.node_launches_floor_gb,
                 )
                 if one is not None
             ),
@@ -110,7 +127,7 @@ class DiskPlan:
     def ceilings_gb(self) -> float:
         """Sum of everything that may grow on the images' disk, with what k3s and the hub need."""
         parts = [self.images_gb, self.buildkit_max_gb, self.logs_gb]
-        parts += [] if self.data_usable_gb else [self.objectstore_max_gb]
+        parts += [] if self.data_usable_gb or self.store_is_outside else [self.objectstore_max_gb]
         return SYSTEM_GB + sum(part.value for part in parts)
 
 
@@ -170,21 +187,24 @@ def make_disk_plan(
         "2 % of the usable disk, 0.5 to 10 GB",
     ).overridden(member.disk.logs_gb)
     shared = BUDGET_SHARE * usable - SYSTEM_GB - logs.value
-    alone = 1 - OBJECTSTORE_SHARE if of_data else 1.0
+    elsewhere = of_data is not None or member.object_store is not None
+    alone = 1 - OBJECTSTORE_SHARE if elsewhere else 1.0
     images = _share("disk.images_gb", IMAGES_SHARE / alone, shared, member.disk.images_gb)
     buildkit = _share("disk.buildkit_gb", BUILDKIT_SHARE / alone, shared, member.disk.buildkit_gb)
     objectstore = (
-        of_data[2]
+        _outside(member)
+        if member.object_store
+        else of_data[2]
         if of_data
         else _share("disk.objectstore_gb", OBJECTSTORE_SHARE, shared, member.disk.objectstore_gb)
     )
-    total = SYSTEM_GB + logs.value + images.value + buildkit.value + (0 if of_data else objectstore.value)
+    total = SYSTEM_GB + logs.value + images.value + buildkit.value + (0 if elsewhere else objectstore.value)
     if total > BUDGET_SHARE * usable + 1e-6:
         reason = (
             f"the ceilings of the config add up to {total:.1f} GB, and 80 % of {usable:.1f} GB is the most"
         )
         return DiskTooSmall(_ceil(total / BUDGET_SHARE), usable, reason)
-    high = int(100 * (other.value + BUDGET_SHARE * usable) / disk_gb)
+    high = int(100 * (other.value + (1 - UNUSED_FLOOR_SHARE) * usable) / disk_gb)
     low = int(100 * (other.value + BUDGET_SHARE * usable - images.value / 2) / disk_gb)
     return DiskPlan(
         other_gb=other,
@@ -240,7 +260,7 @@ def make_disk_plan(
             "disk.image_gc_high_percent",
             high,
             "% of the whole disk",
-            f"what others take ({other.value:.0f} GB) and our budget ({BUDGET_SHARE * usable:.0f} GB)",
+            f"what others take ({other.value:.0f} GB) and all but 18.5 % of the usable disk: the cache has gone by then",
         ),
         image_gc_low_percent=Value(
             "disk.image_gc_low_percent",
@@ -254,11 +274,40 @@ def make_disk_plan(
             "GB free",
             "5 % of the usable disk, 1 to 20 GB; absolute, because a percentage would count what others take",
         ),
+        cache_floor_gb=_free("cache", CACHE_FLOOR_SHARE, usable, "below it BuildKit's cache goes"),
+        unused_floor_gb=_free("unused", UNUSED_FLOOR_SHARE, usable, "below it images that nobody uses go"),
+        registry_floor_gb=_free(
+            "registry",
+            DATA_REGISTRY_FLOOR_SHARE if of_data else REGISTRY_FLOOR_SHARE,
+            of_data[1].value if of_data else usable,
+            "below it the registry forgets those idle longest",
+        ),
+        launches_floor_gb=_free("launches", LAUNCHES_FLOOR_SHARE, usable, "below it launches are refused"),
         data_other_gb=of_data[0] if of_data else None,
         data_usable_gb=of_data[1] if of_data else None,
         node_other_gb=of_node[0] if of_node else None,
         node_eviction_gb=of_node[1] if of_node else None,
+        data_launches_floor_gb=_free(
+            "data_launches",
+            DATA_LAUNCHES_FLOOR_SHARE,
+            of_data[1].value,
+            "below it launches are refused: the hub keeps its database there",
+        )
+        if of_data
+        else None,
+        node_launches_floor_gb=_twice_the_eviction(of_node[1]) if of_node else None,
+        store_is_outside=member.object_store is not None,
     )
+
+
+def _free(what: str, share: float, usable_gb: float, why: str) -> Value[float]:
+    key, size = f"disk.{what}_floor_gb", _floor(share * usable_gb)
+    return Value(key, size, "GB free", f"{100 * share:g} % of the usable disk: {why}")
+
+
+def _twice_the_eviction(eviction: Value[float]) -> Value[float]:
+    why = "twice what pods are evicted at: below it launches are refused"
+    return Value("disk.node_launches_floor_gb", NODE_LAUNCHES_FLOOR * eviction.value, "GB free", why)
 
 
 def _of_data(member: Member, data: Disk) -> tuple[Value[float], Value[float], Value[float]] | DiskTooSmall:
@@ -276,7 +325,7 @@ def _of_data(member: Member, data: Disk) -> tuple[Value[float], Value[float], Va
         _floor(BUDGET_SHARE * usable - DATA_SYSTEM_GB),
         "GB",
         f"80 % of the data's own disk after {DATA_SYSTEM_GB:.0f} GB for the hub and contexts",
-    ).overridden(member.disk.objectstore_gb)
+    ).overridden(None if member.object_store else member.disk.objectstore_gb)
     if ceiling.value > BUDGET_SHARE * usable - DATA_SYSTEM_GB + 1e-6:
         needed = _ceil((ceiling.value + DATA_SYSTEM_GB) / BUDGET_SHARE)
         return DiskTooSmall(
@@ -284,6 +333,11 @@ def _of_data(member: Member, data: Disk) -> tuple[Value[float], Value[float], Va
         )
     told = Value("disk.data_usable_gb", usable, "GB", f"{data.size_gb:.1f} GB less what other things take")
     return other, told, ceiling
+
+
+def _outside(member: Member) -> Value[float]:
+    why = "no ceiling: the object store is not on this host, and the registry forgets by age alone"
+    return Value("disk.objectstore_gb", 0.0, "GB", why).overridden(member.disk.objectstore_gb)
 
 
 def _of_node(node: Disk) -> tuple[Value[float], Value[float]]:

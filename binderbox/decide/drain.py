@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from binderbox.output.results import Drained
-
 UNREADABLE = "unknown: the node's record cannot be read"
 REASON_MOST = 500  # characters; it stands in every answer of /health
 
@@ -15,7 +13,8 @@ REASON_MOST = 500  # characters; it stands in every answer of /health
 class Drain:
     """That a member is drained: why, by whom, since when (ISO 8601, UTC), and whether launches are refused as well.
 
-    `key` lets binderbox's own launches in while it is closed; it is never shown.
+    `key` lets binderbox's own launches in while it is closed; it is never shown. `by_node`: the node itself has set it, and
+    takes it back by itself.
     """
 
     reason: str
@@ -23,6 +22,7 @@ class Drain:
     since: str = ""
     closed: bool = False
     key: str = field(default="", repr=False)
+    by_node: bool = False
 
 
 def render_record(drain: Drain) -> str:
@@ -39,8 +39,12 @@ def parse_record(text: str) -> Drain:
     if not isinstance(found, dict):
         return Drain(UNREADABLE)
     known = {one.name: found[one.name] for one in fields(Drain) if one.name in found}
-    texts = {name: str(value) for name, value in known.items() if name != "closed"}
-    drain = Drain(**{"reason": UNREADABLE, **texts}, closed=known.get("closed") is True)
+    texts = {name: str(value) for name, value in known.items() if name not in ("closed", "by_node")}
+    drain = Drain(
+        **{"reason": UNREADABLE, **texts},
+        closed=known.get("closed") is True,
+        by_node=known.get("by_node") is True,
+    )
     return drain if drain.key else replace(drain, closed=False)  # closed without a key would shut us out, too
 
 
@@ -52,8 +56,3 @@ def reason_faults(reason: str) -> tuple[str, ...]:
     if any(not (character.isprintable() or character == " ") for character in reason):
         faults.append("it holds characters that cannot be printed")
     return tuple(faults)
-
-
-def public(drain: Drain) -> Drained:
-    """What anybody may know of it: all but the key."""
-    return Drained(drain.reason, drain.who, drain.since, drain.closed)

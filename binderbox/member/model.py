@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from itertools import combinations
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +24,7 @@ from binderbox.member.yaml import read
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 PublicPort = Annotated[int, Field(ge=1, le=65535), AfterValidator(rules.public_port)]
+PUBLIC_PORTS = (80, 443)
 GB = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
@@ -121,6 +123,26 @@ class DiskOverrides(_Model):
     logs_gb: GB | None = Field(default=None, description="a size in GB")
 
 
+class ObjectStore(_Model):
+    """A bucket of somebody's S3, in the place of the node's own object store. Its keys are no part of it, but secrets."""
+
+    endpoint: Annotated[str, AfterValidator(rules.endpoint)] = Field(
+        description="an address, such as https://s3.example.edu"
+    )
+    bucket: Annotated[str, AfterValidator(rules.bucket)] = Field(description="the name of a bucket")
+    region: Annotated[str, AfterValidator(rules.region)] = Field(
+        default="us-east-1", description="a region, such as us-east-1"
+    )
+    path_style: bool = Field(default=True, description="true or false")
+    network: Annotated[str, AfterValidator(rules.network)] | None = Field(
+        default=None, description="a network in CIDR form, such as 10.1.2.0/24"
+    )
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.endpoint).port or (443 if self.endpoint.startswith("https:") else 80)
+
+
 class Follow(_Model):
     """How the node follows the prime; what is None is as versions.toml says."""
 
@@ -195,6 +217,7 @@ class Member(_Model):
     registry_keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=30, description="days that an image stays which nobody launches"
     )
+    object_store: ObjectStore | None = Field(default=None, description="a mapping, see below")
     disk: DiskOverrides = Field(default=DiskOverrides(), description="a mapping of sizes in GB")
     follow: Follow = Field(default=Follow(), description="a mapping, see below")
 
@@ -261,6 +284,7 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("acme_server", f"nobody is asked for certificates with tls: {data['tls']}"))
     found += [("mirrors", why) for why in _twice(data.get("mirrors"))]
     found += [("networks", why) for why in _overlaps(data.get("networks"))]
+    found += [("object_store", why) for why in _unreachable(data.get("object_store"))]
     if number("quota", 0) > number("pods", 990):
         found.append(("quota", "is larger than pods, so the last users could not start"))
     if number("build_step_memory_gb", 0) > number("build_memory_gb", 100_000):
@@ -268,6 +292,18 @@ def _contradictions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("build_step_memory_gb", "is larger than build_memory_gb, which holds all builds together")
         )
     return found
+
+
+def _unreachable(given: object) -> list[str]:
+    try:
+        store = ObjectStore.model_validate(given) if isinstance(given, dict) else None
+    except ValidationError:
+        return []  # told already
+    if store is None or store.network or store.port in PUBLIC_PORTS:
+        return []
+    return [
+        f"the registry may ask public addresses at ports 80 and 443 alone: say the `network` of port {store.port}"
+    ]
 
 
 def _twice(mirrors: object) -> list[str]:

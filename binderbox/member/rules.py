@@ -179,6 +179,19 @@ def endpoint(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def bucket(text: str) -> str:
+    """By S3's rules for new buckets, without dots, which no wildcard certificate covers."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", text):
+        raise ValueError("3 to 63 small letters, digits and inner hyphens")
+    return text
+
+
+def region(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", text):
+        raise ValueError("such as us-east-1")
+    return text
+
+
 def proxy(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/"):

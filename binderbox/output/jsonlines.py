@@ -17,6 +17,7 @@ from binderbox.output.results import (
     ArtifactsResult,
     BundleResult,
     CheckReport,
+    DiskResult,
     DrainResult,
     InstallResult,
     LaunchResult,
@@ -35,6 +36,7 @@ Result = (
     | PlanResult
     | InstallResult
     | StatusResult
+    | DiskResult
     | DrainResult
     | LaunchResult
     | UninstallResult

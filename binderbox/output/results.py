@@ -207,6 +207,54 @@ class StatusResult:
 
 
 @dataclass(frozen=True)
+class DiskFileSystem:
+    """`floors_gb`: what must be free, by what gives way below it. `days_left` until launches are refused, at this pace."""
+
+    path: str
+    size_gb: float
+    free_gb: float
+    floors_gb: Mapping[str, float]
+    growth_gb_day: float | None
+    days_left: float | None
+
+
+@dataclass(frozen=True)
+class DiskPart:
+    """What one part of the member takes; `ceiling_gb` None where it has none."""
+
+    name: str
+    path: str
+    used_gb: float
+    ceiling_gb: float | None
+    growth_gb_day: float | None
+    days_left: float | None
+
+
+@dataclass(frozen=True)
+class DiskResult:
+    """Who uses what, measured `at`; what gave way last (`did`), and who else fills the disk.
+
+    + refused: file systems for whose sake no launch is let in
+    + hit_rate: of `launches`, those of a week, the share whose image was there; builds are of a day
+    """
+
+    host: str
+    at: str
+    file_systems: tuple[DiskFileSystem, ...]
+    parts: tuple[DiskPart, ...]
+    refused: tuple[str, ...]
+    did: tuple[str, ...]
+    others: tuple[str, ...]
+    hit_rate: float | None
+    launches: int
+    builds: int
+    builds_failed: int
+    build_median_s: float | None
+    build_slowest_tenth_s: float | None
+    pushes_waiting: int
+
+
+@dataclass(frozen=True)
 class UninstallResult:
     """`removed` and `kept` name what was taken away and what stays; `leftovers` must be empty."""
 

@@ -14,6 +14,10 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         ("binderbox.checks.dns", "binderbox.parts.ingress.preflight"),
         "Whether the names lead to the host; asked before anything changes.",
     ),
+    "store": (
+        ("binderbox.parts.objectstore.outside",),
+        "Whether the config's own object store is fit, where it names one; asked before anything changes.",
+    ),
     "prepared": (
         ("binderbox.parts.firewall.checks", "binderbox.parts.host.checks", "binderbox.parts.secrets.checks"),
         "What the first phase leaves: firewall, sysctls, secrets.",
@@ -42,7 +46,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "agent": (("binderbox.parts.agent.checks",), "What the node does by itself."),
     "retention": (
-        ("binderbox.parts.registry.checks",),
+        ("binderbox.parts.registry.checks", "binderbox.parts.disk.checks"),
         "Whether what grows is kept in bounds.",
     ),
     "artifacts": (
@@ -55,6 +59,9 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         "Whether the federation would send a member launches, and they would succeed: `federation check`.",
     ),
 }
+
+# What must hold before anything changes.
+PREFLIGHT = ("host", "dns", "store")
 
 # What must hold on an installed host: the proofs of INSTALL's phases, in their order, and what the node does later.
 INSTALLED = (

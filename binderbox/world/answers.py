@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from binderbox import layout
-from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Skip, UnitState
+from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Outside, Skip, UnitState
 from binderbox.decide.facts import HostFacts
 from binderbox.errors import NoAnswer, Unhealthy
 from binderbox.member.model import Member
@@ -18,7 +18,8 @@ from binderbox.world import cluster, jobs, units
 from binderbox.world.host import port_80
 from binderbox.world.host.hosts import Host
 from binderbox.world.objects import Objects
-from binderbox.world.s3.seen import seen_by_its_key
+from binderbox.world.s3.outside import looked
+from binderbox.world.s3.seen import seen_by_its_key, seen_outside
 
 if TYPE_CHECKING:  # what asks over HTTP and DNS takes as long to import as a look at a host
     from binderbox.world.http.web import Web
@@ -90,6 +91,13 @@ class HostAnswers:
     def forgets(self) -> Mapping[str, Any] | None:
         return self._kept(layout.RETENTION_STATE)
 
+    def outside_store(self) -> Outside:
+        assert self.member.object_store
+        return looked(self.host, self.member.object_store, self.member.extra_ca)
+
+    def disk(self) -> Mapping[str, Any] | None:
+        return self._kept(layout.DISK_STATE)
+
     def told_in(self, status_file: str) -> tuple[Mapping[str, str], ...] | None:
         said = self.host.read(status_file)
         if not said:
@@ -159,6 +167,8 @@ class HostAnswers:
         return self._curl(url, headers)
 
     def bucket(self) -> Bucket:
+        if store := self.member.object_store:
+            return seen_outside(self.host, store)
         return seen_by_its_key(self.host, self._service(layout.NAMESPACE, "objectstore"))
 
     def builder_workers(self) -> tuple[Mapping[str, str], ...]:

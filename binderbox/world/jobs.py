@@ -16,6 +16,7 @@ STATES = (
     layout.ABUSE_STATE,
     layout.GUARD_STATE,
     layout.RETENTION_STATE,
+    layout.DISK_STATE,
 )
 LOOK_S = 20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from binderbox.artifacts.resolve import Artifact
-from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Reached, UnitState
+from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Outside, Reached, UnitState
 from binderbox.decide.facts import HostFacts, Listener, Reach
 from binderbox.errors import Unhealthy
 from binderbox.member.model import Member
@@ -68,6 +68,8 @@ class FakeProbe:
     tried: Mapping[str, Any] | None = None
     guard: Mapping[str, Any] | None = None
     swept: Mapping[str, Any] | None = None
+    looked: Mapping[str, Any] | None = None
+    outside_found: Outside | None = None
     told: tuple[Mapping[str, str], ...] | None = None  # by any program of the node
     pinned: tuple[str, ...] = ()
     upstream: Mapping[str, tuple[str, str]] | None = None
@@ -91,6 +93,9 @@ class FakeProbe:
 
     def forgets(self) -> Mapping[str, Any] | None:
         return self.swept
+
+    def disk(self) -> Mapping[str, Any] | None:
+        return self.looked
 
     def watched(self) -> Mapping[str, str] | None:
         return self.said
@@ -147,6 +152,10 @@ class FakeProbe:
 
     def binder(self, path: str) -> Answer:
         return self.answers.get(path, Answer(path, 0, error="connection refused"))
+
+    def outside_store(self) -> Outside:
+        assert self.outside_found
+        return self.outside_found
 
     def bucket(self) -> Bucket:
         return Bucket(200, 403)

@@ -11,7 +11,8 @@ from binderbox.cli import main
 from binderbox.commands import drain as draining
 from binderbox.commands import status as status_command
 from binderbox.commands.drain import DrainRequest, ResumeRequest
-from binderbox.decide.drain import Drain, public
+from binderbox.commands.drained import public
+from binderbox.decide.drain import Drain
 from binderbox.errors import Unhealthy
 from binderbox.output.results import DrainResult, InFlight, StatusResult
 from tests.output.schemas import validate_output

@@ -30,11 +30,11 @@ def plan(disk_gb: float, free_gb: float, **more: Any) -> DiskPlan:
 @pytest.mark.parametrize(
     ("disk", "free", "images", "buildkit", "objectstore", "high", "low", "eviction"),
     [
-        (50, 46, 12.5, 12.5, 7.8, 81, 69, 2.3),
-        (80, 76, 21.3, 21.3, 13.5, 81, 67, 3.8),
-        (250, 240, 69.9, 69.9, 44.2, 80, 66, 12.0),
-        (500, 490, 144.0, 144.0, 91.0, 80, 66, 20.0),
-        (700, 690, 204.8, 204.8, 129.3, 80, 65, 20.0),
+        (50, 46, 12.5, 12.5, 7.8, 82, 69, 2.3),
+        (80, 76, 21.3, 21.3, 13.5, 82, 67, 3.8),
+        (250, 240, 69.9, 69.9, 44.2, 82, 66, 12.0),
+        (500, 490, 144.0, 144.0, 91.0, 81, 66, 20.0),
+        (700, 690, 204.8, 204.8, 129.3, 81, 65, 20.0),
         (270, 79, 22.3, 22.3, 14.0, 94, 90, 3.9),  # others use it too, and Kubernetes counts their data
     ],
 )
@@ -68,17 +68,25 @@ def test_the_ceilings_never_fill_the_disk(disk: float, taken: float) -> None:
     assert found.ceilings_gb <= 0.8 * found.usable_gb.value + 1e-6
     assert found.usable_gb.value <= free + 0.1
     assert all(value.value > 0 for value in found.values if value.key != "disk.other_gb")
-    # Images go first, then those that wait for their push, builds, BuildKit's cache, and pods last: each while there is still room for the next.
-    left_at_high = disk * (1 - found.image_gc_high_percent.value / 100)
+    # BuildKit's cache goes first, then images, those of the registry, those that wait for their push, builds, new launches, and
+    # pods last: each while there is still room for the next.
     floors = (
-        left_at_high,
+        found.cache_floor_gb.value,
+        found.unused_floor_gb.value,
+        found.registry_floor_gb.value,
         found.pins_floor_gb.value,
         found.builds_floor_max_gb.value,
         found.builds_floor_gb.value,
+        found.launches_floor_gb.value,
         found.buildkit_min_free_gb.value,
         found.eviction_hard_gb.value,
     )
     assert list(floors) == sorted(set(floors), reverse=True)
+    left_at_high = disk * (
+        1 - found.image_gc_high_percent.value / 100
+    )  # the kubelet's own mark, in whole percent
+    assert found.pins_floor_gb.value < left_at_high
+    assert found.unused_floor_gb.value <= left_at_high + 0.1
     assert 0 < found.image_gc_low_percent.value < found.image_gc_high_percent.value < 100
     assert found.buildkit_reserved_gb.value < found.buildkit_max_gb.value
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binderbox.commands.drain import wanted
+from binderbox.commands.drained import public
 from binderbox.decide.drain import (
     REASON_MOST,
     UNREADABLE,
     Drain,
     parse_record,
-    public,
     reason_faults,
     render_record,
 )

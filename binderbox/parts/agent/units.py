@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from binderbox import layout
 from binderbox.artifacts.followable import Follow
+from binderbox.decide.disk import DiskPlan
 from binderbox.decide.facts import HostFacts
 from binderbox.launch.reach import forbidden_targets
 from binderbox.member.model import Member
+from binderbox.parts.disk.inputs import ceilings_gb, file_systems
 from binderbox.parts.ingress import acme
 
 
 @dataclass(frozen=True)
 class Job:
     """A job of the agent, run again `every_s` after it ended, and later by chance up to `spread_s`; first after a boot or
-    an install as long as that, or `first_s`."""
+    an install as long as that, or `first_s`. `looks_everywhere`: also into homes and /tmp, and writes there no more than others."""
 
     name: str
     title: str
@@ -25,6 +27,7 @@ class Job:
     spread_s: int
     longest_s: int
     first_s: int | None = None
+    looks_everywhere: bool = False
 
     @property
     def service(self) -> str:
@@ -55,7 +58,12 @@ GUARD = Job("guard", "See that cryptnono watches, and keep its bans", every_s=60
 RETENTION = Job(
     "retention", "Have the registry forget what nobody launches", every_s=600, spread_s=60, longest_s=4 * 3600
 )
-JOBS = (FOLLOW, WATCH, ABUSE, GUARD, RETENTION)
+# Builds and users write up to a GB a second, but what they write has floors of its own; this is for what creeps.
+DISK = Job(
+    "disk", "Keep the disk from filling", every_s=60, spread_s=5, longest_s=1800, looks_everywhere=True
+)
+STORE = ("endpoint", "bucket", "region", "path_style")
+JOBS = (FOLLOW, WATCH, ABUSE, GUARD, RETENTION, DISK)
 
 
 @dataclass(frozen=True)
@@ -73,13 +81,12 @@ def make_inputs(
     *,
     detectors: Sequence[str] = (),
     attaches: bool = True,
-    registry_max_gb: float = 0.0,
+    disk: DiskPlan,
 ) -> AgentInputs:
     """The jobs' config: what the member's config says, else versions.toml. Its keys are those of jobs/config.py.
 
     + detectors: the containers of cryptnono's pod, none where it is not to run
     + attaches: whether cryptnono is a build that attaches to a kernel at all
-    + registry_max_gb: the ceiling of the registry's bucket, 0 for none
     """
     asked = member.follow
     config = {
@@ -112,9 +119,18 @@ def make_inputs(
         "detectors": list(detectors),
         "attaches": attaches,
         "keep_days": member.registry_keep_days,
-        "registry_max_gb": registry_max_gb,
+        "registry_max_gb": disk.objectstore_max_gb.value,
+        "store": store.model_dump(include=set(STORE)) if (store := member.object_store) else {},
+        "domain": member.domain,
+        "data_dir": member.data_dir,
+        "file_systems": [asdict(one) for one in file_systems(disk, member.data_dir)],
+        "ceilings_gb": ceilings_gb(disk),
     }
     return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+ALONE = "ProtectHome=yes\nPrivateTmp=yes"
+EVERYWHERE = "ProtectHome=read-only\nPrivateTmp=no"
 
 
 def render_service(job: Job) -> str:
@@ -143,8 +159,7 @@ CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER 
 NoNewPrivileges=yes
 ProtectSystem=full
 ReadWritePaths={layout.ETC}
-ProtectHome=yes
-PrivateTmp=yes
+{EVERYWHERE if job.looks_everywhere else ALONE}
 PrivateDevices=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes

@@ -33,7 +33,7 @@ from ipaddress import ip_address, ip_network
 from binderbox import layout
 from binderbox.decide.facts import HostFacts
 from binderbox.layout import BUILD_INTERFACE, CANARY_INTERFACE, POD_INTERFACE
-from binderbox.member.model import EgressAllow, IngressAllow, Member
+from binderbox.member.model import EgressAllow, IngressAllow, Member, ObjectStore
 from binderbox.parts.firewall.addresses import (
     METADATA_4,
     METADATA_6,
@@ -67,7 +67,8 @@ class FirewallInputs:
     """Everything the rules depend on; networks and addresses as text, ports are TCP.
 
     The node's own addresses are not among them: what is for the node goes through the input hook, whatever its
-    address, so that an address that comes or goes needs no new rules.
+    address, so that an address that comes or goes needs no new rules. `store` is where the config's own object store is, for
+    the member's pods alone.
     """
 
     pod_cidr: str
@@ -77,6 +78,7 @@ class FirewallInputs:
     resolvers: tuple[str, ...]
     egress_allow: tuple[EgressAllow, ...] = ()
     ingress_allow: tuple[IngressAllow, ...] = ()
+    store: EgressAllow | None = None
     pod_interface: str = POD_INTERFACE
     build_interface: str = BUILD_INTERFACE
     ingress_ports: tuple[int, ...] = (80, 443)
@@ -94,10 +96,17 @@ def make_inputs(member: Member, facts: HostFacts) -> FirewallInputs:
         resolvers=facts.resolvers,
         egress_allow=member.egress_allow,
         ingress_allow=member.ingress_allow,
+        store=_store(member.object_store),
         ingress_ports=(member.http_port, member.https_port),
         sample_port=layout.SAMPLE_PORT,
         ssh_ports=facts.ssh_ports,
     )
+
+
+def _store(store: ObjectStore | None) -> EgressAllow | None:
+    if store is None or store.network is None:
+        return None
+    return EgressAllow(network=store.network, ports=(store.port,))
 
 
 def render_ruleset(inputs: FirewallInputs) -> str:
@@ -224,6 +233,7 @@ table inet {TABLE} {{
         ip daddr {{ {inputs.service_cidr}, {inputs.pod_cidr} }} meta l4proto tcp counter reject with tcp reset
         ip daddr {{ {inputs.service_cidr}, {inputs.pod_cidr} }} counter reject
 {_resolver_rules(inputs.resolvers)}
+{_store_rule(inputs.store)}
         goto to_public
     }}
 
@@ -301,6 +311,15 @@ def _egress_rules(allowed: Iterable[EgressAllow]) -> str:
     for one in allowed:
         network = ip_network(one.network)
         rows.append(f"        {family(network)} daddr {network} tcp dport {_ports(one.ports)} goto public")
+    return "\n".join(rows)
+
+
+def _store_rule(store: EgressAllow | None) -> str:
+    rows = ["        # The config's own object store, where it is not public."]
+    if store:
+        network = ip_network(store.network)
+        rows.append("        ip daddr @never_4 goto refuse")
+        rows.append(f"        {family(network)} daddr {network} tcp dport {_ports(store.ports)} accept")
     return "\n".join(rows)
 
 

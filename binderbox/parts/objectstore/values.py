@@ -9,11 +9,14 @@ from binderbox.artifacts.resolve import Artifact
 from binderbox.member.model import Member
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
 
+KEYS = ("s3-access-key", "s3-secret-key")  # of an object store that is somebody else's
 STALE_UPLOADS_EXPIRY = "24h"  # abandoned uploads pile up: mybinder.org-deploy 6b072edc
 
 
-def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInputs:
-    """The S3 server on the member's own directory."""
+def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInputs | None:
+    """The S3 server on the member's own directory; None where the config names another one."""
+    if member.object_store:
+        return None
     return ChartInputs(
         release="objectstore",
         namespace=layout.NAMESPACE,

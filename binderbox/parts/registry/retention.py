@@ -35,13 +35,21 @@ class Clock:
 
 @dataclass(frozen=True)
 class Rules:
-    """+ keep_days: how long an image stays that nobody launches; max_bytes: of all blobs together, 0 for no ceiling"""
+    """+ keep_days: how long an image stays that nobody launches; max_bytes: of all blobs together, 0 for no ceiling
+    + free_bytes: what is to go besides, because the disk is short
+    """
 
     keep_days: float
     max_bytes: int
+    free_bytes: int = 0
 
     def full(self, size_bytes: int) -> bool:
         return bool(self.max_bytes) and size_bytes > FULL_SHARE * self.max_bytes
+
+    def room(self, size_bytes: int) -> float:
+        """What may stay of so much."""
+        full = ROOM_SHARE * self.max_bytes if self.full(size_bytes) else float("inf")
+        return min(full, size_bytes - self.free_bytes if self.free_bytes else float("inf"))
 
 
 @dataclass(frozen=True)
@@ -73,13 +81,13 @@ def forgotten(images: Iterable[Image], sizes: Mapping[str, int], rules: Rules) -
     longest_idle = sorted((one for one in images if not one.young), key=lambda one: -one.idle_s)
     needed = Counter(blob for one in images for blob in one.blobs)
     left = sum(sizes.get(blob, 0) for blob in needed)
-    full = rules.full(left)
-    gone = []
+    room, gone = rules.room(left), list[Gone]()
+    what = "the disk is short" if rules.free_bytes else "the registry is full"
     for one in longest_idle:
         if one.idle_s > rules.keep_days * DAY_S:
             why = f"not launched for {one.idle_s / DAY_S:.0f} days"
-        elif full and left > ROOM_SHARE * rules.max_bytes:
-            why = f"the registry is full, and it was not launched for {one.idle_s / DAY_S:.1f} days"
+        elif left > room:
+            why = f"{what}, and it was not launched for {one.idle_s / DAY_S:.1f} days"
         else:
             continue
         gone.append(Gone(one, why))

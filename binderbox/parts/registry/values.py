@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.member.model import Member
+from binderbox.member.model import Member, ObjectStore
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
+from binderbox.parts.objectstore.values import KEYS
 
 S3_REGION = "us-east-1"  # the server's own default; with another one it refuses signatures
 
@@ -22,20 +24,36 @@ def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInput
             "image": reference(artifacts["registry"]),
             "clusterIP": member.networks.registry_ip,
             "clientNamespace": layout.HUB_NAMESPACE,
-            "s3": {
-                "endpoint": f"http://objectstore.{layout.NAMESPACE}.svc:{layout.OBJECTSTORE_PORT}",
-                "region": S3_REGION,
-                "bucket": layout.BUCKET,
-            },
+            "s3": _bucket(member.object_store),
+            "authoritiesPath": layout.NODE_CA if member.object_store and member.extra_ca else "",
             "priorityClassName": PRIORITY_CLASS,
             "goMemoryLimit": "80MiB",
             "resources": resources(cpu="50m", memory="112Mi", cpu_limit="2", memory_limit="1Gi"),
         },
         secret_values={
-            "s3.accessKey": "s3-registry-access-key",
-            "s3.secretKey": "s3-registry-secret-key",
+            "s3.accessKey": KEYS[0] if member.object_store else "s3-registry-access-key",
+            "s3.secretKey": KEYS[1] if member.object_store else "s3-registry-secret-key",
             "httpSecret": "registry-http-secret",
             "htpasswd": "registry-htpasswd",
         },
         images=(artifacts["registry"],),
     )
+
+
+def _bucket(store: ObjectStore | None) -> dict[str, Any]:
+    """`outsidePort` is where it is asked outside the cluster, 0 for nowhere."""
+    if store is None:
+        return {
+            "endpoint": f"http://objectstore.{layout.NAMESPACE}.svc:{layout.OBJECTSTORE_PORT}",
+            "region": S3_REGION,
+            "bucket": layout.BUCKET,
+            "forcePathStyle": True,
+            "outsidePort": 0,
+        }
+    return {
+        "endpoint": store.endpoint,
+        "region": store.region,
+        "bucket": store.bucket,
+        "forcePathStyle": store.path_style,
+        "outsidePort": store.port,
+    }

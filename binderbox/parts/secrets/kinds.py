@@ -34,6 +34,8 @@ KINDS = (
     SecretKind(
         "s3-registry-secret-key", "the secret half of it", "hex20"
     ),  # MinIO takes 40 characters at most
+    SecretKind("s3-access-key", "the key of the config's object_store, where there is one"),
+    SecretKind("s3-secret-key", "the secret half of it"),
     SecretKind("hub-cookie-secret", "signs JupyterHub's cookies", "hex32"),
     SecretKind("hub-crypt-key", "encrypts JupyterHub's stored state", "hex32"),
     SecretKind("proxy-token", "JupyterHub to its proxy", "hex32"),

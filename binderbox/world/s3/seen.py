@@ -9,6 +9,8 @@ from aws_request_signer import UNSIGNED_PAYLOAD, AwsRequestSigner
 from binderbox import layout
 from binderbox.checks.probe import Bucket, Skip
 from binderbox.errors import Unhealthy
+from binderbox.member.model import ObjectStore
+from binderbox.parts.objectstore.values import KEYS
 from binderbox.world.host.hosts import Host
 
 FOREIGN_BUCKET = "binderbox-not-yours"  # asked for with the registry's key, which must be refused
@@ -23,7 +25,18 @@ def seen_by_its_key(host: Host, address: str) -> Bucket:
     Raises Skip where the key does not exist yet, Unhealthy where nobody answers.
     """
     access, key = (secret(host, f"s3-registry-{name}") for name in ("access-key", "secret-key"))
-    asked = requests(f"{address}:{layout.OBJECTSTORE_PORT}", access, key, (layout.BUCKET, FOREIGN_BUCKET))
+    there = f"http://{address}:{layout.OBJECTSTORE_PORT}"
+    return _seen(host, requests((f"{there}/{layout.BUCKET}", f"{there}/{FOREIGN_BUCKET}"), access, key))
+
+
+def seen_outside(host: Host, store: ObjectStore) -> Bucket:
+    """The same of somebody else's, of which there is but one bucket to ask for."""
+    access, key = (secret(host, name) for name in KEYS)
+    place = url_of(store)
+    return _seen(host, requests((place, place), access, key, store.region))
+
+
+def _seen(host: Host, asked: str) -> Bucket:
     # By its standard input: a signed address is as good as a key, and the node's process list is public.
     output = host.run(["curl", "-K", "-"], stdin=asked.encode(), timeout_s=30)
     statuses = [int(word) for word in output.stdout.decode().split()]
@@ -36,16 +49,21 @@ def seen_by_its_key(host: Host, address: str) -> Bucket:
     return Bucket(*statuses)
 
 
-def requests(address: str, access: str, secret: str, buckets: Sequence[str]) -> str:
-    """curl's config for one HEAD of each bucket; curl then prints their statuses."""
-    signer = AwsRequestSigner(REGION, access, secret, "s3")
+def requests(buckets: Sequence[str], access: str, secret: str, region: str = REGION) -> str:
+    """curl's config for one HEAD of each bucket, by its address; curl then prints their statuses."""
+    signer = AwsRequestSigner(region, access, secret, "s3")
     urls = [
-        signer.presign_url(
-            "HEAD", f"http://{address}/{name}", content_hash=UNSIGNED_PAYLOAD, expires=GOOD_FOR_S
-        )
-        for name in buckets
+        signer.presign_url("HEAD", url, content_hash=UNSIGNED_PAYLOAD, expires=GOOD_FOR_S) for url in buckets
     ]
     return "next\n".join(f'url = "{url}"\n{HOW}' for url in urls)
+
+
+def url_of(store: ObjectStore, key: str = "") -> str:
+    """Of the bucket or an object in it, in the store's style."""
+    if store.path_style:
+        return f"{store.endpoint}/{store.bucket}/{key}" if key else f"{store.endpoint}/{store.bucket}"
+    scheme, _, host = store.endpoint.partition("://")
+    return f"{scheme}://{store.bucket}.{host}/{key}"
 
 
 def secret(host: Host, name: str) -> str:

@@ -23,9 +23,12 @@ from binderbox.parts.agent.units import make_inputs
 from binderbox.parts.checks import of
 from tests.checks.fakes import GOOD as FACTS
 from tests.checks.fakes import FakeProbe
+from tests.parts.agent.test_travels import DISK
 
 CONFIG: AgentConfig = parse_config(
-    make_inputs(Member(domain="binder.example.org"), FACTS, followable.load(), "example/base:1").config
+    make_inputs(
+        Member(domain="binder.example.org"), FACTS, followable.load(), "example/base:1", disk=DISK
+    ).config
 )
 WELL: dict[str, bool | str] = {
     **dict.fromkeys(CONFIG.forbidden, "refused"),

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from binderbox.parts.agent.jobs.memory import Memory
 from binderbox.parts.agent.units import make_inputs
 from binderbox.parts.push_lock import Held, held_back, pushing
 from binderbox.parts.registry.retention import DAY_S
-from tests.parts.agent.test_travels import ALLOWED, FACTS
+from tests.parts.agent.test_travels import ALLOWED, DISK, FACTS
 from tests.parts.registry.server import KEY, Registry, running_registry
 
 BASE, DAY = os.urandom(300_000), 1_000_000.0
@@ -40,7 +41,7 @@ def node(server: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setattr(layout, name, str(tmp_path / name.lower()))
     notes = retention.note
     monkeypatch.setattr(retention, "note", lambda memory, seen_s: notes(memory, seen_s, str(server.log)))
-    monkeypatch.setattr(retention, "_bucket", lambda: bucket(server))
+    monkeypatch.setattr(retention, "_bucket", lambda config: bucket(server))
     monkeypatch.setattr(retention, "YOUNG_S", -5.0)
     yield server
     with_all = bucket(server)
@@ -48,12 +49,12 @@ def node(server: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def bucket(server: Registry) -> Bucket:
-    return Bucket(server.store, layout.BUCKET, KEY.access, KEY.secret)
+    return Bucket(f"http://{server.store}", layout.BUCKET, KEY.access, KEY.secret)
 
 
 def config(max_gb: float = 0.0) -> AgentConfig:
-    text = make_inputs(Member(domain="b.example.org"), FACTS, ALLOWED, "b:1", registry_max_gb=max_gb).config
-    return parse_config(text)
+    text = make_inputs(Member(domain="b.example.org"), FACTS, ALLOWED, "b:1", disk=DISK).config
+    return replace(parse_config(text), registry_max_gb=max_gb)
 
 
 def state() -> dict[str, Any]:
@@ -207,7 +208,7 @@ def test_what_cannot_be_read_stops_the_sweep_and_nothing_is_deleted(node: Regist
     node.push("i-a", "1", BASE)
     store = bucket(node)
     (link,) = [one.key for one in store.all() if one.key.endswith("/current/link")]
-    broken = Bucket(node.store, layout.BUCKET, KEY.access, KEY.secret)
+    broken = Bucket(f"http://{node.store}", layout.BUCKET, KEY.access, KEY.secret)
     broken._asked("PUT", link, {}, b"no digest")
     before = sorted(one.key for one in store.all())
     assert not retention.run(config(), {"keep_days": 1}, now=DAY)
@@ -254,12 +255,12 @@ def test_while_somebody_pushes_nobody_sweeps_and_who_waits_to_is_not_kept_out(tm
 
 def test_a_key_that_is_refused_is_said(node: Registry) -> None:
     with pytest.raises(StoreFailed, match="403"):
-        list(Bucket(node.store, layout.BUCKET, KEY.access, "wrong" * 8).all())
+        list(Bucket(f"http://{node.store}", layout.BUCKET, KEY.access, "wrong" * 8).all())
 
 
 def test_a_store_that_does_not_answer_is_asked_again_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
     with pytest.raises(StoreFailed, match="refused"):
-        list(Bucket("127.0.0.1:9", layout.BUCKET, "a", "b").all())
+        list(Bucket("http://127.0.0.1:9", layout.BUCKET, "a", "b").all())
     assert len(waits) == 3

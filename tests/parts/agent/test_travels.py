@@ -15,9 +15,11 @@ from binderbox.deploys.agent import agent_tree
 from binderbox.member.model import Follow, Member
 from binderbox.parts.agent.jobs.config import AgentConfig, ConfigFault, parse_config
 from binderbox.parts.agent.units import JOBS, make_inputs, render_service, render_timer
+from tests.charts.rendering import disk as disk_of
 from tests.checks.fakes import GOOD as FACTS
 
 ALLOWED = followable.load()
+DISK = disk_of(Member(domain="binder.example.org"))
 # No site-packages: what the node's Python has, and PyYAML beside it.
 LOADED = "import sys, binderbox.parts.agent.jobs.__main__; print('\\n'.join(sorted(sys.modules)))"
 
@@ -55,7 +57,7 @@ def test_its_config_is_read_as_it_was_written() -> None:
     member = Member(
         domain="binder.example.org", follow=Follow(window="02:00-06:00", image_sources=("10.1.2.3:5000/x",))
     )
-    config = parse_config(make_inputs(member, FACTS, ALLOWED, "example/base:1").config)
+    config = parse_config(make_inputs(member, FACTS, ALLOWED, "example/base:1", disk=DISK).config)
     assert config.federation == "https://mybinder.org"
     assert config.rules.window == "02:00-06:00"
     assert set(config.rules.image_sources) == {*ALLOWED.image_sources, "10.1.2.3:5000/x"}
@@ -70,7 +72,7 @@ def test_its_config_is_read_as_it_was_written() -> None:
 def test_a_members_own_places_win() -> None:
     follow = Follow(federation="https://staging.example.org", branch="staging", enabled=False)
     config = parse_config(
-        make_inputs(Member(domain="a.example.org", follow=follow), FACTS, ALLOWED, "b:1").config
+        make_inputs(Member(domain="a.example.org", follow=follow), FACTS, ALLOWED, "b:1", disk=DISK).config
     )
     assert (config.federation, config.branch, config.enabled) == (
         "https://staging.example.org",
@@ -87,7 +89,7 @@ def test_another_config_is_refused(text: str) -> None:
 
 
 def test_unknown_keys_are_refused() -> None:
-    text = make_inputs(Member(domain="a.example.org"), FACTS, ALLOWED, "b:1").config
+    text = make_inputs(Member(domain="a.example.org"), FACTS, ALLOWED, "b:1", disk=DISK).config
     assert isinstance(parse_config(text), AgentConfig)
     with pytest.raises(ConfigFault, match="surprise"):
         parse_config(text.replace('"window"', '"surprise": 1, "window"'))

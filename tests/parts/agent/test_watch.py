@@ -21,6 +21,7 @@ from binderbox.parts.agent.jobs.config import AgentConfig, parse_config
 from binderbox.parts.agent.jobs.surroundings import moved
 from binderbox.parts.agent.units import make_inputs
 from tests.checks.fakes import facts
+from tests.parts.agent.test_travels import DISK
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentConfig:
     monkeypatch.setattr(surroundings, "moved", lambda _: "")
     here = facts(address="127.0.0.1")  # where nobody answers at 443
     return parse_config(
-        make_inputs(Member(domain="binder.example.org"), here, followable.load(), "b:1").config
+        make_inputs(Member(domain="binder.example.org"), here, followable.load(), "b:1", disk=DISK).config
     )
 
 

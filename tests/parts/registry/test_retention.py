@@ -18,7 +18,7 @@ from binderbox.parts.registry.retention import (
     swept,
 )
 from binderbox.parts.registry.tree import Tree
-from binderbox.parts.registry.uses import used
+from binderbox.parts.registry.uses import asked
 from tests.parts.registry.bucket import NOW, OLD, Made, digest
 
 MONTH = Rules(30, 0)
@@ -178,4 +178,15 @@ def test_what_nobody_needs_and_is_old_goes_and_what_says_nothing_here_stays() ->
 def test_who_asks_for_a_manifest_that_is_there_uses_its_image(
     line: str, name: tuple[str, str] | None
 ) -> None:
-    assert used([line]) == ({name} if name else set())
+    assert asked([line]).used == ({name} if name else set())
+
+
+@pytest.mark.parametrize(
+    ("status", "agent", "counts"),
+    [("200 5", "", (1, 0)), ("404 5", "Tornado/6.5", (0, 1)), ("404 5", "containerd/2.2.1", (0, 0)), ("401 5", "", (0, 0))],
+)  # fmt: skip
+def test_a_launch_finds_its_image_or_does_not_and_what_containerd_asks_is_none(
+    status: str, agent: str, counts: tuple[int, int]
+) -> None:
+    found = asked([f'"HEAD /v2/i-x/manifests/1 HTTP/1.1" {status} "" "{agent}"'])
+    assert (found.hits, found.misses) == counts

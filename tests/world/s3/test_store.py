@@ -77,7 +77,7 @@ def bucket(server: Store, request: pytest.FixtureRequest) -> str:
 
 def statuses(server: Store, key: Key, *buckets: str) -> list[int]:
     """As a check asks: signed by us, sent by curl."""
-    asked = requests(server.address, key.access, key.secret, buckets)
+    asked = requests([f"http://{server.address}/{name}" for name in buckets], key.access, key.secret)
     said = subprocess.run(["curl", "-K", "-"], input=asked, text=True, capture_output=True, check=True)
     return [int(word) for word in said.stdout.split()]
 

@@ -1,5 +1,5 @@
-"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, `watch`, `abuse`, `guard` or
-`retention`.
+"""Start a job: `python3 -m binderbox.parts.agent.jobs follow`, as binderbox-follow.service does, `watch`, `abuse`, `guard`,
+`retention` or `disk`.
 
 `look` prints what the follower sees and would do, as JSON, and changes nothing. `bans` puts the bans into the files that
 cryptnono's release is made from, as an install needs them.
@@ -14,10 +14,10 @@ from dataclasses import asdict
 
 from binderbox import layout
 from binderbox.federation.following.follow import decide
-from binderbox.parts.agent.jobs import abuse, detectors, files, follow, guard, retention, telling, watch
+from binderbox.parts.agent.jobs import abuse, detectors, disk, files, follow, guard, retention, telling, watch
 from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
 
-USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|retention|bans"
+USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|retention|disk|bans"
 
 
 def main() -> int:
@@ -55,6 +55,8 @@ def main() -> int:
         asked = files.read(layout.RETENTION_NOW)
         files.remove(layout.RETENTION_NOW)
         return 0 if retention.run(config, None if asked is None else json.loads(asked)) else 1
+    if job == "disk":
+        return 0 if disk.run(config) else 1
     if job == "bans":
         guard.in_force()
         return 0

@@ -13,7 +13,7 @@ import http.client
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -29,10 +29,24 @@ class StoreFailed(Exception):
 
 
 class Bucket:
-    """+ address: host:port, plain HTTP inside the node; access, secret: the key"""
+    """+ endpoint: its address, plain HTTP inside the node; over TLS whom the host trusts is trusted
+    + access, secret: the key; path_style: whether the bucket is a part of the path, or of the name
+    """
 
-    def __init__(self, address: str, name: str, access: str, secret: str, region: str = "us-east-1") -> None:
-        self._address, self._name, self._region = address, name, region
+    def __init__(
+        self,
+        endpoint: str,
+        bucket: str,
+        access: str,
+        secret: str,
+        region: str = "us-east-1",
+        path_style: bool = True,
+    ) -> None:
+        parts = urlsplit(endpoint)
+        self._tls = parts.scheme == "https"
+        self._address = parts.netloc if path_style else f"{bucket}.{parts.netloc}"
+        self._root = f"/{bucket}" if path_style else ""
+        self._name, self._region = bucket, region
         self._access, self._secret = access, secret
         self._connection: http.client.HTTPConnection | None = None
 
@@ -95,11 +109,12 @@ class Bucket:
         raise StoreFailed(f"the object store: {method} /{self._name}/{key}: {told}")
 
     def _once(self, method: str, key: str, query: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        path = quote(f"/{self._name}/{key}" if key else f"/{self._name}", safe="/-_.~")
+        path = quote(f"{self._root}/{key}" if key else self._root or "/", safe="/-_.~")
         asked = urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")
         headers = self._signed(method, path, asked, body)
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT_S)
+            kind = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
+            self._connection = kind(self._address, timeout=TIMEOUT_S)
         self._connection.request(method, f"{path}?{asked}" if asked else path, body or None, headers)
         answer = self._connection.getresponse()
         return answer.status, answer.read()

@@ -9,6 +9,8 @@ from typing import Any
 
 from binderbox.federation.following.follow import Range, Rules
 from binderbox.federation.following.guarding import GuardRules
+from binderbox.parts.disk import watermarks
+from binderbox.parts.disk.watermarks import FileSystem
 
 
 class ConfigFault(Exception):
@@ -35,6 +37,9 @@ class AgentConfig:
     + forbidden, allowed: what strangers' code must not reach, and what it must, by name, as probe.py reads it
     + detectors, attaches: the containers of cryptnono's pod; whether that build of it attaches to a kernel at all
     + keep_days, registry_max_gb: how long an image stays that nobody launches, and the ceiling of all of them
+    + store: somebody else's S3 with the registry's images (endpoint, bucket, region, path_style); empty: the node's own
+    + domain, data_dir: this member's name, and where its data lies
+    + file_systems, ceilings_gb: what is looked at so that no disk fills, and the ceiling of each part that has one
     + resolvers, own_resolvers: whom pods and the host itself asked for names at the last install
     """
 
@@ -67,6 +72,11 @@ class AgentConfig:
     attaches: bool
     keep_days: float
     registry_max_gb: float
+    store: Mapping[str, Any]
+    domain: str
+    data_dir: str
+    file_systems: tuple[FileSystem, ...]
+    ceilings_gb: Mapping[str, float]
     enabled: bool = True
 
     @property
@@ -103,6 +113,9 @@ def parse_config(text: str) -> AgentConfig:
         known = {one.name for one in fields(AgentConfig)}
         if unknown := sorted(set(found) - known):
             raise ConfigFault(f"unknown keys: {', '.join(unknown)}")
-        return AgentConfig(**{**found, **{key: tuple(found[key]) for key in lists}})
+        disks = watermarks.parse(found["file_systems"])
+        return AgentConfig(
+            **{**found, **{key: tuple(found[key]) for key in lists}, "file_systems": disks},
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigFault(f"agent.json: {error}") from error

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from binderbox.parts.registry.retention import Clock
+from binderbox.parts.registry.retention import DAY_S, Clock
+
+ASKS_DAYS = 31
 
 TABLES = """
 create table if not exists clock (one integer primary key check (one = 1), seen_s real, at real);
 create table if not exists used (name text primary key, seen_s real) without rowid;
 create table if not exists names (source text primary key, named text) without rowid;
+create table if not exists asks (day integer primary key, hits integer, misses integer);
 create table if not exists logs (inode integer primary key, read integer);
 """
 
@@ -85,6 +88,21 @@ class Memory:
         """Drop what is known of objects that are no longer there."""
         gone = set(known).difference(sources)
         self._db.executemany("delete from names where source = ?", ((one,) for one in gone))
+
+    def count(self, hits: int, misses: int, now: float) -> None:
+        """Questions that an image met, and those that none did; those of a month stay."""
+        day = int(now // DAY_S)
+        self._db.execute("insert or ignore into asks values (?, 0, 0)", (day,))
+        self._db.execute(
+            "update asks set hits = hits + ?, misses = misses + ? where day = ?", (hits, misses, day)
+        )
+        self._db.execute("delete from asks where day < ?", (day - ASKS_DAYS,))
+
+    def asks(self, now: float, days: int = 7) -> tuple[int, int]:
+        """(hits, misses) of the last days."""
+        first = int(now // DAY_S) - days
+        row = self._db.execute("select sum(hits), sum(misses) from asks where day > ?", (first,)).fetchone()
+        return int(row[0] or 0), int(row[1] or 0)
 
     def log_read(self, inode: int) -> int:
         row = self._db.execute("select read from logs where inode = ?", (inode,)).fetchone()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from glob import glob
 from pathlib import Path
@@ -24,10 +24,9 @@ from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.memory import Memory
 from binderbox.parts.agent.jobs.running import CommandFailed, kubectl
 from binderbox.parts.push_lock import Held, held_back
-from binderbox.parts.registry import retention, tree
+from binderbox.parts.registry import retention, tree, uses
 from binderbox.parts.registry.retention import DAY_S, YOUNG_S, Image, Rules
 from binderbox.parts.registry.tree import Tree
-from binderbox.parts.registry.uses import used
 
 JOB = "retention"
 SWEEP_EVERY_S = DAY_S
@@ -40,7 +39,8 @@ TROUBLE = (StoreFailed, CommandFailed, Held, OSError, ValueError)
 def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float | None = None) -> bool:
     """One run, told in its state; whether all is well.
 
-    + asked: what somebody asked for: {} for a sweep now, `dry` for one that only says, `keep_days` for another rule
+    + asked: what somebody asked for: {} for a sweep now, `dry` for one that only says, `keep_days` for another rule,
+      `free_bytes` for so much less
     """
     earlier: dict[str, Any] = json.loads(files.read(layout.RETENTION_STATE) or "{}")
     with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
@@ -70,17 +70,19 @@ def _due(config: AgentConfig, seen_s: float, earlier: Mapping[str, Any]) -> bool
         return True
     if not config.registry_max_gb or since_s < LISTINGS * earlier.get("listed_in_s", 0.0):
         return False
-    with closing(_bucket()) as bucket:
+    with closing(_bucket(config)) as bucket:
         return _rules(config).full(sum(one.size_bytes for one in bucket.all()))
 
 
-def _rules(config: AgentConfig, keep_days: float | None = None) -> Rules:
-    return Rules(config.keep_days if keep_days is None else keep_days, round(config.registry_max_gb * 1e9))
+def _rules(config: AgentConfig, asked: Mapping[str, Any] | None = None) -> Rules:
+    asked = asked or {}
+    max_bytes = round(config.registry_max_gb * 1e9)
+    return Rules(asked.get("keep_days", config.keep_days), max_bytes, asked.get("free_bytes", 0))
 
 
 def note(memory: Memory, seen_s: float, pattern: str = layout.REGISTRY_LOGS) -> None:
     """Note the images that were asked for since the last run; both the uses and how far was read, or neither."""
-    names, read = set[str](), dict[int, int]()
+    names, read, hits, misses = set[str](), dict[int, int](), 0, 0
     for path in sorted(glob(pattern)):
         if path.endswith(".gz"):
             continue  # it was read before it was packed
@@ -88,27 +90,25 @@ def note(memory: Memory, seen_s: float, pattern: str = layout.REGISTRY_LOGS) -> 
             with open(path, "rb") as log:
                 inode = os.fstat(log.fileno()).st_ino
                 log.seek(min(memory.log_read(inode), os.fstat(log.fileno()).st_size))
-                while chunk := log.readlines(READ_MOST):
-                    if not chunk[-1].endswith(b"\n"):  # it is being written
+                whole = True
+                while whole and (chunk := log.readlines(READ_MOST)):
+                    if not (whole := chunk[-1].endswith(b"\n")):  # it is being written
                         log.seek(-len(chunk.pop()), os.SEEK_CUR)
-                        names |= _names(chunk)
-                        break
-                    names |= _names(chunk)
+                    found = uses.asked(line.decode(errors="replace") for line in chunk)
+                    names |= {f"{name}:{tag}" for name, tag in found.used}
+                    hits, misses = hits + found.hits, misses + found.misses
                 read[inode] = log.tell()
         except FileNotFoundError:
             continue  # the kubelet has just rotated it
     with memory.at_once():
         memory.use(names, seen_s)
         memory.log_was_read(read)
-
-
-def _names(lines: Iterable[bytes]) -> set[str]:
-    return {f"{name}:{tag}" for name, tag in used(line.decode(errors="replace") for line in lines)}
+        memory.count(hits, misses, time.time())
 
 
 def _sweep(config: AgentConfig, memory: Memory, seen_s: float, asked: Mapping[str, Any]) -> dict[str, Any]:
-    rules = _rules(config, asked.get("keep_days"))
-    with closing(_bucket()) as bucket:
+    rules = _rules(config, asked)
+    with closing(_bucket(config)) as bucket:
         began = time.monotonic()
         listed = list(bucket.all())
         took = {"listed_in_s": round(time.monotonic() - began, 1)}
@@ -174,12 +174,12 @@ def _images(
     found: Tree, reaches: Mapping[str, tuple[str, ...]], memory: Memory, seen_s: float
 ) -> list[Image]:
     """Every tag with what it needs. One that nobody was seen to ask for yet counts as used now."""
-    uses, images, first = memory.used(), list[Image](), list[str]()
+    known_uses, images, first = memory.used(), list[Image](), list[str]()
     young_since = time.time() - YOUNG_S
     for name, repository in found.repositories.items():
         for tag, link in repository.tags.items():
             (manifest,) = reaches[link.key]
-            known = uses.get(f"{name}:{tag}")
+            known = known_uses.get(f"{name}:{tag}")
             if known is None:
                 first.append(f"{name}:{tag}")
             blobs = frozenset(tree.reached([manifest], reaches))
@@ -213,11 +213,15 @@ def _told(
     }
 
 
-def _bucket() -> Bucket:
+def _bucket(config: AgentConfig) -> Bucket:
+    if config.store:
+        access, secret = (files.read(f"{layout.SECRETS}/s3-{name}-key") for name in ("access", "secret"))
+        if not access or not secret:
+            raise ValueError("the object store's keys are not on the node")
+        return Bucket(access=access.strip(), secret=secret.strip(), **config.store)
     words = ("get", "service", "objectstore", "-n", layout.NAMESPACE, "-o", "jsonpath={.spec.clusterIP}")
     access, secret = (files.read(f"{layout.SECRETS}/s3-registry-{name}-key") for name in ("access", "secret"))
     if not access or not secret:
         raise ValueError("the registry has no key for its bucket yet")
-    return Bucket(
-        f"{kubectl(*words).strip()}:{layout.OBJECTSTORE_PORT}", layout.BUCKET, access.strip(), secret.strip()
-    )
+    endpoint = f"http://{kubectl(*words).strip()}:{layout.OBJECTSTORE_PORT}"
+    return Bucket(endpoint, layout.BUCKET, access.strip(), secret.strip())

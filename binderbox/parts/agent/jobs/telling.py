@@ -19,6 +19,7 @@ WHO = {
     "abuse": "the abuse check on this node",
     "guard": "the guard on this node",
     "retention": "the registry's retention on this node",
+    "disk": "the disk's job on this node",
 }
 
 

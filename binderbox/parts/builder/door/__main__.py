@@ -75,6 +75,7 @@ def main() -> int:
         *[pusher.work] * config.push_slots,
         lambda: _each(door, STATUS_EVERY_S, door.status.write),
         lambda: _each(door, REPIN_EVERY_S, pusher.repin),
+        lambda: _each(door, REPIN_EVERY_S, pusher.learn),
         lambda: _each(door, SWEEP_EVERY_S, sweep.once),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
         lambda: _each(door, MEASURE_EVERY_S, lambda: guard.measure(time.monotonic)),

@@ -95,6 +95,10 @@ class Builds:
     def build(self, pod: socket.socket, permit: Permit, request: BuildRequest, key: str) -> dict[str, object]:
         """The answer for the pod; its place in line and the log go to it meanwhile."""
         came = time.monotonic()
+        if digest := self._pusher.have(permit.tag, permit.repository):
+            say("build-spared", repository=permit.repository, tag=permit.tag, pod=permit.pod)
+            _log(pod, b"This node has built it before, and has it still.\n")
+            return {"ok": True, "digest": digest, "seconds": round(time.monotonic() - came, 1)}
         turn = self._slots.turn(
             permit.names, lambda place: self._tell_place(pod, key, place), lambda: still_there(pod)
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from .config import DoorConfig
 
 PIN = "io.cri-containerd.pinned"  # the kubelet's image GC skips an image with this label (containerd internal/cri)
+BUILT = "binderbox.io/built"  # the digest that was built here: our own record, on the image itself
 KIND = "io.cri-containerd.kind"
 STEP = re.compile(r"[a-z0-9]{25}")
 COMMAND_S = 60
@@ -30,8 +31,9 @@ class Images:
         self._config = config
         self._hosts = Path(config.state_dir, "hosts")
 
-    def pin(self, tag: str) -> None:
-        self._ctr(["images", "label", tag, f"{PIN}=pinned"], COMMAND_S)
+    def pin(self, tag: str, digest: str) -> None:
+        """Keep it from image GC, and note that it was built here, which stays when it is let go."""
+        self._ctr(["images", "label", tag, f"{PIN}=pinned", f"{BUILT}={digest}"], COMMAND_S)
 
     def unpin(self, tag: str) -> None:
         self._ctr(["images", "label", tag, f"{PIN}="], COMMAND_S)
@@ -43,6 +45,12 @@ class Images:
             if name == tag:
                 return digest
         return ""
+
+    def built(self) -> dict[str, str]:
+        """Name to digest of every image that was built here and is still what it was."""
+        lines = self._ctr(["images", "list", f'labels."{BUILT}"'], COMMAND_S).splitlines()[1:]
+        rows = (line.split() for line in lines)
+        return {row[0]: row[2] for row in rows if f"{BUILT}={row[2]}" in row[-1].split(",")}
 
     def pinned(self) -> set[str]:
         """Names of all images that carry the pin."""

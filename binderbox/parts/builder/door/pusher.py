@@ -28,7 +28,8 @@ class Budget:
 
 
 class ImageStore(Protocol):
-    def pin(self, tag: str) -> None: ...
+    def pin(self, tag: str, digest: str) -> None: ...
+    def built(self) -> dict[str, str]: ...
     def unpin(self, tag: str) -> None: ...
     def pinned(self) -> set[str]: ...
     def digest(self, tag: str) -> str: ...
@@ -57,6 +58,8 @@ class Pusher:
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _pins: threading.Lock = field(default_factory=threading.Lock)  # before _wake, held while containerd works
     _stopped: bool = False
+    _learned: bool = False
+    _known: set[str] = field(default_factory=set)  # names that were built here; some may have gone since
 
     def add(self, tag: str, digest: str, repository: str) -> None:
         """Take an image over: when this returns, a restart cannot lose it.
@@ -66,8 +69,31 @@ class Pusher:
         """
         with self._wake:
             pending = self.spool.add(tag, digest, repository)
+            self._known.add(tag)
             self._wake.notify()
         threading.Thread(target=self._take_over, args=(pending,), daemon=True).start()
+
+    def have(self, tag: str, repository: str) -> str:
+        """The digest of an image that was built here and is still there, which is then pushed again; else an empty text.
+
+        The registry is asked before a build is; so it cannot be reached just now, or has forgotten what the node still has.
+        """
+        if tag not in self._known:  # as nearly always, and then nobody waits for containerd
+            return ""
+        try:
+            digest = self.images.built().get(tag, "")
+        except ContainerdError as error:
+            say("not-looked", tag=tag, fault=str(error))
+            return ""
+        if digest:
+            self.add(tag, digest, repository)
+        return digest
+
+    def learn(self) -> None:
+        """Which images an earlier door has built; once, as soon as containerd answers."""
+        if not self._learned:
+            self._known |= self.images.built().keys()
+            self._learned = True
 
     def _take_over(self, pending: Pending) -> None:
         self._pin_held(pending)
@@ -179,7 +205,7 @@ class Pusher:
             if not self.spool.holds(pending):
                 return
             try:
-                self.images.pin(pending.tag)
+                self.images.pin(pending.tag, pending.digest)
             except ContainerdError as error:
                 say("pin-failed", tag=pending.tag, fault=str(error))
 

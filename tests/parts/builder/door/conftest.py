@@ -96,10 +96,17 @@ class ImageRecords:
     layers_of: dict[str, dict[str, int]] = field(default_factory=dict)
     pushed: list[str] = field(default_factory=list)
     broken: bool = False
+    broken_list: bool = False
+    built_here: dict[str, str] = field(default_factory=dict)
     absent: bool = False
 
-    def pin(self, tag: str) -> None:
+    def pin(self, tag: str, digest: str) -> None:
         self.pins.add(tag)
+
+    def built(self) -> dict[str, str]:
+        if self.broken_list:
+            raise ContainerdError("ctr images: context deadline exceeded")
+        return dict(self.built_here)
 
     def unpin(self, tag: str) -> None:
         self.pins.discard(tag)

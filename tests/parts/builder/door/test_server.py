@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from binderbox.parts.builder.door.cgroup import PodProcess
+from binderbox.parts.builder.door.containerd import ContainerdError
 from binderbox.parts.builder.door.listening import listen
 from binderbox.parts.builder.door.server import Door
 from binderbox.parts.builder.engine import client, wire
@@ -94,6 +96,41 @@ def test_a_build_streams_its_log_and_its_image_is_pushed(
     said = events_in(capsys.readouterr().err)
     assert [event["event"] for event in said] == ["build-started", "build-ended"]
     assert {event["repository"] for event in said} == {"https://example.org/demo.git"}
+
+
+def test_an_image_that_was_built_here_and_is_still_there_is_answered_at_once_and_pushed(
+    door: RunningDoor, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """BinderHub asks for a build where the registry cannot be seen, or has forgotten what the node still has."""
+    first = door.build("say hello")
+    assert door.build("say hello") == first, "containerd has it no longer"
+    door.images.built_here[TAG] = "sha256:" + "0" * 64
+    with door.connect() as pod:
+        wire.send_json(pod, wire.HEADER, {"protocol": wire.PROTOCOL, **make_header()})
+        kind, text = wire.receive(pod, wire.LOG + wire.GO + wire.RESULT)
+        assert (kind, text) == (wire.LOG, b"This node has built it before, and has it still.\n")
+        kind, answer = wire.receive(pod, wire.GO + wire.RESULT)
+    assert kind == wire.RESULT, "no context is asked for"
+    assert json.loads(answer)["ok"]
+    eventually(lambda: TAG in door.images.pins)
+    said = [one["event"] for one in events_in(capsys.readouterr().err)]
+    assert said.count("build-ended") == 2
+    assert said.count("build-spared") == 1
+    assert "still" in door.build("say hello"), "by the engine, too"
+    door.images.broken_list = True
+    assert door.build("say hello") == first, "who cannot look builds"
+
+
+def test_a_door_knows_what_an_earlier_one_has_built(door: RunningDoor) -> None:
+    door.images.built_here[TAG] = "sha256:" + "0" * 64
+    door.images.broken_list = True
+    with pytest.raises(ContainerdError):
+        door.door._pusher.learn()
+    assert door.build("say hello") == "hello\n", "it has not learnt it yet"
+    door.door._pusher._known.clear()
+    door.images.broken_list = False
+    door.door._pusher.learn()
+    assert "still" in door.build("say hello")
 
 
 def test_the_log_arrives_while_the_build_runs(door: RunningDoor, state: Path) -> None:

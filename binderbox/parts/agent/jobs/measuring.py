@@ -1,0 +1,106 @@
+"""Who uses what of the disk, by du: our parts, and the others where they fill it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from pwd import getpwuid
+from typing import Any
+
+from binderbox import layout
+from binderbox.parts.agent.jobs import containerd, files, working
+from binderbox.parts.agent.jobs.config import AgentConfig
+from binderbox.parts.agent.jobs.filesystems import mount_of, sized
+from binderbox.parts.agent.jobs.memory import Memory
+from binderbox.parts.agent.jobs.running import CommandFailed, run
+from binderbox.parts.disk import usage
+from binderbox.parts.disk.watermarks import GB
+
+PARTS_S = 900
+OTHERS_EVERY_S, OTHERS_S, OTHERS_DEPTH = 1800, 180, 4
+OTHERS_GREW = 0.05  # of the file system: then it is said whose files they are
+
+
+def parts(config: AgentConfig, now: float) -> dict[str, Any]:
+    """Who uses what, how it grows, and how builds and launches went; the history goes to a file of its own."""
+    places = usage.places(config.data_dir)
+    paths = dict.fromkeys(path for part in places.values() for path in part)
+    sizes = usage.parse_du(_du(["-sxB1", *filter(os.path.exists, paths)], PARTS_S))
+    cache = 0
+    with suppress(CommandFailed):  # BuildKit is being restarted
+        cache = containerd.own_bytes(containerd.cache_records())
+    used = usage.by_part(sizes, config.data_dir, cache)
+    for disk in config.file_systems:
+        free, size = sized(disk.path)
+        used[disk.path] = size - free
+    history = [*json.loads(files.read(layout.DISK_HISTORY) or "[]"), {"at": now, "used": used}][-usage.KEPT :]
+    files.write(layout.DISK_HISTORY, json.dumps(history))
+    with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
+        hits, misses = memory.asks(now)
+    return {
+        "parts": [
+            {
+                "name": part,
+                "path": paths[0],
+                "used_bytes": used[part],
+                "ceiling_gb": config.ceilings_gb.get(part),
+                "growth_a_day": usage.growth(history, part, now),
+            }
+            for part, paths in places.items()
+        ],
+        "growth_a_day": {disk.path: usage.growth(history, disk.path, now) for disk in config.file_systems},
+        "asked": {"hits": hits, "misses": misses},
+        "builds": working.builds(),
+        "spool": working.spool(),
+    }
+
+
+def others(
+    config: AgentConfig, free: Mapping[str, int], kept: list[dict[str, Any]], now: float
+) -> list[dict[str, Any]]:
+    """The largest directories that are not ours, and whose they are, of file systems that run short by others' growth.
+
+    + kept: what was found before, which counts for a while
+    """
+    short = [
+        disk
+        for disk in config.file_systems
+        if any(disk.missing(what, free[disk.name]) for what in disk.floors_gb)
+    ]
+    if not short:
+        return []
+    if kept and 0 <= now - kept[0]["at"] < OTHERS_EVERY_S:
+        return kept
+    ours = [path for part in usage.places(config.data_dir).values() for path in part]
+    found: list[dict[str, Any]] = []
+    for disk in short:
+        top = mount_of(disk.path)
+        try:
+            sizes = usage.parse_du(_du(["-xB1", f"--max-depth={OTHERS_DEPTH}", top], OTHERS_S))
+        except CommandFailed:
+            continue
+        if usage.others(sizes, top, ours) > disk.other_gb * GB + OTHERS_GREW * sized(disk.path)[1]:
+            found += [
+                {"at": now, "path": path, "size_bytes": size, "owner": _owner(path)}
+                for path, size in usage.largest(sizes, top, ours)
+            ]
+    return found
+
+
+def _du(words: list[str], timeout_s: float) -> str:
+    """After all others; what goes while it looks is no failure."""
+    return run(["sh", "-c", 'nice -n 19 du "$@" 2>/dev/null || true', "du", *words], timeout_s=timeout_s)
+
+
+def _owner(path: str) -> str:
+    try:
+        number = os.stat(path).st_uid
+    except OSError:
+        return "nobody any more"
+    try:
+        return getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

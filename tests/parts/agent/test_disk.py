@@ -1,0 +1,205 @@
+"""The disk's job on a node: what it takes, in which order, what it never takes, and what it says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderbox import layout
+from binderbox.checks.core import run_checks
+from binderbox.decide.drain import Drain, parse_record, render_record
+from binderbox.member.model import Member
+from binderbox.parts.agent.jobs import containerd, disk, measuring, refusing
+from binderbox.parts.agent.jobs.config import parse_config
+from binderbox.parts.agent.jobs.running import CommandFailed
+from binderbox.parts.agent.units import make_inputs
+from binderbox.parts.checks import of
+from binderbox.parts.disk.watermarks import CACHE, GB, LAUNCHES, REGISTRY, UNUSED
+from tests.checks.fakes import FakeProbe
+from tests.parts.agent.test_travels import ALLOWED, DISK, FACTS
+
+CONFIG = parse_config(make_inputs(Member(domain="b.example.org"), FACTS, ALLOWED, "b:1", disk=DISK).config)
+(ONLY,) = CONFIG.file_systems
+FLOORS = ONLY.floors_gb
+
+
+@dataclass
+class Machine:
+    """A node with so much free, BuildKit's cache of its own, and images of 1 GB each."""
+
+    free_gb: float
+    cache_gb: float = 0.0
+    images: list[str] = field(default_factory=list)
+    did: list[str] = field(default_factory=list)
+    broken: bool = False
+
+    def records(self) -> list[dict[str, Any]]:
+        if self.broken:
+            raise CommandFailed("buildctl du: it is being restarted")
+        return [{"size": self.cache_gb * GB, "shared": False}, {"size": 5 * GB, "shared": True}]
+
+    def prune(self, keep_bytes: int) -> None:
+        gone = min(self.cache_gb, max(0.0, self.cache_gb + 5 - keep_bytes / GB))
+        self.did.append(CACHE)
+        self.cache_gb, self.free_gb = self.cache_gb - gone, self.free_gb + gone
+
+    def remove(self, image: str) -> None:
+        self.did.append(image)
+        self.images.remove(image)
+        self.free_gb += 1.0
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    names = (
+        "DISK_STATE",
+        "DISK_HISTORY",
+        "RETENTION_MEMORY",
+        "RETENTION_NOW",
+        "AUDIT_FILE",
+        "DRAIN_FILE",
+        "METRICS_FILE",
+    )
+    for name in (*names, "DRAIN_ROUTES_FILE", "INGRESS_ROUTES"):
+        monkeypatch.setattr(layout, name, str(tmp_path / name.lower()))
+    Path(layout.INGRESS_ROUTES).mkdir()
+    here = Machine(free_gb=90.0)
+    sized = lambda path: (round(here.free_gb * GB), 100 * GB)  # noqa: E731
+    monkeypatch.setattr(disk, "free_of", lambda disks: {one.name: sized(one.path)[0] for one in disks})
+    for module in (disk, measuring):
+        monkeypatch.setattr(module, "sized", sized)
+    monkeypatch.setattr(measuring, "parts", lambda config, now: {})
+    monkeypatch.setattr(measuring, "_du", lambda words, timeout_s: "".join(
+        f"{size * GB}\t{path}\n" for path, size in {"/": 60, "/home": 40, "/home/u": 39, "/home/u/films": 38}.items()
+    ))  # fmt: skip
+    monkeypatch.setattr(measuring, "mount_of", lambda path: "/")
+    monkeypatch.setattr(containerd, "cache_records", here.records)
+    monkeypatch.setattr(containerd, "prune_cache", here.prune)
+    monkeypatch.setattr(containerd, "unused_images", lambda: list(here.images))
+    monkeypatch.setattr(containerd, "remove", here.remove)
+    monkeypatch.setattr(disk, "command", lambda words: here.did.append(words[-1]))
+    return here
+
+
+def state() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(layout.DISK_STATE).read_text())
+    return found
+
+
+def audit() -> list[str]:
+    try:
+        return [json.loads(line)["event"] for line in Path(layout.AUDIT_FILE).read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def test_with_room_nothing_is_touched_and_nothing_told(machine: Machine) -> None:
+    assert disk.run(CONFIG)
+    assert (machine.did, audit(), state()["refused"]) == ([], [], [])
+    assert "binderbox_disk_launches_refused 0.0" in Path(layout.METRICS_FILE).read_text()
+
+
+def test_the_cache_goes_first_and_no_more_of_it_than_is_short(machine: Machine) -> None:
+    machine.free_gb, machine.cache_gb, machine.images = FLOORS[CACHE] - 1, 10.0, ["r/i-a:1"]
+    assert disk.run(CONFIG)
+    assert machine.did == [CACHE]
+    assert 7 < machine.cache_gb < 9
+    assert state()["did"] == ["BuildKit's cache gave up 2.0 GB"]
+    assert audit() == ["made-room"]
+
+
+def test_then_images_that_nobody_uses_until_it_is_enough(machine: Machine) -> None:
+    machine.free_gb, machine.cache_gb = FLOORS[UNUSED] - 2, 0.5
+    machine.images = [f"r/i-{n}:1" for n in range(9)]
+    assert disk.run(CONFIG)
+    assert machine.did == [CACHE, "r/i-0:1", "r/i-1:1", "r/i-2:1"]
+    assert len(state()["did"]) == 2
+
+
+def test_then_the_registry_is_asked_once_in_half_an_hour(machine: Machine) -> None:
+    machine.free_gb = FLOORS[REGISTRY] - 1
+    assert disk.run(CONFIG, now=1e9)
+    asked = json.loads(Path(layout.RETENTION_NOW).read_text())
+    assert 1 * GB < asked["free_bytes"] < 3 * GB
+    Path(layout.RETENTION_NOW).unlink()  # it has begun
+    assert disk.run(CONFIG, now=1e9 + 60)
+    assert machine.did == [layout.RETENTION_SERVICE]
+    assert disk.run(CONFIG, now=1e9 + 1801)
+    assert len(machine.did) == 2
+
+
+def test_last_of_all_launches_are_refused_and_let_in_again_with_room(machine: Machine) -> None:
+    machine.free_gb = FLOORS[LAUNCHES] - 0.1
+    assert not disk.run(CONFIG)
+    record = parse_record(Path(layout.DRAIN_FILE).read_text())
+    assert (record.closed, record.by_node) == (True, True)
+    routes = Path(layout.DRAIN_ROUTES_FILE)
+    assert "b.example.org" in routes.read_text()
+    assert Path(layout.DRAIN_FILE).stat().st_mode & 0o077 == 0, "it holds a key"
+    routes.unlink()  # an install that began before
+    machine.free_gb = FLOORS[LAUNCHES] + 0.5
+    assert not disk.run(CONFIG), "not for a few bytes"
+    assert routes.exists()
+    assert parse_record(Path(layout.DRAIN_FILE).read_text()) == record, "since then, and with the same key"
+    machine.free_gb = 90
+    assert disk.run(CONFIG)
+    assert not routes.exists()
+    assert not Path(layout.DRAIN_FILE).exists()
+    assert audit().count("alert") == 2, "one that launches are refused, one of whose files fill it"
+    assert audit()[-1] == "end"
+
+
+def test_a_drain_of_somebodys_stays_as_it_is(machine: Machine) -> None:
+    theirs = render_record(Drain("a new disk", "somebody", "2026-01-01T00:00:00+00:00"))
+    Path(layout.DRAIN_FILE).write_text(theirs)
+    for free_gb in (FLOORS[LAUNCHES] - 1, 90):
+        machine.free_gb = free_gb
+        disk.run(CONFIG)
+        assert Path(layout.DRAIN_FILE).read_text() == theirs
+        assert not Path(layout.DRAIN_ROUTES_FILE).exists()
+
+
+def test_before_an_install_has_come_to_the_ingress_nothing_is_refused(machine: Machine) -> None:
+    Path(layout.INGRESS_ROUTES).rmdir()
+    machine.free_gb = 1
+    assert not disk.run(CONFIG)
+    assert not Path(layout.DRAIN_FILE).exists()
+
+
+def test_whose_files_fill_the_disk_is_said_and_they_stay(machine: Machine) -> None:
+    machine.free_gb = FLOORS[LAUNCHES] - 1
+    disk.run(CONFIG)
+    (said,) = state()["others"]
+    assert (said["path"], said["size_bytes"]) == ("/home/u/films", 38 * GB)
+    assert "/home/u/films (38.0 GB, of" in state()["why"]
+    (check,) = [one for one in run_checks(of("retention"), FakeProbe(looked=state())) if one.id == "BBX-S02"]
+    assert check.verdict == "fail"
+    assert "launches are refused" in check.measured
+    assert "remove what is not the member's" in check.fix
+
+
+def test_a_step_that_fails_is_told_and_the_next_is_tried(machine: Machine) -> None:
+    machine.broken, machine.images, machine.free_gb = True, ["r/i-a:1", "r/i-b:1"], FLOORS[UNUSED] - 0.5
+    assert disk.run(CONFIG)
+    assert machine.did == ["r/i-a:1", "r/i-b:1"]
+    assert state()["did"][0] == "could not: buildctl du: it is being restarted"
+    (check,) = [one for one in run_checks(of("retention"), FakeProbe(looked=state())) if one.id == "BBX-S02"]
+    assert check.verdict == "warn"
+
+
+def test_what_is_refused_is_no_secret_of_others(machine: Machine) -> None:
+    machine.free_gb = FLOORS[LAUNCHES] - 1
+    disk.run(CONFIG)
+    key = parse_record(Path(layout.DRAIN_FILE).read_text()).key
+    assert key
+    for name in ("DISK_STATE", "METRICS_FILE", "AUDIT_FILE"):
+        assert key not in Path(getattr(layout, name)).read_text()
+
+
+def test_the_job_says_who_it_is_where_it_drains(machine: Machine) -> None:
+    refusing.launches(CONFIG, {ONLY.name: GB})
+    assert parse_record(Path(layout.DRAIN_FILE).read_text()).who == "the disk's job on this node"
