@@ -1,6 +1,6 @@
 """A member on a machine of its own: cgroup v2, AppArmor, a boot order, power cuts. Stages, each from a saved disk.
 
-    install -> launch, resolver, power_cut, drain, guard, hostile, uninstall
+    install -> launch, resolver, power_cut, drain, strangers, uninstall
 
 `make test-vm` runs all of them, `make test-vm STAGE=drain` one. The same file runs on a machine that is given
 (tests/rig/given.py); it then goes through the stages on that one machine.
@@ -279,10 +279,16 @@ def test_drain(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     wait_until(lambda: healthy(slow, host), WELL_S, "the member after a resume")
 
 
-def test_guard(machine: Callable[[str | None], Machine], slow: Slow) -> None:
-    """What abusers try is refused, from a notebook and from a step of its build; again after a flush, and after a reboot."""
+def test_strangers(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """What abusers try is refused, again after a flush and a reboot; hostile repositories waste their own build alone."""
     host = machine(INSTALLED)
     well_after_boot(slow, host)
+    abuse_is_refused(slow, host)
+    hostile_repositories(slow, host)
+
+
+def abuse_is_refused(slow: Slow, host: Machine) -> None:
+    """From a notebook and from a step of its build."""
     for after in ("an install", "a flush of all tables", "a restart of k3s", "a reboot"):
         if after == "a flush of all tables":
             host.exec(["nft", "flush", "ruleset"])
@@ -306,10 +312,9 @@ HELD_BY_THE_KERNEL = ("fork-bomb", "memory-in-run", "memory-in-tmpfs", "ignores-
 HELD_BY_THE_DOOR = ("ten-gb", "deep", "dockerfile-behind-a-link", "dockerfile-of-10-mb", "100000-layers", "frontend-line", "host-network", "insecure")  # fmt: skip
 
 
-def test_hostile(machine: Callable[[str | None], Machine], slow: Slow) -> None:
-    """What a hostile repository asks of the network, the kernel and the door; an honest build beside each."""
-    host, faults = machine(INSTALLED), []
-    well_after_boot(slow, host)
+def hostile_repositories(slow: Slow, host: Machine) -> None:
+    """What they ask of the network, the kernel and the door; an honest build beside each."""
+    faults: list[str] = []
     named = {one.name: one for one in (*STEPS, *CONTEXTS, *DOCKERFILES)}
     rows = [*NETWORKS, *(named[name] for name in (*HELD_BY_THE_KERNEL, *HELD_BY_THE_DOOR))]
     with this_machine(host) as address, closing(Endless(address)) as server:

@@ -20,6 +20,7 @@ from .containerd import COMMAND_S, Images
 from .growth import Growth
 from .guard import EVERY_S, MB, MEASURE_EVERY_S, Guard, free_at
 from .listening import listen
+from .mounting import of_registry
 from .pods import ApiPods
 from .pusher import Budget, Pusher
 from .server import Door
@@ -29,6 +30,7 @@ from .sweeping import Sweep
 
 REPIN_EVERY_S = 600  # a pin is a label on an image's record, and whoever writes the record anew drops it
 STATUS_EVERY_S = 5
+AFTER_LAUNCH_S = 6.0  # a pod of a new image is ready within two or three seconds
 SWEEP_EVERY_S = 10.0  # for steps whose build has ended without them
 
 
@@ -44,7 +46,14 @@ def main() -> int:
     budget = Budget(config.pins_mb * MB, config.pins)
     lock = Path(config.push_lock)
     pusher = Pusher(
-        Spool(state / "spool"), images, config.push_attempts_s, budget, telling, lambda: pushing(lock)
+        Spool(state / "spool"),
+        images,
+        config.push_attempts_s,
+        budget,
+        telling,
+        lambda: pushing(lock),
+        of_registry(config, images),
+        AFTER_LAUNCH_S,
     )
     steps = Steps(
         Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run, Path(config.freezer_dir)

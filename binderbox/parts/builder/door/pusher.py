@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from ...events import say
 from ...telling import Telling
 from .containerd import ContainerdError
+from .mounting import Sent, Sources
 from .spool import Pending, Spool
 
 FIRST_WAIT_S = 2.0
@@ -25,6 +26,11 @@ class Budget:
 
     size_bytes: int
     images: int
+
+
+def repository_in(tag: str) -> str:
+    """Of an image's whole name, without registry and tag."""
+    return tag.partition("/")[2].rpartition(":")[0]
 
 
 class ImageStore(Protocol):
@@ -54,6 +60,8 @@ class Pusher:
     budget: Budget
     telling: Telling
     pushing: Callable[[], AbstractContextManager[None]] = nullcontext  # waits while the registry is swept
+    sources: Sources | None = None
+    after_s: float = 0.0  # from the end of a build to its push
     _tries: dict[str, _Tries] = field(default_factory=dict)
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _pins: threading.Lock = field(default_factory=threading.Lock)  # before _wake, held while containerd works
@@ -104,15 +112,29 @@ class Pusher:
         """Push until `stop`; run by as many threads as there may be pushes at once."""
         while (pending := self._take()) is not None:
             started = time.monotonic()
+            sent = None
             try:
                 gone = not self.images.digest(pending.tag)
                 if not gone:
                     with self.pushing():
-                        self.images.push(pending.tag)
+                        sent = self._push(pending)
             except Exception as error:  # nothing about one image may stop the pushing of others
                 self._failed(pending, str(error) or repr(error))
             else:
-                self._finished(pending, gone, time.monotonic() - started)
+                self._finished(pending, gone, time.monotonic() - started, sent)
+
+    def _push(self, pending: Pending) -> Sent | None:
+        if self.sources is None:
+            self.images.push(pending.tag)
+            return None
+        layers = self.images.layers(pending.digest)
+        sent = self.sources.before(layers)
+        self.images.push(pending.tag)
+        try:
+            self.sources.after(repository_in(pending.tag), layers)
+        except ContainerdError as error:  # the next image sends what it could have mounted
+            say("not-labelled", tag=pending.tag, fault=str(error))
+        return sent
 
     def repin(self) -> None:
         """Put the pin back on everything that waits: a restart of containerd's plugins or a rebuild drops it."""
@@ -167,7 +189,7 @@ class Pusher:
             while not self._stopped:
                 now, waits = time.monotonic(), [30.0]
                 for pending in self.spool.all():
-                    tries = self._tries.setdefault(pending.made, _Tries())
+                    tries = self._tries.setdefault(pending.made, _Tries(next_at=self._first_at(pending)))
                     if not tries.busy and tries.next_at <= now:
                         tries.busy = True
                         return pending
@@ -176,10 +198,16 @@ class Pusher:
                 self._wake.wait(min(waits))
         return None
 
-    def _finished(self, pending: Pending, gone: bool, seconds: float) -> None:
+    def _finished(self, pending: Pending, gone: bool, seconds: float, sent: Sent | None) -> None:
         self._let_go(pending, unpin=not gone)
         what = {"event": "push-dropped", "fault": "the image is gone"} if gone else {"event": "pushed"}
-        say(**what, tag=pending.tag, repository=pending.repository, seconds=round(seconds, 1))
+        bytes_ = asdict(sent) if sent else {}
+        say(**what, tag=pending.tag, repository=pending.repository, seconds=round(seconds, 1), **bytes_)
+
+    def _first_at(self, pending: Pending) -> float:
+        """When its push may begin, in monotonic seconds: after the launch, which wants disk and processor first."""
+        age = max(0.0, time.time() - pending.built_at)
+        return time.monotonic() + max(0.0, self.after_s - age)
 
     def _failed(self, pending: Pending, fault: str) -> None:
         with self._wake:
