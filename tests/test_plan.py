@@ -1,5 +1,6 @@
 """From a config and facts to the typed inputs of the phases."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,8 @@ import yaml
 from binderbox import layout, plan
 from binderbox.artifacts import versions
 from binderbox.artifacts.resolve import Artifact
-from binderbox.decide.facts import HostFacts
-from binderbox.errors import PreflightError
+from binderbox.decide.facts import Applied, HostFacts
+from binderbox.errors import ConfigError, PreflightError
 from binderbox.member import model as member
 from binderbox.member.model import Member
 from tests.checks.fakes import GOOD
@@ -88,3 +89,52 @@ def test_the_firewall_knows_the_ports_ssh_came_in_by() -> None:
     rules = made(replace(GOOD, ssh_ports=(22, 2222))).host.firewall
     assert "tcp dport { 22, 2222 } accept" in rules
     assert layout.POD_INTERFACE in rules
+
+
+STORE = {"endpoint": "https://s3.example.edu", "bucket": "binderbox", "network": "10.20.0.0/16"}
+
+
+def applied(**keys: Any) -> HostFacts:
+    return replace(GOOD, applied=Applied(TEXT + (yaml.safe_dump(keys) if keys else "")))
+
+
+def test_a_store_of_ones_own_takes_the_place_of_the_nodes() -> None:
+    decided = made(object_store=STORE)
+    assert decided.objectstore is None
+    assert decided.registry.values["s3"]["endpoint"] == STORE["endpoint"]
+    assert decided.registry.secret_values["s3.accessKey"] == "s3-access-key"
+    rules = decided.host.firewall
+    assert "ip daddr 10.20.0.0/16 tcp dport { 443 } accept" in rules
+    assert rules.index("10.20.0.0/16") > rules.index("chain from_system_pod"), (
+        "for the member's own pods alone"
+    )
+    assert rules.count("10.20.0.0/16") == 1
+    here = made()
+    assert decided.disk.images_gb.value > here.disk.images_gb.value
+    assert decided.disk.objectstore_max_gb.value == 0
+    agent = json.loads(decided.agent.config)
+    assert agent["store"]["bucket"] == "binderbox"
+    assert "registry" not in agent["file_systems"][0]["floors_gb"]
+
+
+@pytest.mark.parametrize(("before", "now"), [({}, {"object_store": STORE}), ({"object_store": STORE}, {})])
+def test_a_change_of_the_store_is_refused_with_where_the_images_are(
+    before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match="the object store cannot be changed: its images are in") as refused:
+        made(applied(**before), **now)
+    assert "the bucket binderbox at https://s3.example.edu" in refused.value.message
+    assert "the node's own object store" in refused.value.message
+
+
+def test_what_stays_the_same_place_may_be_reached_otherwise() -> None:
+    other = {**STORE, "network": "10.0.0.0/8", "path_style": False}
+    assert made(applied(object_store=STORE), object_store=other).objectstore is None
+
+
+@pytest.mark.parametrize("port", [9000, 8443])
+def test_a_store_at_another_port_needs_its_network(port: int) -> None:
+    store = {"endpoint": f"https://s3.example.edu:{port}", "bucket": "binderbox"}
+    with pytest.raises(ConfigError, match="say the `network` of port"):
+        made(object_store=store)
+    assert made(object_store={**store, "network": "10.20.0.0/16"}).objectstore is None
