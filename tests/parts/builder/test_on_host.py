@@ -188,16 +188,16 @@ class Node:
         except StepFailed:
             return ""
 
-    def build(self, name: str) -> Ended:
+    def build(self, name: str, within_s: float = 120) -> Ended:
         self.start(name)
         try:
-            return self.wait(name)
+            return self.wait(name, within_s)
         except StepFailed as error:
             if "404" not in error.cause:
                 raise
         # BinderHub takes ended build pods away once a minute, and was there between its end and its log
         self.start(name)
-        return self.wait(name)
+        return self.wait(name, within_s)
 
     def events(self, event: str) -> list[dict[str, Any]]:
         lines = self.exec(f"journalctl --no-pager -o cat -u {layout.DOOR_UNIT}").splitlines()
