@@ -177,6 +177,7 @@ REGISTRY = "registry.binderbox.svc:5000"
 REGISTRY_USER = "binderbox"
 IMAGE_PREFIX = f"{REGISTRY}/i-"
 BUCKET = "registry"
+STORE_KEYS = ("s3-access-key", "s3-secret-key")  # secrets, of an object store that is somebody else's
 OBJECTSTORE_PORT = 9000
 BINDER_PORT = 8585  # BinderHub's own
 

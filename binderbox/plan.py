@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,9 +179,16 @@ def make(
             detectors=detectors(facts.arch) if watches(artifacts, facts.container) else (),
             attaches=attaches(artifacts),
             disk=disk,
+            artifacts=_wanted(artifacts, facts, bundle_lock),
         ),
         followed=_followed(artifacts),
     )
+
+
+def _wanted(artifacts: Mapping[str, Artifact], facts: HostFacts, bundle_lock: str | None) -> list[str]:
+    """Checksums of what may be asked for again: by this plan, by the node's records, or by its bundle, which may not be at hand."""
+    texts = " ".join(filter(None, (facts.records, facts.bundle_lock, bundle_lock)))
+    return sorted({*re.findall(r"[0-9a-f]{64}", texts), *(one.sha256 for one in artifacts.values())})
 
 
 def _refuse_another_store(member: Member, facts: HostFacts) -> None:

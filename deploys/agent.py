@@ -8,7 +8,7 @@ from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
 from binderbox import layout
-from binderbox.deploys.operations import files
+from binderbox.deploys.operations import artifacts, files
 from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.agent import units as agent_units
@@ -73,6 +73,7 @@ def install_agent(inputs: AgentInputs) -> None:
         restart = f"restart {job.timer} with its new settings"
         systemd.service(name=restart, service=job.timer, restarted=True, _if=changed)
         up(name=f"start {job.timer}", unit=job.timer)
+    artifacts.only(name="remove artifacts that nothing wants any more", wanted=inputs.artifacts)
     # a run that began before has read its modules already
     files.nothing_else(
         name="remove modules of an older release", directories=(layout.AGENT,), wanted=tuple(tree)

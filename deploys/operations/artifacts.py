@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import re
 import shlex
 from collections.abc import Generator, Mapping
 from functools import lru_cache
@@ -27,10 +28,12 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from binderbox import layout
 from binderbox.artifacts import archives
 from binderbox.deploys.facts.artifacts import MARKED, ArtifactStates, Extracted
+from binderbox.deploys.facts.states import Below
 from binderbox.errors import BundleError
 from binderbox.parts.fetch import program
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
+SHORT = 16  # digits of a checksum in the name of an archive
 PLACE_S = 4 * 3600  # longer than the node's own bound, which tells why
 
 
@@ -78,6 +81,26 @@ def place(artifact: Artifact, bundle: Path | None, dest: str | None = None) -> C
             cause="it came from a bundle, and no bundle with it was given",
             remedy="run the same command again with --bundle DIR; binderbox bundle create DIR makes one",
         )
+
+
+@operation()
+def only(wanted: tuple[str, ...]) -> Commands:
+    """Remove artifacts, and archives of images in k3s's folder, of other checksums than these; one round trip to look.
+
+    What is named otherwise is nobody's of ours.
+    """
+    below = host.get_fact(Below, directories=(layout.ARTIFACTS, layout.K3S_IMAGES))
+    short = {sha256[:SHORT] for sha256 in wanted}
+    gone = set[str]()
+    for path in below:
+        directory, _, name = path.rpartition("/")
+        if directory == layout.ARTIFACTS and re.fullmatch(r"[0-9a-f]{64}", name) and name not in wanted:
+            gone.add(path)
+        archive = re.fullmatch(rf".+-([0-9a-f]{{{SHORT}}})\.(?:tar|ok)\b.*", name)
+        if directory == layout.K3S_IMAGES and archive and archive[1] not in short:
+            gone.add(path)
+    if gone:
+        yield StringCommand(shlex.join(["rm", "-rf", "--one-file-system", "--", *sorted(gone)]))
 
 
 def fetching(*words: str) -> tuple[QuoteString | str, ...]:

@@ -26,7 +26,7 @@ PULL_S = 2 * 3600
 def archive_path(artifact: Artifact) -> str:
     """Where an archive lies on the node; the checksum in its name makes k3s import a new one."""
     suffix = "".join(posixpath.basename(artifact.file or artifact.url or "").partition(".tar")[1:])
-    return f"{layout.K3S_IMAGES}/{artifact.name}-{artifact.sha256[:16]}{suffix}"
+    return f"{layout.K3S_IMAGES}/{artifact.name}-{artifact.sha256[: artifacts.SHORT]}{suffix}"
 
 
 def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:

@@ -56,7 +56,8 @@ print("STOLEN", got)
 """
 
 NETWORKS = (
-    Repository("port-scan", run(SCAN), "Succeeded", "REACHED []"),
+    # the ingress, by which everybody may come, at the node's addresses on both bridges
+    Repository("port-scan", run(SCAN), "Succeeded", "REACHED [('10.44.0.1', 80), ('10.44.0.1', 443), ('10.42.0.1', 80)]"),
     Repository("raw-sockets", run(RAW), "Succeeded", "listens", "OVERHEARD"),
     Repository("arp-games", run(ARP), "Succeeded", "STOLEN 0"),
     Repository("adds-without-end", "ADD {server}/endless /x", "Failed", SHORT, within_s=400),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from binderbox import layout
@@ -68,9 +68,10 @@ JOBS = (FOLLOW, WATCH, ABUSE, GUARD, RETENTION, DISK)
 
 @dataclass(frozen=True)
 class AgentInputs:
-    """Everything the agent's deploy needs: the text of agent.json."""
+    """Everything the agent's deploy needs: the text of agent.json, and which artifacts stay on the node, by checksum."""
 
     config: str
+    artifacts: tuple[str, ...] = ()
 
 
 def make_inputs(
@@ -82,10 +83,12 @@ def make_inputs(
     detectors: Sequence[str] = (),
     attaches: bool = True,
     disk: DiskPlan,
+    artifacts: Iterable[str] = (),
 ) -> AgentInputs:
     """The jobs' config: what the member's config says, else versions.toml. Its keys are those of jobs/config.py.
 
     + detectors: the containers of cryptnono's pod, none where it is not to run
+    + artifacts: checksums of those that stay on the node
     + attaches: whether cryptnono is a build that attaches to a kernel at all
     """
     asked = member.follow
@@ -126,7 +129,7 @@ def make_inputs(
         "file_systems": [asdict(one) for one in file_systems(disk, member.data_dir)],
         "ceilings_gb": ceilings_gb(disk),
     }
-    return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    return AgentInputs(json.dumps(config, indent=1, sort_keys=True) + "\n", tuple(artifacts))
 
 
 ALONE = "ProtectHome=yes\nPrivateTmp=yes"

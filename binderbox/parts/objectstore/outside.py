@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
 from binderbox.checks.probe import Outside, Probe, Skip
 from binderbox.member.model import ObjectStore
-from binderbox.parts.objectstore.values import KEYS
 
 OWN = "the object store is the node's own"
 SLOW_MB_S, SLOW_MS = 50.0, 500
@@ -42,7 +42,7 @@ def look(probe: Probe) -> Asked:
     store = probe.member.object_store
     if store is None:
         raise Skip(OWN)
-    missing = tuple(name for name in KEYS if name not in probe.facts.secrets)
+    missing = tuple(name for name in layout.STORE_KEYS if name not in probe.facts.secrets)
     return Asked(store, probe.member.domain, missing, None if missing else probe.outside_store())
 
 

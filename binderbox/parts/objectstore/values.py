@@ -9,7 +9,6 @@ from binderbox.artifacts.resolve import Artifact
 from binderbox.member.model import Member
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
 
-KEYS = ("s3-access-key", "s3-secret-key")  # of an object store that is somebody else's
 STALE_UPLOADS_EXPIRY = "24h"  # abandoned uploads pile up: mybinder.org-deploy 6b072edc
 
 

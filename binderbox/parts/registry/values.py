@@ -9,7 +9,6 @@ from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.member.model import Member, ObjectStore
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
-from binderbox.parts.objectstore.values import KEYS
 
 S3_REGION = "us-east-1"  # the server's own default; with another one it refuses signatures
 
@@ -31,8 +30,8 @@ def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInput
             "resources": resources(cpu="50m", memory="112Mi", cpu_limit="2", memory_limit="1Gi"),
         },
         secret_values={
-            "s3.accessKey": KEYS[0] if member.object_store else "s3-registry-access-key",
-            "s3.secretKey": KEYS[1] if member.object_store else "s3-registry-secret-key",
+            "s3.accessKey": layout.STORE_KEYS[0] if member.object_store else "s3-registry-access-key",
+            "s3.secretKey": layout.STORE_KEYS[1] if member.object_store else "s3-registry-secret-key",
             "httpSecret": "registry-http-secret",
             "htpasswd": "registry-htpasswd",
         },

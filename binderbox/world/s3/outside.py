@@ -14,10 +14,10 @@ from typing import Any
 
 from aws_request_signer import UNSIGNED_PAYLOAD, AwsRequestSigner
 
+from binderbox import layout
 from binderbox.checks.probe import Outside
 from binderbox.errors import StepFailed
 from binderbox.member.model import ObjectStore
-from binderbox.parts.objectstore.values import KEYS
 from binderbox.world.host.hosts import Host
 from binderbox.world.s3.seen import secret, url_of
 from binderbox.world.s3.store import OWNER_MARKER
@@ -47,7 +47,7 @@ class _Signed:
     """
 
     def __init__(self, host: Host, store: ObjectStore, extra_ca: Sequence[str]) -> None:
-        access, key = (secret(host, name) for name in KEYS)
+        access, key = (secret(host, name) for name in layout.STORE_KEYS)
         self._host, self._store, self._extra_ca = host, store, "\n".join(extra_ca)
         self._signer = AwsRequestSigner(store.region, access, key, "s3")
 

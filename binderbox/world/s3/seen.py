@@ -10,7 +10,6 @@ from binderbox import layout
 from binderbox.checks.probe import Bucket, Skip
 from binderbox.errors import Unhealthy
 from binderbox.member.model import ObjectStore
-from binderbox.parts.objectstore.values import KEYS
 from binderbox.world.host.hosts import Host
 
 FOREIGN_BUCKET = "binderbox-not-yours"  # asked for with the registry's key, which must be refused
@@ -31,7 +30,7 @@ def seen_by_its_key(host: Host, address: str) -> Bucket:
 
 def seen_outside(host: Host, store: ObjectStore) -> Bucket:
     """The same of somebody else's, of which there is but one bucket to ask for."""
-    access, key = (secret(host, name) for name in KEYS)
+    access, key = (secret(host, name) for name in layout.STORE_KEYS)
     place = url_of(store)
     return _seen(host, requests((place, place), access, key, store.region))
 

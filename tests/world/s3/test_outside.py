@@ -18,7 +18,6 @@ from binderbox.errors import StepFailed
 from binderbox.member.model import Member, ObjectStore
 from binderbox.output.results import CheckResult
 from binderbox.parts.checks import of
-from binderbox.parts.objectstore.values import KEYS
 from binderbox.world.s3 import store
 from binderbox.world.s3.outside import TRIAL, ensure_owner, looked
 from binderbox.world.s3.seen import url_of
@@ -41,7 +40,7 @@ class Here:
     def read(self, path: str) -> bytes | None:
         return dict(
             zip(
-                (f"{layout.SECRETS}/{name}" for name in KEYS),
+                (f"{layout.SECRETS}/{name}" for name in layout.STORE_KEYS),
                 (self.key.access.encode(), self.key.secret.encode()),
                 strict=True,
             )
@@ -80,7 +79,7 @@ def look(outside: OutsideStore, key: Key = KEY, **more: object) -> Outside:
 def judged(found: Outside, **more: object) -> dict[str, CheckResult]:
     config = ObjectStore(endpoint="https://s3.example.edu", bucket=BUCKET, network=None, **more)  # type: ignore[arg-type]
     member = Member(domain=ME, object_store=config)
-    facts = replace(GOOD, secrets=KEYS)
+    facts = replace(GOOD, secrets=layout.STORE_KEYS)
     return {
         one.id: one
         for one in run_checks(of("store"), FakeProbe(facts=facts, member=member, outside_found=found))

@@ -80,6 +80,9 @@ class Memory:
         """What each manifest (by digest) and each link (by key and etag) names."""
         return {source: tuple(json.loads(text)) for source, text in self._db.execute("select * from names")}
 
+    def knows_names(self) -> bool:
+        return bool(self._db.execute("select exists (select 1 from names)").fetchone()[0])
+
     def learn(self, found: Mapping[str, tuple[str, ...]]) -> None:
         rows = ((source, json.dumps(named)) for source, named in found.items())
         self._db.executemany("insert or replace into names values (?, ?)", rows)

@@ -1,9 +1,9 @@
 """The registry's memory on the node: notes which images are asked for, and forgets those that nobody asks for: once a day,
 and whenever the bucket is nearly full, which one of a small disk is within hours.
 
-A run only reads logs, which takes no lock. A sweep lists the bucket, and while the door holds back its pushes (`push_lock`) lists
-it again and deletes: with nobody who pushes, nothing that is looked at can become needed before it goes. Cut off anywhere, the
-next sweep begins anew and finds the rest.
+A run only reads logs, which takes no lock. A sweep lists the bucket and deletes while the door holds back its pushes (`push_lock`):
+with nobody who pushes, nothing that is looked at can become needed before it goes. Only the first one looks before that, for it
+reads every manifest. Cut off anywhere, the next sweep begins anew and finds the rest.
 """
 
 from __future__ import annotations
@@ -110,13 +110,14 @@ def _sweep(config: AgentConfig, memory: Memory, seen_s: float, asked: Mapping[st
     rules = _rules(config, asked)
     with closing(_bucket(config)) as bucket:
         began = time.monotonic()
-        listed = list(bucket.all())
-        took = {"listed_in_s": round(time.monotonic() - began, 1)}
-        _learn(bucket, memory, tree.read(listed))  # what takes long the first time, while pushes go on
         if asked.get("dry"):
-            return took | _told(*_decided(bucket, memory, seen_s, rules), rules, began, dry=True)
+            found, took = _listed(bucket)
+            return took | _told(*_decided(bucket, found, memory, seen_s, rules), rules, began, dry=True)
+        if not memory.knows_names():  # what takes long the first time, while pushes go on
+            _learn(bucket, memory, _listed(bucket)[0])
         with held_back(Path(layout.PUSH_LOCK), HOLD_WAIT_S):
-            decided = _decided(bucket, memory, seen_s, rules)
+            found, took = _listed(bucket)
+            decided = _decided(bucket, found, memory, seen_s, rules)
             for step in decided[2]:
                 bucket.delete(step.keys)
         memory.forget(one.image.name for one in decided[1])
@@ -128,9 +129,14 @@ def _sweep(config: AgentConfig, memory: Memory, seen_s: float, asked: Mapping[st
 Decided = tuple[Tree, list[retention.Gone], list[retention.Step], int]
 
 
-def _decided(bucket: Bucket, memory: Memory, seen_s: float, rules: Rules) -> Decided:
-    """The tree, which images go, what is deleted, and how many images there are."""
+def _listed(bucket: Bucket) -> tuple[Tree, dict[str, Any]]:
+    began = time.monotonic()
     found = tree.read(bucket.all())
+    return found, {"listed_in_s": round(time.monotonic() - began, 1)}
+
+
+def _decided(bucket: Bucket, found: Tree, memory: Memory, seen_s: float, rules: Rules) -> Decided:
+    """The tree, which images go, what is deleted, and how many images there are."""
     reaches = _learn(bucket, memory, found)
     images = _images(found, reaches, memory, seen_s)
     sizes = {digest: one.size_bytes for digest, one in found.blobs.items()}
