@@ -40,11 +40,18 @@ class Year:
     hits: int = 0
     rebuilt: int = 0  # it had been here, and was forgotten
     lost: int = 0  # its push met a full bucket
+    names: set[str] = field(default_factory=set)  # what is there at the end
 
     @property
     def hit_rate(self) -> float:
         """Of launches of what had been built before."""
         return self.hits / max(1, self.launches - self.first)
+
+
+def blobs_of(name: str, repository: int, day: int) -> dict[str, int]:
+    """What an image of that day consists of in the registry, in bytes: its base and its own."""
+    own = max(unpacked_gb(repository) - BASE_GB, 0.05)
+    return {f"base-{day // BASE_DAYS}": round(BASE_GB * PACKED * GB), f"own-{name}": round(own * PACKED * GB)}
 
 
 def draw(dice: random.Random) -> int:
@@ -69,7 +76,7 @@ def simulate(ceiling_gb: float, keep_days: float, seed: int = 1) -> Year:
             repository = draw(dice)
             if dice.random() < 1 / COMMIT_EVERY:
                 commits[repository] += 1
-            name = f"{repository}:{commits[repository]}"
+            name = f"i-{repository}:{commits[repository]}"
             year.launches += 1
             used[name] = clock.seen_s
             if name in images:
@@ -78,31 +85,33 @@ def simulate(ceiling_gb: float, keep_days: float, seed: int = 1) -> Year:
             year.first += name not in built
             year.rebuilt += name in built
             built.add(name)
-            base, own = f"base-{day // BASE_DAYS}", f"own-{name}"
-            size = unpacked_gb(repository)
-            sizes |= {
-                base: round(BASE_GB * PACKED * GB),
-                own: round(max(size - BASE_GB, 0.05) * PACKED * GB),
-            }
-            more = sum(sizes[one] for one in (base, own) if not needed[one])
+            blobs = blobs_of(name, repository, day)
+            sizes |= blobs
+            more = sum(size for one, size in blobs.items() if not needed[one])
             if held + more > rules.max_bytes:
                 year.lost += 1
                 continue
             held += more
-            images[name], pushed[name] = frozenset((base, own)), clock.seen_s
+            images[name], pushed[name] = frozenset(blobs), clock.seen_s
             needed.update(images[name])
         if last_of_day:
             year.bytes_gb.append(held / GB)
         elif not rules.full(held):
             continue
         found = [
-            Image(name, "", blobs, clock.seen_s - used[name], young=clock.seen_s - pushed[name] < YOUNG_S)
+            Image(
+                *name.split(":"),
+                blobs,
+                clock.seen_s - used[name],
+                young=clock.seen_s - pushed[name] < YOUNG_S,
+            )
             for name, blobs in images.items()
         ]
         for one in forgotten(found, sizes, rules):
-            for blob in images.pop(one.image.repository):
+            for blob in images.pop(one.image.name):
                 needed[blob] -= 1
                 held -= 0 if needed[blob] else sizes[blob]
+    year.names = set(images)
     return year
 
 

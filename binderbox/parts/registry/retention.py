@@ -78,7 +78,7 @@ def forgotten(images: Iterable[Image], sizes: Mapping[str, int], rules: Rules) -
 
     + sizes: digest to bytes of every blob in the bucket, those that no image needs too
     """
-    longest_idle = sorted((one for one in images if not one.young), key=lambda one: -one.idle_s)
+    longest_idle = sorted((one for one in images if not one.young), key=lambda one: (-one.idle_s, one.name))
     needed = Counter(blob for one in images for blob in one.blobs)
     left = sum(sizes.get(blob, 0) for blob in needed)
     room, gone = rules.room(left), list[Gone]()

@@ -10,10 +10,11 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 
@@ -60,12 +61,9 @@ class Registry:
     def push(self, name: str, tag: str, *layers: bytes) -> str:
         """An image of these layers; returns its manifest's digest. What is there already is not sent again."""
         config = b'{"made": "%s"}' % tag.encode()
-        blobs = [self.have_blob(name, one) for one in (config, *layers)]
-        parts = [
-            {"mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "digest": one, "size": len(data)}
-            for one, data in zip(blobs, (config, *layers), strict=True)
-        ]
-        manifest = {"schemaVersion": 2, "mediaType": OCI, "config": parts[0], "layers": parts[1:]}
+        for one in (config, *layers):
+            self.have_blob(name, one)
+        manifest = manifest_of(config, layers)
         put = self.ask(
             "PUT", f"/v2/{name}/manifests/{tag}", json.dumps(manifest).encode(), **{"Content-Type": OCI}
         )
@@ -91,6 +89,18 @@ class Registry:
             data = answer.read()
             assert (answer.status, len(data)) == (200, one["size"]), (name, tag, one["digest"], answer.status)
         return True
+
+
+def manifest_of(config: bytes, layers: Sequence[bytes]) -> dict[str, Any]:
+    parts = [
+        {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd",
+            "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
+            "size": len(data),
+        }
+        for data in (config, *layers)
+    ]
+    return {"schemaVersion": 2, "mediaType": OCI, "config": parts[0], "layers": parts[1:]}
 
 
 @contextmanager

@@ -28,10 +28,17 @@ def own_bytes(records: Iterable[dict[str, Any]]) -> int:
     return sum(int(one["size"]) for one in records if not one["shared"])
 
 
-def prune_cache(keep_bytes: int) -> None:
-    """Down to so much in all; what a build uses stays. 0 is no limit for BuildKit, so it is told 1 MB."""
-    keep = str(max(1, keep_bytes // MB))
-    run([*_BUILDCTL, "prune", "--all", "--keep-storage", keep], timeout_s=PRUNE_S)
+def prune_cache(short_bytes: int) -> int:
+    """Take so much of it, as far as it is no image's; the bytes that went. What a build uses stays.
+
+    Without `--all` BuildKit neither counts nor takes what an image shares, which would free nothing. 0 is no limit for it,
+    so it is told 1 MB.
+    """
+    if not (own := own_bytes(cache_records())):
+        return 0
+    keep = max(1, (own - short_bytes) // MB)
+    run([*_BUILDCTL, "prune", "--keep-storage", str(keep)], timeout_s=PRUNE_S)
+    return max(0, own - own_bytes(cache_records()))
 
 
 def unused_images() -> list[str]:

@@ -72,17 +72,16 @@ def _told(did: list[str]) -> Iterator[None]:
 
 
 def _prune_cache(config: AgentConfig, short: int, found: dict[str, Any], now: float) -> str:
-    """So much less of it; what an image shares with it is freed only with that."""
-    records = containerd.cache_records()
-    if not (own := containerd.own_bytes(records)):
-        return ""
-    containerd.prune_cache(max(0, sum(int(one["size"]) for one in records) - short))
-    left = containerd.own_bytes(containerd.cache_records())
-    return f"BuildKit's cache gave up {(own - left) / GB:.1f} GB" if left < own else ""
+    """So much less of it."""
+    gone = containerd.prune_cache(short)
+    return f"BuildKit's cache gave up {gone / GB:.1f} GB" if gone else ""
 
 
 def _remove_unused(config: AgentConfig, short: int, found: dict[str, Any], now: float) -> str:
-    """Images that no pod names and nobody pins, idle longest first, until it is enough."""
+    """Images that no pod names and nobody pins, idle longest first, until it is enough.
+
+    BuildKit's cache shares the layers of what was built lately, so each is followed by what is the cache's alone then.
+    """
     with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
         order = watermarks.idle_first(containerd.unused_images(), memory.used())
     removed, freed, before = 0, 0, free_of(config.file_systems)
@@ -91,6 +90,7 @@ def _remove_unused(config: AgentConfig, short: int, found: dict[str, Any], now: 
         if freed >= short or time.monotonic() > deadline:
             break
         containerd.remove(image)
+        containerd.prune_cache(short - freed)
         removed += 1
         freed = max(free - before[name] for name, free in free_of(config.file_systems).items())
     return f"{removed} images that nobody used were removed, {max(0, freed) / GB:.1f} GB" if removed else ""
