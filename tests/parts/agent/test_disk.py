@@ -13,7 +13,7 @@ from binderbox import layout
 from binderbox.checks.core import run_checks
 from binderbox.decide.drain import Drain, parse_record, render_record
 from binderbox.member.model import Member
-from binderbox.parts.agent.jobs import containerd, disk, measuring, refusing
+from binderbox.parts.agent.jobs import containerd, disk, filesystems, measuring, refusing
 from binderbox.parts.agent.jobs.config import parse_config
 from binderbox.parts.agent.jobs.running import CommandFailed
 from binderbox.parts.agent.units import make_inputs
@@ -37,6 +37,7 @@ class Machine:
     built_lately: set[str] = field(default_factory=set)
     did: list[str] = field(default_factory=list)
     broken: bool = False
+    inodes: float | None = 0.5  # the share that is free
 
     def prune(self, short_bytes: int) -> int:
         if self.broken:
@@ -73,9 +74,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     Path(layout.INGRESS_ROUTES).mkdir()
     here = Machine(free_gb=90.0)
     sized = lambda path: (round(here.free_gb * GB), 100 * GB)  # noqa: E731
-    monkeypatch.setattr(disk, "free_of", lambda disks: {one.name: sized(one.path)[0] for one in disks})
-    for module in (disk, measuring):
+    for module in (disk, measuring, filesystems):
         monkeypatch.setattr(module, "sized", sized)
+    monkeypatch.setattr(filesystems, "inodes", lambda path: here.inodes)
     monkeypatch.setattr(measuring, "parts", lambda config, now: {})
     monkeypatch.setattr(measuring, "_du", lambda words, timeout_s: "".join(
         f"{size * GB}\t{path}\n" for path, size in {"/": 60, "/home": 40, "/home/u": 39, "/home/u/films": 38}.items()
@@ -191,6 +192,26 @@ def test_whose_files_fill_the_disk_is_said_and_they_stay(machine: Machine) -> No
     assert check.verdict == "fail"
     assert "launches are refused" in check.measured
     assert "remove what is not the member's" in check.fix
+
+
+def test_inodes_that_are_short_count_as_bytes_do(machine: Machine) -> None:
+    """Images of a hundred thousand small files fill a file system that has half of its bytes free."""
+    machine.free_gb, machine.inodes, machine.cache_gb = 50, 0.085, 3.0
+    assert disk.run(CONFIG)
+    assert machine.did == [CACHE]
+    machine.inodes = 0.05
+    assert not disk.run(CONFIG)
+    assert state()["why"].startswith(f"launches are refused: 5.0% of the inodes are free at {ONLY.path}")
+    assert state()["file_systems"][0]["free_bytes"] > 50 * GB
+    machine.inodes = None  # made as needed, as btrfs has them
+    assert disk.run(CONFIG)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_what_it_keeps_may_be_lost(machine: Machine, text: str) -> None:
+    Path(layout.DISK_STATE).write_text(text)
+    assert disk.run(CONFIG)
+    assert state()["refused"] == []
 
 
 def test_a_step_that_fails_is_told_and_the_next_is_tried(machine: Machine) -> None:

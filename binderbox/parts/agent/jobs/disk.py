@@ -34,7 +34,7 @@ TROUBLE = (CommandFailed, OSError, ValueError, KeyError)
 def run(config: AgentConfig, now: float | None = None) -> bool:
     """One look, and what follows from it; whether no launch is refused for its sake."""
     now = time.time() if now is None else now
-    earlier: dict[str, Any] = json.loads(files.read(layout.DISK_STATE) or "{}")
+    earlier = files.kept(layout.DISK_STATE)
     found, did = dict(earlier), list[str]()
     for what, act in ((CACHE, _prune_cache), (UNUSED, _remove_unused), (REGISTRY, _ask_registry)):
         if short := watermarks.missing(config.file_systems, free_of(config.file_systems), what):
@@ -47,11 +47,11 @@ def run(config: AgentConfig, now: float | None = None) -> bool:
             found |= {"measured": now, **measuring.parts(config, now)}
     others = measuring.others(config, free, found.get("others", []), now)
     found |= {
-        "file_systems": [_shown(disk, free[disk.name]) for disk in config.file_systems],
+        "file_systems": [_shown(disk) for disk in config.file_systems],
         "refused": [disk.path for disk in refused],
         "did": did,
         "others": others,
-        "why": _why(refused, free, others),
+        "why": _why(refused, others),
     }
     if did and did != earlier.get("did"):
         telling.audit(JOB, "made-room", what="; ".join(did))
@@ -107,14 +107,14 @@ def _ask_registry(config: AgentConfig, short: int, found: dict[str, Any], now: f
     return f"the registry was asked to forget {short / GB:.1f} GB of those idle longest"
 
 
-def _shown(disk: FileSystem, free: int) -> dict[str, Any]:
+def _shown(disk: FileSystem) -> dict[str, Any]:
     floors = {what: round(floor * GB) for what, floor in disk.floors_gb.items()}
-    size = sized(disk.path)[1]
+    free, size = sized(disk.path)
     return {"name": disk.name, "path": disk.path, "size_bytes": size, "free_bytes": free, "floors": floors}
 
 
-def _why(refused: tuple[FileSystem, ...], free: dict[str, int], others: list[dict[str, Any]]) -> str:
-    said = [f"launches are refused: {refusing.told(refused, free)}"] if refused else []
+def _why(refused: tuple[FileSystem, ...], others: list[dict[str, Any]]) -> str:
+    said = [f"launches are refused: {refusing.told(refused)}"] if refused else []
     if others:
         whose = (f"{one['path']} ({one['size_bytes'] / GB:.1f} GB, of {one['owner']})" for one in others)
         said.append(f"others fill the disk: {', '.join(whose)}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import posixpath
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from binderbox import layout
@@ -18,6 +20,15 @@ def read(path: str) -> str | None:
         return Path(path).read_text("utf-8")
     except FileNotFoundError:
         return None
+
+
+def kept(path: str) -> dict[str, Any]:
+    """What a job keeps there as JSON; nothing of what is none, for nothing in it is worth a job that fails."""
+    try:
+        found = json.loads(read(path) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write(path: str, text: str | bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:

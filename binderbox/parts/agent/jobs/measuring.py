@@ -36,8 +36,9 @@ def parts(config: AgentConfig, now: float) -> dict[str, Any]:
     for disk in config.file_systems:
         free, size = sized(disk.path)
         used[disk.path] = size - free
-    history = [*json.loads(files.read(layout.DISK_HISTORY) or "[]"), {"at": now, "used": used}][-usage.KEPT :]
-    files.write(layout.DISK_HISTORY, json.dumps(history))
+    earlier = files.kept(layout.DISK_HISTORY).get("looks", [])
+    history = [*earlier, {"at": now, "used": used}][-usage.KEPT :]
+    files.write(layout.DISK_HISTORY, json.dumps({"looks": history}))
     with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
         hits, misses = memory.asks(now)
     return {

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from binderbox import layout
 from binderbox.decide.drain import Drain, parse_record, render_record
-from binderbox.parts.agent.jobs import files, telling
+from binderbox.parts.agent.jobs import files, filesystems, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.disk import watermarks
-from binderbox.parts.disk.watermarks import GB, FileSystem
+from binderbox.parts.disk.watermarks import FileSystem
 from binderbox.parts.ingress.drained import render_routes
 
 JOB = "disk"
@@ -45,11 +45,11 @@ def launches(config: AgentConfig, free: Mapping[str, int]) -> tuple[FileSystem, 
     if record is None:
         key = secrets.token_hex(16)
         record = Drain(REASON, telling.WHO[JOB], telling.now(), closed=True, key=key, by_node=True)
-        telling.audit(JOB, "alert", what=f"launches are refused: {told(refused, free)}")
+        telling.audit(JOB, "alert", what=f"launches are refused: {told(refused)}")
     files.write(layout.DRAIN_FILE, render_record(record), 0o600)
     files.write(layout.DRAIN_ROUTES_FILE, render_routes(record, config.domain), 0o600)
     return refused
 
 
-def told(refused: tuple[FileSystem, ...], free: Mapping[str, int]) -> str:
-    return ", ".join(f"{free[disk.name] / GB:.1f} GB are free at {disk.path}" for disk in refused)
+def told(refused: tuple[FileSystem, ...]) -> str:
+    return ", ".join(map(filesystems.told, refused))

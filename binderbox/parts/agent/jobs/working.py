@@ -39,7 +39,7 @@ def builds(since: str = "-24h") -> dict[str, Any]:
 
 def spool() -> dict[str, Any]:
     """`waiting` images, and since when the oldest does, in seconds."""
-    pushes: list[dict[str, Any]] = json.loads(files.read(layout.DOOR_STATUS) or "{}").get("pushes", [])
+    pushes: list[dict[str, Any]] = files.kept(layout.DOOR_STATUS).get("pushes", [])
     oldest = min((one["built_at"] for one in pushes), default=None)
     return {
         "waiting": len(pushes),
