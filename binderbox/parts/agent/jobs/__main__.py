@@ -16,6 +16,7 @@ from binderbox import layout
 from binderbox.federation.following.follow import decide
 from binderbox.parts.agent.jobs import abuse, detectors, disk, files, follow, guard, retention, telling, watch
 from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
+from binderbox.parts.agent.jobs.launching import TROUBLE
 
 USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|retention|disk|bans"
 
@@ -58,7 +59,11 @@ def main() -> int:
     if job == "disk":
         return 0 if disk.run(config) else 1
     if job == "bans":
-        guard.in_force()
+        try:
+            guard.in_force()
+        except TROUBLE as error:
+            print(error, file=sys.stderr)
+            return 1
         return 0
     if job != "follow":
         print(USAGE, file=sys.stderr)
