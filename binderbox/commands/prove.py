@@ -40,6 +40,7 @@ OTHER_SECRET = "Invalid build token"
 # And to whoever waits for a build whose pod it lost sight of: an API server was busy, or came and went (its build.py).
 LOST_SIGHT = "Unhandled error watching for build events. Please try again."
 FETCH_S = 90
+PUSHED_S = 60
 FROM_S = 30  # BuildKit asks three times, and then waits for whoever has the name
 # $1 a name, $2 seconds, then buildctl. Where the host's search domain has a wildcard, the name leads somewhere, and maybe
 # nobody answers there, which says nothing of the resolver. So it is asked for at its root then, as no FROM can write it.
@@ -145,6 +146,7 @@ def prove(visit: Visit, base_image: str) -> Proof:
     with served(visit.host, base_image, _targets(visit), visit.networks.pod_gateway) as url:
         first, cold = launch(visit, url, REF)
         answer, by_build, by_kernel = _ask_kernel(visit, first)
+        _until_pushed(visit, cold.image)
         second, warm = launch(visit, url, REF)
     for one in (first, second):
         stop(visit, one)
@@ -155,6 +157,16 @@ def prove(visit: Visit, base_image: str) -> Proof:
             remedy=f"binderbox check {visit.host.name}",
         )
     return Proof(cold, warm, by_kernel, by_build, visit.unseen, said)
+
+
+def _until_pushed(visit: Visit, image: str) -> None:
+    """The push follows the launch; what is launched again before that is built again. After PUSHED_S a check says so."""
+    deadline = time.monotonic() + patient(PUSHED_S)
+    while time.monotonic() < deadline:
+        said = json.loads(visit.host.read(layout.DOOR_STATUS) or b"{}")
+        if image not in [one["tag"] for one in said.get("pushes", ())]:
+            return
+        time.sleep(0.5)
 
 
 def tried(visit: Visit, base_image: str) -> tuple[Mapping[str, bool | str], Mapping[str, bool | str]]:

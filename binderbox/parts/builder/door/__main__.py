@@ -59,6 +59,8 @@ def main() -> int:
         Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run, Path(config.freezer_dir)
     )
     door = Door(config, ApiPods(config), pusher, steps, alive=lambda: notify("WATCHDOG=1"))
+    pusher.busy = lambda: bool(door.builds.running)
+    pusher.changed = door.status.write
     listener = listen(config.socket)
 
     def end(key: str, why: str) -> None:

@@ -61,7 +61,9 @@ class Pusher:
     telling: Telling
     pushing: Callable[[], AbstractContextManager[None]] = nullcontext  # waits while the registry is swept
     sources: Sources | None = None
-    after_s: float = 0.0  # from the end of a build to its push
+    after_s: float = 0.0  # from the end of a build to its push, while others build
+    busy: Callable[[], bool] = lambda: False
+    changed: Callable[[], None] = lambda: None  # after each push
     _tries: dict[str, _Tries] = field(default_factory=dict)
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _pins: threading.Lock = field(default_factory=threading.Lock)  # before _wake, held while containerd works
@@ -201,13 +203,16 @@ class Pusher:
     def _finished(self, pending: Pending, gone: bool, seconds: float, sent: Sent | None) -> None:
         self._let_go(pending, unpin=not gone)
         what = {"event": "push-dropped", "fault": "the image is gone"} if gone else {"event": "pushed"}
+        self.changed()
         bytes_ = asdict(sent) if sent else {}
         say(**what, tag=pending.tag, repository=pending.repository, seconds=round(seconds, 1), **bytes_)
 
     def _first_at(self, pending: Pending) -> float:
-        """When its push may begin, in monotonic seconds: after the launch, which wants disk and processor first."""
+        """When its push may begin, in monotonic seconds: where others build, after its launch, which wants disk and processor
+        first; else at once, for whoever comes next.
+        """
         age = max(0.0, time.time() - pending.built_at)
-        return time.monotonic() + max(0.0, self.after_s - age)
+        return time.monotonic() + (max(0.0, self.after_s - age) if self.busy() else 0.0)
 
     def _failed(self, pending: Pending, fault: str) -> None:
         with self._wake:
