@@ -121,10 +121,10 @@ def test_the_followed_guard_is_that_of_the_release_and_restarts_nothing_else() -
         "quay.io/yuvipanda/cryptnono:0.4.0": f"quay.io/yuvipanda/cryptnono@sha256:{'e' * 64}"
     }
     assert after.guard.values == before.guard.values
-    assert (before.binderhub, before.builder, before.agent) == (
+    assert (before.binderhub, before.builder, before.agent.config) == (
         after.binderhub,
         after.builder,
-        after.agent,
+        after.agent.config,
     )
     assert ("cryptnono_chart", "followed") in {(one.key, one.origin) for one in after.values}
 
@@ -132,7 +132,11 @@ def test_the_followed_guard_is_that_of_the_release_and_restarts_nothing_else() -
 def test_following_restarts_nothing_of_the_builder() -> None:
     before, after = made(every_artifact()), made(overlay(every_artifact(), RECORD))
     assert before.builder == after.builder
-    assert (before.registry, before.ingress, before.agent) == (after.registry, after.ingress, after.agent)
+    assert (before.registry, before.ingress, before.agent.config) == (
+        after.registry,
+        after.ingress,
+        after.agent.config,
+    )
 
 
 def test_the_record_is_read_as_the_node_has_it() -> None:

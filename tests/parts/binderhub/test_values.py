@@ -138,7 +138,11 @@ def test_given_secrets_are_used_only_when_the_node_has_them() -> None:
     proxied = member("proxy: {https: 'http://proxy.example.edu:3128'}")
     without, with_all = hub(proxied).secret_values, hub(proxied, secrets=list(GIVEN)).secret_values
     assert set(GIVEN).isdisjoint(without.values())
-    elsewhere = {layout.DOCKER_LOGIN, *bans.FILES}  # which this chart has nothing to do with
+    elsewhere = {
+        layout.DOCKER_LOGIN,
+        *layout.STORE_KEYS,
+        *bans.FILES,
+    }  # which this chart has nothing to do with
     assert set(GIVEN) - elsewhere <= set(with_all.values())
     assert with_all["config.BinderHub.build_token_secret"] == "build-token"
 
