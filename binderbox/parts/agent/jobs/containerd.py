@@ -10,6 +10,7 @@ from binderbox import layout
 from binderbox.parts.agent.jobs.running import kubectl, run
 
 PRUNE_S, REMOVE_S = 600, 120
+OLDEST = 3
 MB = 1_000_000
 _BUILDCTL = (f"{layout.BIN}/buildctl", "--addr", f"unix://{layout.BUILDKIT_SOCKET}")
 _CTR = (layout.K3S, "ctr", "--address", layout.CONTAINERD_SOCKET, "--namespace", "k8s.io")
@@ -41,11 +42,29 @@ def prune_cache(short_bytes: int) -> int:
     return max(0, own - own_bytes(cache_records()))
 
 
+def prune_oldest() -> None:
+    """Take those few records of it that were used longest ago and that no other builds on, shared or not.
+
+    What BuildKit says of sharing is not true of a layer right on a base image: it remembers its chain of digests from before the
+    layer had one (v0.32 cache/refs.go, layerDigestChain), and that is the base's own.
+    """
+    records = cache_records()
+    parents = {parent for one in records for parent in one["parents"] or ()}
+    ends = [one for one in records if one["id"] not in parents and not one["inUse"]]
+    ends.sort(key=lambda one: one["lastUsedAt"] or one["createdAt"])
+    if ends:
+        named = [word for one in ends[:OLDEST] for word in ("--filter", f"id=={one['id']}")]
+        run([*_BUILDCTL, "prune", "--all", *named], timeout_s=PRUNE_S)
+
+
+def prune_all() -> None:
+    """All of it that no build uses."""
+    run([*_BUILDCTL, "prune", "--all"], timeout_s=PRUNE_S)
+
+
 def unused_images() -> list[str]:
     """Names of members' images, as builds make them, that no pod of the node names and nobody has pinned."""
-    listed = run(
-        [*_CTR, "images", "list", "-q", f'name~="^{layout.IMAGE_PREFIX}",labels."{layout.IMAGE_PIN}"!=pinned']
-    )
+    listed = [name for name, _, pinned in _records() if name.startswith(layout.IMAGE_PREFIX) and not pinned]
     pods = json.loads(kubectl("get", "pods", "--all-namespaces", "--output", "json"))["items"]
     named = {
         container["image"]
@@ -53,9 +72,24 @@ def unused_images() -> list[str]:
         for kind in ("initContainers", "containers", "ephemeralContainers")
         for container in pod["spec"].get(kind, ())
     }
-    return [name for name in listed.split() if name not in named]
+    return [name for name in listed if "@" not in name and name not in named]
 
 
 def remove(image: str) -> None:
-    """At once, with what nothing else needs of it."""
-    run([*_CTR, "images", "remove", "--sync", image], timeout_s=REMOVE_S)
+    """At once, with what nothing else needs of it.
+
+    Kubernetes has it under its id too, and what it pulled under its digest; those go where no other name is left.
+    """
+    records = _records()
+    digest = next((digest for name, digest, _ in records if name == image), "")
+    same = [name for name, other, _ in records if other == digest and name != image]
+    own = [image, *(same if all("sha256:" in name for name in same) else ())]
+    run([*_CTR, "images", "remove", "--sync", *own], timeout_s=REMOVE_S)
+
+
+def _records() -> list[tuple[str, str, bool]]:
+    """(name, digest, whether it is pinned) of every image's record."""
+    rows = (line.split() for line in run([*_CTR, "images", "list"]).splitlines()[1:])
+    return [
+        (row[0], row[2], f"{layout.IMAGE_PIN}=pinned" in row[-1].split(",")) for row in rows if len(row) > 3
+    ]

@@ -26,6 +26,7 @@ from binderbox.parts.disk.watermarks import CACHE, GB, REGISTRY, UNUSED, FileSys
 
 JOB = "disk"
 MEASURE_EVERY_S = 3600
+LITTLE = 10_000_000  # bytes that come and go
 UNUSED_S = 300.0  # of deleting images in one run
 REGISTRY_EVERY_S = 1800
 TROUBLE = (CommandFailed, OSError, ValueError, KeyError)
@@ -80,7 +81,7 @@ def _prune_cache(config: AgentConfig, short: int, found: dict[str, Any], now: fl
 def _remove_unused(config: AgentConfig, short: int, found: dict[str, Any], now: float) -> str:
     """Images that no pod names and nobody pins, idle longest first, until it is enough.
 
-    BuildKit's cache shares the layers of what was built lately, so each is followed by what is the cache's alone then.
+    BuildKit's cache holds the layers of what was built lately, so each is followed by a little of that, and all by the rest.
     """
     with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
         order = watermarks.idle_first(containerd.unused_images(), memory.used())
@@ -90,10 +91,21 @@ def _remove_unused(config: AgentConfig, short: int, found: dict[str, Any], now: 
         if freed >= short or time.monotonic() > deadline:
             break
         containerd.remove(image)
-        containerd.prune_cache(short - freed)
+        containerd.prune_oldest()
         removed += 1
-        freed = max(free - before[name] for name, free in free_of(config.file_systems).items())
-    return f"{removed} images that nobody used were removed, {max(0, freed) / GB:.1f} GB" if removed else ""
+        freed = _freed(config, before)
+    if freed < short:
+        containerd.prune_all()
+        freed = _freed(config, before)
+    if not removed and freed < LITTLE:
+        return ""
+    return (
+        f"{removed} images that nobody used were removed, with the cache of them: {max(0, freed) / GB:.1f} GB"
+    )
+
+
+def _freed(config: AgentConfig, before: dict[str, int]) -> int:
+    return max(free - before[name] for name, free in free_of(config.file_systems).items())
 
 
 def _ask_registry(config: AgentConfig, short: int, found: dict[str, Any], now: float) -> str:
