@@ -95,7 +95,9 @@ def test_a_step_that_runc_left_frozen_ends_all_the_same(node: Node) -> None:
     node.repository("frozen", "RUN sleep 600")
     node.start("frozen")
     (task,) = wait_until(lambda: tasks(node), 60, "its step")
-    node.exec(f"echo FROZEN > {layout.BUILDS_FREEZER}/bbx-containerd-{task}.scope/freezer.state")
+    state = f"{layout.BUILDS_FREEZER}/bbx-containerd-{task}.scope/freezer.state"
+    wait_until(lambda: node.exec(f"ls {state} 2>/dev/null || true"), 60, "its freezer")  # after its bundle
+    node.exec(f"echo FROZEN > {state}")
     node.exec(f"systemctl kill --signal=KILL --kill-whom=main {layout.BUILDKITD_UNIT}")
     wait_until(lambda: task not in tasks(node), 60, "the frozen step has ended")
     node.delete("build-frozen")
@@ -170,6 +172,7 @@ done
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3000)  # twenty times what BuildKit takes to give up
 def test_no_fetch_of_buildkitds_own_arrives_where_it_must_not_however_often_it_is_restarted(
     node: Node,
 ) -> None:
