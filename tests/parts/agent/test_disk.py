@@ -170,6 +170,7 @@ def test_last_of_all_launches_are_refused_and_let_in_again_with_room(machine: Ma
     assert (record.closed, record.by_node) == (True, True)
     routes = Path(layout.DRAIN_ROUTES_FILE)
     assert "b.example.org" in routes.read_text()
+    assert routes.stat().st_mode & 0o044 == 0o044, "the ingress is not root"
     assert Path(layout.DRAIN_FILE).stat().st_mode & 0o077 == 0, "it holds a key"
     routes.unlink()  # an install that began before
     machine.free_gb = FLOORS[LAUNCHES] + 0.5

@@ -47,7 +47,8 @@ def launches(config: AgentConfig, free: Mapping[str, int]) -> tuple[FileSystem, 
         record = Drain(REASON, telling.WHO[JOB], telling.now(), closed=True, key=key, by_node=True)
         telling.audit(JOB, "alert", what=f"launches are refused: {told(refused)}")
     files.write(layout.DRAIN_FILE, render_record(record), 0o600)
-    files.write(layout.DRAIN_ROUTES_FILE, render_routes(record, config.domain), 0o600)
+    # the ingress reads it, who is not root; nobody else can enter its directory
+    files.write(layout.DRAIN_ROUTES_FILE, render_routes(record, config.domain))
     return refused
 
 
