@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from binderbox import layout
@@ -36,7 +37,7 @@ def make_result(host: str, found: Mapping[str, Any]) -> DiskResult:
     questions = asked["hits"] + asked["misses"]
     return DiskResult(
         host=host,
-        at=found["at"],
+        at=datetime.fromtimestamp(found["measured"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         file_systems=tuple(
             _file_system(one, found["growth_a_day"].get(one["path"])) for one in found["file_systems"]
         ),

@@ -14,7 +14,8 @@ from tests.output.schemas import validate_output
 
 GB = 1_000_000_000
 KEPT: dict[str, Any] = {
-    "at": "2026-11-30T02:00:00Z",
+    "at": "2026-11-30T02:31:00Z",
+    "measured": 1796004000.0,  # 2026-11-30T02:00:00Z
     "file_systems": [
         {
             "name": "images",

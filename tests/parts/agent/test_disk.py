@@ -13,7 +13,7 @@ from binderbox import layout
 from binderbox.checks.core import run_checks
 from binderbox.decide.drain import Drain, parse_record, render_record
 from binderbox.member.model import Member
-from binderbox.parts.agent.jobs import containerd, disk, filesystems, measuring, refusing
+from binderbox.parts.agent.jobs import containerd, disk, filesystems, measuring, refusing, telling
 from binderbox.parts.agent.jobs.config import parse_config
 from binderbox.parts.agent.jobs.running import CommandFailed
 from binderbox.parts.agent.units import make_inputs
@@ -108,6 +108,13 @@ def audit() -> list[str]:
         return [json.loads(line)["event"] for line in Path(layout.AUDIT_FILE).read_text().splitlines()]
     except FileNotFoundError:
         return []
+
+
+def test_a_look_says_when_it_was(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for when in ("2026-11-30T02:00:00Z", "2026-11-30T02:01:00Z"):
+        monkeypatch.setattr(telling, "now", lambda when=when: when)
+        disk.run(CONFIG)
+        assert state()["at"] == when
 
 
 def test_with_room_nothing_is_touched_and_nothing_told(machine: Machine) -> None:

@@ -40,7 +40,7 @@ def say(event: str, **more: str) -> None:
 
 def state(path: str, found: dict[str, Any]) -> None:
     """What the last run of a job saw and decided; `status` and `federation follow` show it."""
-    files.write(path, json.dumps({"at": now(), **found}, indent=1, sort_keys=True) + "\n")
+    files.write(path, json.dumps({**found, "at": now()}, indent=1, sort_keys=True) + "\n")
 
 
 def record() -> Record:
