@@ -55,7 +55,7 @@ class Short:
         found = {
             one["name"]: one["floors"][what] for one in self.state()["file_systems"] if what in one["floors"]
         }
-        return int(found.get(name, found["images"]))
+        return int(found[name] if name in found else found["images"])
 
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.node.exec(f"cat {layout.DISK_STATE}"))
