@@ -163,7 +163,7 @@ def test_nothing_is_left_after_the_end(sshd: LocalSshd, open_host: OpenHost) -> 
     assert private.stat().st_mode & 0o777 == 0o700
     host.close()
     assert not private.exists()
-    wait_until(lambda: not sshd.session_pids(), 5, "sshd has no session left")
+    wait_until(lambda: not sshd.session_pids(), 30, "sshd has no session left")
 
 
 def test_ssh_log_is_read_for_what_people_need() -> None:
