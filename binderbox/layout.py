@@ -177,6 +177,10 @@ REGISTRY = "registry.binderbox.svc:5000"
 REGISTRY_USER = "binderbox"
 IMAGE_PREFIX = f"{REGISTRY}/i-"
 BUCKET = "registry"
+REGISTRY_KEYS = (
+    "s3-registry-access-key",
+    "s3-registry-secret-key",
+)  # secrets, of the node's own object store
 STORE_KEYS = ("s3-access-key", "s3-secret-key")  # secrets, of an object store that is somebody else's
 OBJECTSTORE_PORT = 9000
 BINDER_PORT = 8585  # BinderHub's own

@@ -12,10 +12,8 @@ from binderbox.errors import UsageError
 from binderbox.output.requests import Connection
 from binderbox.output.results import DiskFileSystem, DiskPart, DiskResult
 from binderbox.parts.disk.usage import days_left
-from binderbox.parts.disk.watermarks import LAUNCHES
+from binderbox.parts.disk.watermarks import GB, LAUNCHES
 from binderbox.world import jobs
-
-GB = 1_000_000_000
 
 
 def disk_of(connection: Connection) -> DiskResult:

@@ -35,7 +35,7 @@ KEPT: dict[str, Any] = {
     "others": [],
     "asked": {"hits": 90, "misses": 10},
     "builds": {"good": 12, "failed": 1, "median_s": 31.0, "slowest_tenth_s": 200.5},
-    "spool": {"waiting": 2, "oldest_s": 30},
+    "spool": {"waiting": 2},
     "why": "",
 }
 

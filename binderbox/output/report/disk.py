@@ -7,7 +7,6 @@ from binderbox.output.results import DiskFileSystem, DiskPart, DiskResult
 
 WIDTH = 30
 FULL, EMPTY = "#", "."
-NEARLY = 0.9  # of a ceiling
 
 
 def render_disk(result: DiskResult, style: Style = PLAIN) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe, Skip
 from binderbox.checks.workloads import AGAIN
+from binderbox.parts.disk.watermarks import GB
 
-GB = 1_000_000_000
 WHAT = "binderbox disk HOST says who uses what"
 
 

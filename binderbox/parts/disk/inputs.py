@@ -18,24 +18,18 @@ def file_systems(plan: DiskPlan, data_dir: str) -> tuple[FileSystem, ...]:
         LAUNCHES: plan.launches_floor_gb.value,
     }
     registry = {} if plan.store_is_outside else {REGISTRY: plan.registry_floor_gb.value}
-    apart = plan.data_usable_gb and plan.data_other_gb and plan.data_launches_floor_gb
-    found = [
-        FileSystem(
-            "images",
-            layout.K3S_DATA,
-            plan.usable_gb.value,
-            plan.other_gb.value,
-            floors if apart else floors | registry,
-        )
-    ]
+    others = []
     if plan.data_usable_gb and plan.data_other_gb and plan.data_launches_floor_gb:
-        floors = registry | {LAUNCHES: plan.data_launches_floor_gb.value}
+        of_data = registry | {LAUNCHES: plan.data_launches_floor_gb.value}
         usable, other = plan.data_usable_gb.value, plan.data_other_gb.value
-        found.append(FileSystem("data", data_dir, usable, other, floors))
+        others.append(FileSystem("data", data_dir, usable, other, of_data))
+    else:
+        floors |= registry
     if plan.node_other_gb and plan.node_launches_floor_gb:
-        floors = {LAUNCHES: plan.node_launches_floor_gb.value}
-        found.append(FileSystem("kubelet", KUBELET, 0.0, plan.node_other_gb.value, floors))
-    return tuple(found)
+        of_node = {LAUNCHES: plan.node_launches_floor_gb.value}
+        others.append(FileSystem("kubelet", KUBELET, 0.0, plan.node_other_gb.value, of_node))
+    images = FileSystem("images", layout.K3S_DATA, plan.usable_gb.value, plan.other_gb.value, floors)
+    return (images, *others)
 
 
 def ceilings_gb(plan: DiskPlan) -> dict[str, float]:

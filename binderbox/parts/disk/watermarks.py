@@ -72,5 +72,5 @@ def idle_first(images: Iterable[str], used: Mapping[str, float]) -> list[str]:
 
 
 def parse(found: Iterable[Mapping[str, Any]]) -> tuple[FileSystem, ...]:
-    """What `as_data` made; raises KeyError and TypeError for anything else."""
+    """What they are in the agent's config, as plain data; raises KeyError and TypeError for anything else."""
     return tuple(FileSystem(**one) for one in found)

@@ -15,6 +15,7 @@ S3_REGION = "us-east-1"  # the server's own default; with another one it refuses
 
 def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInputs:
     """The registry on the object store's bucket."""
+    access, secret = layout.STORE_KEYS if member.object_store else layout.REGISTRY_KEYS
     return ChartInputs(
         release="registry",
         namespace=layout.NAMESPACE,
@@ -30,8 +31,8 @@ def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInput
             "resources": resources(cpu="50m", memory="112Mi", cpu_limit="2", memory_limit="1Gi"),
         },
         secret_values={
-            "s3.accessKey": layout.STORE_KEYS[0] if member.object_store else "s3-registry-access-key",
-            "s3.secretKey": layout.STORE_KEYS[1] if member.object_store else "s3-registry-secret-key",
+            "s3.accessKey": access,
+            "s3.secretKey": secret,
             "httpSecret": "registry-http-secret",
             "htpasswd": "registry-htpasswd",
         },

@@ -74,10 +74,11 @@ class _Signed:
         ]
         return "\n".join(lines)
 
-    def asked(self, sections: Sequence[str]) -> _Answers:
+    def asked(self, sections: Sequence[str], sample_mb: int = 0) -> _Answers:
+        """+ sample_mb: of the file `data`, for those that send it"""
         # By its standard input: a signed address is as good as a key, and the node's process list is public.
         config = "\nnext\n".join(sections).encode()
-        words = ["sh", "-c", _SCRIPT, "sh", str(SAMPLE_MB << 20), self._extra_ca]
+        words = ["sh", "-c", _SCRIPT, "sh", str(sample_mb << 20), self._extra_ca]
         output = self._host.run(words, stdin=config, timeout_s=2 * SAMPLE_S + ANSWER_S * len(sections))
         return _Answers(output.stdout.decode(errors="replace"))
 
@@ -94,7 +95,7 @@ def looked(host: Host, store: ObjectStore, extra_ca: Sequence[str] = ()) -> Outs
         signed.section("uploads", "POST", TRIAL, "uploads", 'data = ""'),
         *(signed.section(f"{BUSY}{n}", "GET", query="list-type=2&max-keys=1") for n in range(BUSY_ASKED)),
     ]
-    one = signed.asked(first)
+    one = signed.asked(first, SAMPLE_MB)
     upload = re.search(r"<UploadId>([^<]+)</UploadId>", one.bodies.get("uploads", ""))
     last = [
         *([signed.section("abort", "DELETE", TRIAL, f"uploadId={upload[1]}")] if upload else []),

@@ -23,7 +23,7 @@ def seen_by_its_key(host: Host, address: str) -> Bucket:
 
     Raises Skip where the key does not exist yet, Unhealthy where nobody answers.
     """
-    access, key = (secret(host, f"s3-registry-{name}") for name in ("access-key", "secret-key"))
+    access, key = (secret(host, name) for name in layout.REGISTRY_KEYS)
     there = f"http://{address}:{layout.OBJECTSTORE_PORT}"
     return _seen(host, requests((f"{there}/{layout.BUCKET}", f"{there}/{FOREIGN_BUCKET}"), access, key))
 

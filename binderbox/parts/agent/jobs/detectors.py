@@ -45,7 +45,7 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> bool:
 
     + now: somebody asked for it: when it looked last does not count
     """
-    earlier: dict[str, Any] = json.loads(files.read(layout.FOLLOW_STATE) or "{}").get("guard", {})
+    earlier: dict[str, Any] = files.kept(layout.FOLLOW_STATE).get("guard", {})
     if not config.detectors or files.read(inputs_path(guard.RELEASE)) is None:
         return True
     try:
@@ -73,7 +73,7 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> bool:
 
 def _tell(found: dict[str, Any]) -> None:
     """Beside what the first half told just now, in one file: `status` reads it in one go."""
-    telling.state(layout.FOLLOW_STATE, json.loads(files.read(layout.FOLLOW_STATE) or "{}") | {"guard": found})
+    telling.state(layout.FOLLOW_STATE, files.kept(layout.FOLLOW_STATE) | {"guard": found})
     telling.say(f"cryptnono-{found['verdict']}", why=found["why"])
 
 

@@ -140,7 +140,7 @@ def run(config: AgentConfig, *, now: bool = False, again: bool = False) -> Decis
 
 def _version_of(config: AgentConfig, chart: str, sha256: str, pins: Pins) -> str:
     """What the chart's BinderHub calls itself: asked once, of its image, and remembered by the chart's checksum."""
-    known = json.loads(files.read(layout.FOLLOW_VERSIONS) or "{}")
+    known = files.kept(layout.FOLLOW_VERSIONS)
     if sha256 not in known:
         side = releasing.changed(releasing.installed(), chart, sha256, pins.build_image)
         binder = [
@@ -163,7 +163,7 @@ def _objects(side: Side) -> list[Any]:
 
 
 def _tell(decision: Decision, seen: Seen, moved: tuple[str, ...] | None) -> None:
-    earlier = json.loads(files.read(layout.FOLLOW_STATE) or "{}")
+    earlier = files.kept(layout.FOLLOW_STATE)
     fields = {"verdict": decision.verdict, "why": decision.why, "prime": seen.prime, "own": seen.own}
     if decision.action == "alert" and earlier.get("why") != decision.why:
         telling.audit(JOB, "alert", verdict=decision.verdict, why=decision.why)

@@ -52,7 +52,7 @@ def run(config: AgentConfig) -> bool:
     """One look; whether all is well. There is nothing to see before an install has come to it."""
     if not config.detectors or files.read(inputs_path(RELEASE)) is None:
         return True
-    earlier: dict[str, Any] = json.loads(files.read(layout.GUARD_STATE) or "{}")
+    earlier = files.kept(layout.GUARD_STATE)
     found = _begun(config) | {"kills": earlier.get("kills", []), "bans": in_force()}
     try:
         found["brought"] = _brought(found["bans"]["digest"], earlier.get("brought", ""))

@@ -42,7 +42,7 @@ def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float 
     + asked: what somebody asked for: {} for a sweep now, `dry` for one that only says, `keep_days` for another rule,
       `free_bytes` for so much less
     """
-    earlier: dict[str, Any] = json.loads(files.read(layout.RETENTION_STATE) or "{}")
+    earlier = files.kept(layout.RETENTION_STATE)
     with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
         clock = memory.clock.looked(time.time() if now is None else now)
         note(memory, clock.seen_s)
@@ -220,14 +220,16 @@ def _told(
 
 
 def _bucket(config: AgentConfig) -> Bucket:
-    if config.store:
-        access, secret = (files.read(f"{layout.SECRETS}/s3-{name}-key") for name in ("access", "secret"))
-        if not access or not secret:
-            raise ValueError("the object store's keys are not on the node")
-        return Bucket(access=access.strip(), secret=secret.strip(), **config.store)
-    words = ("get", "service", "objectstore", "-n", layout.NAMESPACE, "-o", "jsonpath={.spec.clusterIP}")
-    access, secret = (files.read(f"{layout.SECRETS}/s3-registry-{name}-key") for name in ("access", "secret"))
+    names = layout.STORE_KEYS if config.store else layout.REGISTRY_KEYS
+    access, secret = (files.read(f"{layout.SECRETS}/{name}") for name in names)
     if not access or not secret:
         raise ValueError("the registry has no key for its bucket yet")
-    endpoint = f"http://{kubectl(*words).strip()}:{layout.OBJECTSTORE_PORT}"
-    return Bucket(endpoint, layout.BUCKET, access.strip(), secret.strip())
+    return Bucket(access=access.strip(), secret=secret.strip(), **(config.store or _own_store()))
+
+
+def _own_store() -> Mapping[str, Any]:
+    words = ("get", "service", "objectstore", "-n", layout.NAMESPACE, "-o", "jsonpath={.spec.clusterIP}")
+    return {
+        "endpoint": f"http://{kubectl(*words).strip()}:{layout.OBJECTSTORE_PORT}",
+        "bucket": layout.BUCKET,
+    }

@@ -6,7 +6,6 @@ Sessions go on meanwhile. Under the node's lock, so that it never meets an insta
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 
@@ -136,7 +135,7 @@ def _keep(record: Record) -> None:
 def _tell(record: Record, look: Look, moved: str) -> str:
     """For `status` and the journal; a verdict that is for people to look at goes to the audit log once."""
     verdict, why = watch.judge(record, look.fault, moved)
-    earlier = json.loads(files.read(layout.WATCH_STATE) or "{}").get("verdict")
+    earlier = files.kept(layout.WATCH_STATE).get("verdict")
     if verdict != earlier:
         if verdict in watch.FOR_PEOPLE:
             telling.audit(JOB, "alert", verdict=verdict, why=why)

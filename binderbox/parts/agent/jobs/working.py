@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -38,10 +37,5 @@ def builds(since: str = "-24h") -> dict[str, Any]:
 
 
 def spool() -> dict[str, Any]:
-    """`waiting` images, and since when the oldest does, in seconds."""
-    pushes: list[dict[str, Any]] = files.kept(layout.DOOR_STATUS).get("pushes", [])
-    oldest = min((one["built_at"] for one in pushes), default=None)
-    return {
-        "waiting": len(pushes),
-        "oldest_s": None if oldest is None else max(0, round(time.time() - oldest)),
-    }
+    """How many images are `waiting`."""
+    return {"waiting": len(files.kept(layout.DOOR_STATUS).get("pushes", []))}

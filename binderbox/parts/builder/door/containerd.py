@@ -24,6 +24,14 @@ class ContainerdError(Exception):
     """A command failed; the text holds its last words."""
 
 
+def authorization(config: DoorConfig) -> str:
+    """The header by which the registry knows the door, from the node's secrets as they are now."""
+    user, password = (
+        Path(file).read_text().strip() for file in (config.registry_user_file, config.registry_password_file)
+    )
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
 class Images:
     """Images of containerd by name, through the `ctr` that comes with the node's Kubernetes."""
 
@@ -89,14 +97,11 @@ class Images:
         self._ctr(["images", "push", "--hosts-dir", str(self._hosts), tag], PUSH_S)
 
     def _write_hosts(self) -> None:
-        user = Path(self._config.registry_user_file).read_text().strip()
-        password = Path(self._config.registry_password_file).read_text().strip()
-        token = base64.b64encode(f"{user}:{password}".encode()).decode()
         text = (
             f'[host."{self._config.registry_url}"]\n'
             '  capabilities = ["pull", "resolve", "push"]\n'
             f'  [host."{self._config.registry_url}".header]\n'
-            f'    Authorization = "Basic {token}"\n'
+            f'    Authorization = "{authorization(self._config)}"\n'
         )
         directory = self._hosts / self._config.registry
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -7,15 +7,13 @@ repository that was forgotten since answers such a question with an ordinary upl
 
 from __future__ import annotations
 
-import base64
 import http.client
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from .config import DoorConfig
-from .containerd import Images
+from .containerd import Images, authorization
 
 LABEL = "containerd.io/distribution.source"
 ASK_S = 10
@@ -70,15 +68,10 @@ def of_registry(config: DoorConfig, images: Images) -> Sources:
     host = config.registry.rpartition(":")[0] or config.registry
 
     def has(repository: str, digest: str) -> bool:
-        user, password = (
-            Path(file).read_text().strip()
-            for file in (config.registry_user_file, config.registry_password_file)
-        )
-        token = base64.b64encode(f"{user}:{password}".encode()).decode()
         connection = http.client.HTTPConnection(urlsplit(config.registry_url).netloc, timeout=ASK_S)
         try:
             connection.request(
-                "HEAD", f"/v2/{repository}/blobs/{digest}", headers={"Authorization": f"Basic {token}"}
+                "HEAD", f"/v2/{repository}/blobs/{digest}", headers={"Authorization": authorization(config)}
             )
             return connection.getresponse().status == 200
         finally:

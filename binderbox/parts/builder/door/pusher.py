@@ -129,7 +129,7 @@ class Pusher:
         if self.sources is None:
             self.images.push(pending.tag)
             return None
-        layers = self.images.layers(pending.digest)
+        layers = self.spool.layers(pending) or self.images.layers(pending.digest)
         sent = self.sources.before(layers)
         self.images.push(pending.tag)
         try:
@@ -148,7 +148,7 @@ class Pusher:
         for pending in self.spool.all():
             if pending.tag not in pinned:
                 self._pin_held(pending)
-            if not self.spool.is_measured(pending):
+            if not self.spool.layers(pending):
                 self._measure(pending)
         self.keep_budget()
 

@@ -71,8 +71,9 @@ class Spool:
             if self.holds(pending):
                 self._layers[pending.made] = layers
 
-    def is_measured(self, pending: Pending) -> bool:
-        return pending.made in self._layers
+    def layers(self, pending: Pending) -> Mapping[str, int]:
+        """What was noted of it; nothing where nobody has measured it yet."""
+        return self._layers.get(pending.made, {})
 
     def size(self, without: int = 0) -> int:
         """Bytes of the layers of all that waits, each once; of those alone that come after the `without` oldest."""
