@@ -17,7 +17,7 @@ from .containerd import Images, authorization
 
 LABEL = "containerd.io/distribution.source"
 ASK_S = 10
-MOST_REMEMBERED = 20_000  # layers, some 3 MB
+MOST_REMEMBERED = 20_000  # layers
 
 
 @dataclass(frozen=True)
