@@ -36,14 +36,15 @@ class Registry:
     """+ store: the object store's address; log: what the server writes"""
 
     port: int
-    store: str
-    log: Path
+    store: str = ""
+    log: Path = Path()
+    password: str = PASSWORD
 
     def ask(
         self, method: str, path: str, body: bytes = b"", *, known: bool = True, **headers: str
     ) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        pair = base64.b64encode(f"binderbox:{PASSWORD}".encode()).decode()
+        pair = base64.b64encode(f"binderbox:{self.password}".encode()).decode()
         if known:
             headers["Authorization"] = f"Basic {pair}"
         connection.request(method, path, body, headers)
