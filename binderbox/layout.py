@@ -177,6 +177,7 @@ REGISTRY = "registry.binderbox.svc:5000"
 REGISTRY_USER = "binderbox"
 IMAGE_PREFIX = f"{REGISTRY}/i-"
 BUCKET = "registry"
+REGISTRY_ROOT = "docker/registry/v2/"  # of its objects' names: distribution, registry/storage/paths.go
 REGISTRY_KEYS = (
     "s3-registry-access-key",
     "s3-registry-secret-key",

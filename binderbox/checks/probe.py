@@ -84,6 +84,7 @@ class Outside:
 
     + error: why nobody answered; status, code: of a listing, and S3's word for what is wrong; region: where it says it is
     + put, get, uploads, delete, after: of an object of 16 MB, an upload in parts, and the object once it is deleted
+    + expires: rules of the bucket that delete what the registry holds, where the key may read them
     + busy: answers of 429 and 503 among 20; offset_s: the node's clock ahead of the store's; owner: "" for nobody yet
     """
 
@@ -101,6 +102,7 @@ class Outside:
     latency_ms: int
     busy: int
     versioned: bool
+    expires: tuple[str, ...]
     offset_s: float | None
     owner: str
 

@@ -32,6 +32,11 @@ def places(data_dir: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+def planned_for(path: str, data_dir: str) -> bool:
+    """Whether the plan of the disk counts a directory as ours, and not among what others take."""
+    return any(path == one or path.startswith(f"{one}/") for one in (data_dir, layout.K3S_DATA))
+
+
 def parse_du(text: str) -> dict[str, int]:
     """Path to bytes, of du's lines."""
     rows = (line.split("\t", 1) for line in text.splitlines() if "\t" in line)

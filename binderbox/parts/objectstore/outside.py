@@ -117,6 +117,17 @@ def judge_versions(asked: Asked, found: Outside) -> Verdict:
     )
 
 
+def judge_rules(asked: Asked, found: Outside) -> Verdict:
+    """A rule by age takes a base's layers, which are the oldest, from under every image that is built on them."""
+    if not found.expires:
+        return passed("none that is told")
+    return failed(
+        "; ".join(found.expires),
+        "no rule of the bucket that deletes by age",
+        "remove the rule, or limit it to other prefixes than docker/: the registry forgets by itself, what nobody launches",
+    )
+
+
 def judge_pace(asked: Asked, found: Outside) -> Verdict:
     told = f"{found.put_mb_s:g} MB/s up, {found.get_mb_s:g} MB/s down, {found.latency_ms} ms"
     if min(found.put_mb_s, found.get_mb_s) >= SLOW_MB_S and found.latency_ms <= SLOW_MS:
@@ -186,4 +197,6 @@ CHECKS = (
           "Signatures of S3 are good for 15 minutes."),
     Check("BBX-C09", "store", "the bucket is this member's", look, _answered(judge_owner),
           "Two registries on one bucket overwrite each other's pushes."),
+    Check("BBX-C10", "store", "no rule of the bucket deletes what the registry holds", look, _answered(judge_rules),
+          "Asked where the key has s3:GetLifecycleConfiguration."),
 )  # fmt: skip

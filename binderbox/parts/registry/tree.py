@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-ROOT = "docker/registry/v2/"
+from binderbox import layout
+
 _HEX = "[0-9a-f]{64}"
 _BLOB = re.compile(rf"blobs/sha256/[0-9a-f]{{2}}/({_HEX})/data")
 _TAG = re.compile(
@@ -55,7 +56,7 @@ def read(objects: Iterable[Found]) -> Tree:
     """A listing of the bucket to the tree that it is."""
     tree = Tree()
     for one in objects:
-        name = one.key.removeprefix(ROOT)
+        name = one.key.removeprefix(layout.REGISTRY_ROOT)
         if blob := _BLOB.fullmatch(name):
             tree.blobs[blob[1]] = one
         elif tag := _TAG.fullmatch(name):

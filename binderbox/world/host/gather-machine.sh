@@ -25,8 +25,12 @@ probe="$near/.binderbox-fsync.$$"
 trap 'rm -f "$probe"' EXIT
 dd if=/dev/zero of="$probe" bs=4k count=50 oflag=dsync 2>&1 | tail -n 1; rm -f "$probe"
 fi
+# The disk's job sums our files once an hour, and is alive where it has written lately: then nobody reads the whole disk again.
 section ours
-[ -n "$BRIEF" ] || timeout 20 du -sxB1 --total "$at" $OWN_PATHS 2>/dev/null
+if [ -n "$BRIEF" ]; then :
+elif [ -n "$(find "$DISK_STATE" -mmin -10 2>/dev/null)" ]; then base64 "$DISK_STATE"
+else timeout 20 du -sxB1 --total "$at" $OWN_PATHS 2>/dev/null
+fi
 section clock; timeout 3 timedatectl show -p NTPSynchronized --value 2>/dev/null
 section cgroup; stat -fc %T /sys/fs/cgroup
 

@@ -79,6 +79,7 @@ def render_script(targets: Iterable[str], data_dir: str, brief: bool = False) ->
         "TARGETS": " ".join(targets),
         "OWN_PATHS": layout.K3S_DATA,
         "DATA_DIR": data_dir,
+        "DISK_STATE": layout.DISK_STATE,
         "ETC": layout.ETC,
         "RESOLVER_FILES": " ".join((layout.HOST_RESOLV_CONF, *layout.UPSTREAM_RESOLVERS)),
         "BRIEF": "1" if brief else "",
@@ -191,16 +192,17 @@ def _disks(
 ) -> tuple[Disk, Disk | None, Disk | None]:
     """The data's file system; that of images where it is another one; and the kubelet's where it is not that of images.
 
-    + ours: du's lines, of the data, of k3s, and the sum; none where it took too long, and then what a disk holds beyond the
-      others' recorded part is ours
+    + ours: du's lines, of the data, of k3s, and the sum, or what the disk's job has measured; none where it took too long, and
+      then what a disk holds beyond the others' recorded part is ours
     """
     devices = [int(line.split()[0]) for line in lines]
     sizes = [tuple(int(line.split()[at]) / 1e9 for at in (2, 4)) for line in lines]
     measured = [int(line.split()[0]) / 1e9 for line in ours] if ours and ours[-1].endswith("total") else []
+    others = {} if measured else _others_measured(ours)
 
-    def disk(at: int, taken: float | None, other_gb: float | None) -> Disk:
+    def disk(at: int, taken: float | None, other_gb: float | None, name: str) -> Disk:
         size_gb, free_gb = sizes[at]
-        otherwise = max(0.0, size_gb - free_gb - (other_gb or 0.0))
+        otherwise = max(0.0, size_gb - free_gb - others.get(name, other_gb or 0.0))
         return Disk(size_gb, free_gb, otherwise if taken is None else taken, other_gb)
 
     def same(one: int, other: int) -> bool:
@@ -213,13 +215,22 @@ def _disks(
     together = same(0, 1)
     of_data, of_images = (measured[0], measured[1]) if len(measured) == 3 else (None, None)
     data = (
-        disk(0, measured[-1] if measured else None, recorded["other_gb"])
+        disk(0, measured[-1] if measured else None, recorded["other_gb"], "images")
         if together
-        else disk(0, of_data, recorded["other_data_gb"])
+        else disk(0, of_data, recorded["other_data_gb"], "data")
     )
-    images = None if together else disk(1, of_images, recorded["other_gb"])
-    node = None if same(2, 1) else disk(2, 0.0, recorded["other_node_gb"])
+    images = None if together else disk(1, of_images, recorded["other_gb"], "images")
+    node = None if same(2, 1) else disk(2, 0.0, recorded["other_node_gb"], "kubelet")
     return data, images, node
+
+
+def _others_measured(lines: list[str]) -> dict[str, float]:
+    """File system to GB that others take, of the disk's job; {} where it has not told."""
+    try:
+        found = json.loads(_decoded(lines) or "{}")
+        return {name: size / 1e9 for name, size in found["other_bytes"].items()}
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return {}
 
 
 def _missing_packages(lines: list[str]) -> tuple[str, ...]:

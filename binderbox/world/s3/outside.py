@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+from xml.etree import ElementTree
 
 from aws_request_signer import UNSIGNED_PAYLOAD, AwsRequestSigner
 
@@ -35,7 +36,7 @@ head -c "$1" /dev/urandom >data
 date +%s.%N
 curl -K - >told 2>errors
 head -n 1 errors; cat told
-for one in list versioning owner uploads; do echo "== $one"; head -c 3000 "$one.head" 2>/dev/null; echo; head -c 3000 "$one.body" 2>/dev/null; echo; done
+for one in list versioning lifecycle owner uploads; do echo "== $one"; head -c 3000 "$one.head" 2>/dev/null; echo; head -c 300000 "$one.body" 2>/dev/null; echo; done
 """
 _WRITE_OUT = "%{http_code} %{speed_upload} %{speed_download} %{time_starttransfer}"
 
@@ -89,6 +90,7 @@ def looked(host: Host, store: ObjectStore, extra_ca: Sequence[str] = ()) -> Outs
     first = [
         signed.section("list", "GET", query=f"list-type=2&max-keys=1&prefix={TRIAL}"),
         signed.section("versioning", "GET", query="versioning"),
+        signed.section("lifecycle", "GET", query="lifecycle"),
         signed.section("owner", "GET", OWNER_MARKER),
         signed.section("put", "PUT", TRIAL, "", 'upload-file = "data"', max_s=SAMPLE_S),
         signed.section("get", "GET", TRIAL, max_s=SAMPLE_S),
@@ -120,6 +122,7 @@ def looked(host: Host, store: ObjectStore, extra_ca: Sequence[str] = ()) -> Outs
         ),
         busy=sum(one.status(name) in (429, 503) for name in one.told if name.startswith(BUSY)),
         versioned="<Status>Enabled" in one.bodies.get("versioning", ""),
+        expires=tuple(expiring(one.bodies.get("lifecycle", ""))) if one.status("lifecycle") == 200 else (),
         offset_s=_offset(one.heads.get("list", ""), one.at),
         owner=_owner(one.bodies.get("owner", "")) if one.status("owner") == 200 else "",
     )
@@ -199,6 +202,25 @@ def _offset(head: str, at: float) -> float | None:
         return round(at - parsedate_to_datetime(said).replace(tzinfo=UTC).timestamp()) if said else None
     except ValueError:
         return None
+
+
+def expiring(body: str) -> Iterator[str]:
+    """The rules of a bucket's lifecycle that delete what the registry holds, in S3's words.
+
+    minio's own reader refuses a rule whose filter is empty, which is S3's "all of it".
+    """
+    try:
+        rules = ElementTree.fromstring(body.strip()).findall("{*}Rule")
+    except ElementTree.ParseError:
+        return
+    for rule in rules:
+        when = rule.findtext("{*}Expiration/{*}Days") or rule.findtext("{*}Expiration/{*}Date")
+        prefix = next((one.text or "" for one in rule.iterfind(".//{*}Prefix")), "")
+        concerned = prefix.startswith(layout.REGISTRY_ROOT) or layout.REGISTRY_ROOT.startswith(prefix)
+        tagged = rule.find(".//{*}Tag") is not None  # the registry's objects have no tags
+        if when and concerned and not tagged and rule.findtext("{*}Status") == "Enabled":
+            name, far = rule.findtext("{*}ID") or "without a name", f"{when} days" if when.isdigit() else when
+            yield f"{name}: after {far}"
 
 
 def _owner(body: str) -> str:

@@ -259,6 +259,35 @@ def test_what_is_refused_is_no_secret_of_others(machine: Machine) -> None:
         assert key not in Path(getattr(layout, name)).read_text()
 
 
+def test_what_others_take_is_counted_as_an_install_counts_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 GB 10 are free; logs and the kubelet's files are among the others', as in the plan of the disk."""
+    monkeypatch.undo()
+    sizes = {
+        layout.CONTAINERD_ROOT: 30,
+        layout.K3S_DATA: 5,
+        f"{layout.DATA}/objectstore": 20,
+        layout.DATA: 2,
+        "/var/log/pods": 3,
+    }
+    monkeypatch.setattr(measuring, "sized", lambda path: (10 * GB, 100 * GB))
+    monkeypatch.setattr(measuring, "same_disk", lambda one, other: True)
+    monkeypatch.setattr(measuring, "_du", lambda words, timeout_s: "".join(
+        f"{size * GB}\t{path}\n" for path, size in sizes.items()
+    ))  # fmt: skip
+    monkeypatch.setattr(containerd, "cache_records", lambda: [])
+    for name in ("DISK_HISTORY", "RETENTION_MEMORY", "DOOR_STATUS"):
+        monkeypatch.setattr(layout, name, str(Path(layout.LIB).with_name("nowhere")))
+    monkeypatch.setattr(measuring.files, "write", lambda path, text: None)
+    assert measuring.parts(CONFIG, 1e9)["other_bytes"] == {ONLY.name: 33 * GB}
+
+
+def test_directories_of_one_file_system_and_of_two(tmp_path: Path) -> None:
+    assert filesystems.same_disk(str(tmp_path), str(tmp_path / "not" / "there"))
+    assert not filesystems.same_disk(str(tmp_path), "/proc")
+
+
 def test_the_job_says_who_it_is_where_it_drains(machine: Machine) -> None:
     refusing.launches(CONFIG, {ONLY.name: GB})
     assert parse_record(Path(layout.DRAIN_FILE).read_text()).who == "the disk's job on this node"

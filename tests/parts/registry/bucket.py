@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from binderbox.parts.registry.tree import ROOT, Found, Tree, read
+from binderbox import layout
+from binderbox.parts.registry.tree import Found, Tree, read
 
 OLD, NOW = 1_000_000.0, 2_000_000.0
 
@@ -21,8 +22,10 @@ class Made:
         self.reaches: dict[str, tuple[str, ...]] = {}
 
     def put(self, key: str, size_bytes: int, changed_s: float) -> str:
-        self.objects[f"{ROOT}{key}"] = Found(f"{ROOT}{key}", size_bytes, changed_s)
-        return f"{ROOT}{key}"
+        self.objects[f"{layout.REGISTRY_ROOT}{key}"] = Found(
+            f"{layout.REGISTRY_ROOT}{key}", size_bytes, changed_s
+        )
+        return f"{layout.REGISTRY_ROOT}{key}"
 
     def push(self, name: str, tag: str, *layers: str, at: float = OLD, size_bytes: int = 100) -> str:
         """An image of these layers; returns its manifest's digest."""
@@ -39,7 +42,7 @@ class Made:
 
     def blob(self, name: str, of: str, at: float, size_bytes: int, *, link: bool = True) -> None:
         key = f"blobs/sha256/{of[:2]}/{of}/data"
-        if f"{ROOT}{key}" not in self.objects:  # one that is here is mounted
+        if f"{layout.REGISTRY_ROOT}{key}" not in self.objects:  # one that is here is mounted
             self.put(key, size_bytes, at)
         if link:
             self.put(f"repositories/{name}/_layers/sha256/{of}/link", 71, at)

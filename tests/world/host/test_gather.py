@@ -1,5 +1,7 @@
 """Facts from one look at the host, here and from recorded output."""
 
+import base64
+import json
 import os
 import socket
 import subprocess
@@ -148,6 +150,23 @@ def test_a_drain_cut_off_by_a_power_cut_is_still_one() -> None:
 def test_a_disk_too_large_to_measure_in_time_counts_what_others_had_at_first() -> None:
     without = RECORDED.replace("12000000000\ttotal\n", "")
     assert parse_sections(split_sections(without))["ours_gb"] == pytest.approx(40.0)
+
+
+def measured_by_the_job(text: str) -> str:
+    du = RECORDED[RECORDED.index("== ours\n") : RECORDED.index("total\n") + len("total\n")]
+    return RECORDED.replace(du, f"== ours\n{base64.b64encode(text.encode()).decode()}\n")
+
+
+def test_what_the_disks_job_has_measured_is_not_summed_again() -> None:
+    told = measured_by_the_job(json.dumps({"other_bytes": {"images": 30_500_000_000}}))
+    assert parse_sections(split_sections(told))["ours_gb"] == pytest.approx(14.5)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"other_bytes": 3}', '{"other_bytes": {"images": "?"}}']
+)
+def test_a_job_that_tells_nothing_counts_what_others_had_at_first(text: str) -> None:
+    assert parse_sections(split_sections(measured_by_the_job(text)))["ours_gb"] == pytest.approx(40.0)
 
 
 def test_a_record_cut_off_by_a_power_cut_does_not_stop_anything() -> None:

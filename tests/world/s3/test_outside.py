@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from minio.commonconfig import ENABLED
+from minio.commonconfig import ENABLED, Filter
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from minio.versioningconfig import VersioningConfig
 
 from binderbox import layout
@@ -19,7 +20,7 @@ from binderbox.member.model import Member, ObjectStore
 from binderbox.output.results import CheckResult
 from binderbox.parts.checks import of
 from binderbox.world.s3 import store
-from binderbox.world.s3.outside import TRIAL, ensure_owner, looked
+from binderbox.world.s3.outside import TRIAL, ensure_owner, expiring, looked
 from binderbox.world.s3.seen import url_of
 from binderbox.world.s3.store import OWNER_MARKER, Key
 from binderbox.world.ssh.shell import Output
@@ -210,6 +211,65 @@ def test_a_bucket_with_versions(outside: OutsideStore) -> None:
     finally:
         outside.inner.s3.set_bucket_versioning(BUCKET, VersioningConfig("Suspended"))
     assert (one.verdict, one.measured) == ("warn", "the bucket is versioned")
+
+
+def test_a_bucket_that_deletes_by_age(outside: OutsideStore) -> None:
+    policy = store.bucket_policy(BUCKET)
+    policy["Statement"][0]["Action"].append("s3:GetLifecycleConfiguration")
+    outside.inner.admin.policy_add("rules", policy=policy)
+    outside.inner.admin.user_add("rulesrulesrules", "3" * 40)
+    outside.inner.admin.policy_set("rules", user="rulesrulesrules")
+    rule = Rule(ENABLED, rule_filter=Filter(prefix="docker/"), rule_id="tidy", expiration=Expiration(days=30))
+    outside.inner.s3.set_bucket_lifecycle(BUCKET, LifecycleConfig([rule]))
+    try:
+        one = judged(look(outside, Key("rulesrulesrules", "3" * 40)))["BBX-C10"]
+    finally:
+        outside.inner.s3.delete_bucket_lifecycle(BUCKET)
+    assert (one.verdict, one.measured) == ("fail", "tidy: after 30 days")
+    assert judged(look(outside, Key("rulesrulesrules", "3" * 40)))["BBX-C10"].verdict == "pass"
+
+
+def rule_of(inner: str, status: str = "Enabled") -> str:
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    return f"{head}<Rule>{inner}<Status>{status}</Status></Rule></LifecycleConfiguration>"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (rule_of("<ID>a</ID><Filter/><Expiration><Days>7</Days></Expiration>"), ["a: after 7 days"]),
+        (
+            rule_of("<Prefix></Prefix><Expiration><Days>1</Days></Expiration>"),
+            ["without a name: after 1 days"],
+        ),
+        (
+            rule_of(
+                "<ID>b</ID><Filter><And><Prefix>docker/registry/v2/blobs/</Prefix></And></Filter>"
+                "<Expiration><Date>2027-01-01T00:00:00Z</Date></Expiration>"
+            ),
+            ["b: after 2027-01-01T00:00:00Z"],
+        ),
+        (rule_of("<Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>7</Days></Expiration>"), []),
+        (rule_of("<Filter/><Expiration><Days>7</Days></Expiration>", "Disabled"), []),
+        (rule_of("<Filter><Tag><Key>k</Key></Tag></Filter><Expiration><Days>7</Days></Expiration>"), []),
+        (
+            rule_of(
+                "<Filter/><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"
+            ),
+            [],
+        ),
+        (
+            rule_of(
+                "<Filter/><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>"
+            ),
+            [],
+        ),
+        ("", []),
+        ("<html><p>not here", []),
+    ],
+)
+def test_rules_that_concern_the_registry(body: str, said: list[str]) -> None:
+    assert list(expiring(body)) == said
 
 
 def test_keys_that_are_not_there_yet() -> None:

@@ -17,7 +17,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from binderbox.parts.registry.tree import ROOT, Found
+from binderbox import layout
+from binderbox.parts.registry.tree import Found
 
 TIMEOUT_S = 60
 TRIES, AGAIN_S = 4, 2.0  # a store that has just started, or is busy, answers 503
@@ -50,7 +51,7 @@ class Bucket:
         self._access, self._secret = access, secret
         self._connection: http.client.HTTPConnection | None = None
 
-    def all(self, prefix: str = ROOT) -> Iterator[Found]:
+    def all(self, prefix: str = layout.REGISTRY_ROOT) -> Iterator[Found]:
         """Every object below a prefix, a page at a time."""
         more: dict[str, str] = {}
         while True:

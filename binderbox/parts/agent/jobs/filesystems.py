@@ -39,7 +39,23 @@ def mount_of(path: str) -> str:
     return path
 
 
+def same_disk(one: str, other: str) -> bool:
+    """Whether two directories lie on one file system, or will.
+
+    Subvolumes and overlays have numbers of their own, of no device, and the sizes of what they lie on.
+    """
+    devices = [os.stat(_there(path)).st_dev for path in (one, other)]
+    if devices[0] == devices[1] or all(map(os.major, devices)):
+        return devices[0] == devices[1]
+    (free, size), (its_free, its_size) = sized(one), sized(other)
+    return size == its_size and abs(free - its_free) < 0.001 * size
+
+
 def _statvfs(path: str) -> os.statvfs_result:
+    return os.statvfs(_there(path))
+
+
+def _there(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
-    return os.statvfs(path)
+    return path

@@ -13,7 +13,7 @@ from typing import Any
 from binderbox import layout
 from binderbox.parts.agent.jobs import containerd, files, working
 from binderbox.parts.agent.jobs.config import AgentConfig
-from binderbox.parts.agent.jobs.filesystems import mount_of, sized
+from binderbox.parts.agent.jobs.filesystems import mount_of, same_disk, sized
 from binderbox.parts.agent.jobs.memory import Memory
 from binderbox.parts.agent.jobs.running import CommandFailed, run
 from binderbox.parts.disk import usage
@@ -52,6 +52,10 @@ def parts(config: AgentConfig, now: float) -> dict[str, Any]:
             }
             for part, paths in places.items()
         ],
+        "other_bytes": {
+            disk.name: used[disk.path] - _ours(disk.path, config.data_dir, sizes)
+            for disk in config.file_systems
+        },
         "growth_a_day": {disk.path: usage.growth(history, disk.path, now) for disk in config.file_systems},
         "asked": {"hits": hits, "misses": misses},
         "builds": working.builds(),
@@ -89,6 +93,13 @@ def others(
                 for path, size in usage.largest(sizes, top, ours)
             ]
     return found
+
+
+def _ours(path: str, data_dir: str, sizes: Mapping[str, int]) -> int:
+    """Bytes below the data's directory and k3s's that lie on the file system of `path`, as an install counts them."""
+    return sum(
+        size for one, size in sizes.items() if usage.planned_for(one, data_dir) and same_disk(one, path)
+    )
 
 
 def _du(words: list[str], timeout_s: float) -> str:
