@@ -49,7 +49,7 @@ def make_inputs(artifacts: Mapping[str, Artifact], arch: str, bundle: Path | Non
     sockets = {"containerdHostPath": layout.CONTAINERD_SOCKET, "dockerHostPath": ""}
     values: dict[str, Any] = {
         "priorityClassName": PRIORITY_CLASS,
-        "fetchKernelHeaders": {"resources": {"limits": {"memory": "64Mi"}}},
+        "fetchKernelHeaders": {"resources": _resources("64Mi", "64Mi")},
         "metrics": {"enabled": True, "collector": {"enabled": False}},
         "detectors": {
             "execwhacker": {
@@ -71,7 +71,8 @@ def make_inputs(artifacts: Mapping[str, Artifact], arch: str, bundle: Path | Non
                 "metrics": {"port": METRICS["flowkiller"]},
                 "resources": _resources("167M", "1Gi"),
             },
-            "monero": {"enabled": arch == MONERO_ARCH, "resources": {"limits": {"memory": "1Gi"}}},
+            # what it takes nobody has measured; without a request it would ask for its limit
+            "monero": {"enabled": arch == MONERO_ARCH, "resources": _resources("0", "1Gi")},
         },
     }
     return ChartInputs(

@@ -11,6 +11,7 @@ import yaml
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
+from binderbox.decide.sizing import GUARD_MEMORY_GB
 from binderbox.parts.guard import bans, values
 from binderbox.parts.guard.bans import Bans
 from tests.charts.rendering import objects, template
@@ -106,3 +107,13 @@ def test_what_it_renders(tmp_path: Path) -> None:
         chart=CRYPTNONO,
     )
     assert again.returncode != 0, "what this chart does not know is refused at render"
+
+
+def test_no_detector_asks_for_its_limit() -> None:
+    """Kubernetes takes a limit for the request where there is none: 1 GB of a small machine's for what has never been measured."""
+    made: dict[str, Any] = dict(values.make_inputs(artifacts(), "x86_64").values)
+    asked = [one["resources"] for one in (*made["detectors"].values(), made["fetchKernelHeaders"])]
+    assert all("memory" in one["requests"] for one in asked)
+    told = {"0": 0, "64Mi": 67, "150M": 150, "167M": 167}
+    running = [told[one["requests"]["memory"]] for one in asked[:-1]]
+    assert sum(running) <= 1000 * GUARD_MEMORY_GB
