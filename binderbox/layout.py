@@ -36,6 +36,7 @@ BIN = f"{LIB}/bin"
 CNI = f"{LIB}/cni"  # the plugins of the builds' network
 ENGINE = f"{LIB}/engine"
 DOOR = f"{LIB}/door"
+LOADER = f"{LIB}/loader"  # what loads the firewall anew
 KEEPER = f"{LIB}/firewall"
 KEEPER_RUN = "/run/binderbox-systempods"
 KEEPER_STATUS = f"{KEEPER_RUN}/status.json"
@@ -77,6 +78,8 @@ UPSTREAM_RESOLVERS = (
     "/var/lib/dhcp/dhclient*.leases",
 )
 SYSCTL_FILE = "/etc/sysctl.d/zz-binderbox.conf"  # the last name wins, and hardening roles write 99-*
+NEEDRESTART = "/etc/needrestart"
+NEEDRESTART_FILE = f"{NEEDRESTART}/conf.d/binderbox.conf"
 OLD_SYSCTL_FILE = "/etc/sysctl.d/90-binderbox.conf"
 MODULES_FILE = "/etc/modules-load.d/binderbox.conf"
 JOURNALD_FILE = "/etc/systemd/journald.conf.d/50-binderbox.conf"
@@ -123,6 +126,7 @@ CONTAINERD_ROOT = f"{K3S_DATA}/agent/containerd"
 LEASES = "/var/lib/cni/networks/buildkit"  # host-local's, of addresses of build steps
 TASKS = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io"  # containerd's bundles of what runs
 RUNC = f"{K3S_DATA}/data/current/bin/runc"
+STEP_RUNC = f"{BIN}/step-runc"  # what BuildKit has containerd start for a step
 
 SYSTEMD = "/etc/systemd/system"
 WATCH_TIMER = "binderbox-watch.timer"
@@ -186,13 +190,14 @@ STORE_KEYS = ("s3-access-key", "s3-secret-key")  # secrets, of an object store t
 OBJECTSTORE_PORT = 9000
 BINDER_PORT = 8585  # BinderHub's own
 
+OUR_SLICE = "binderbox.slice"  # beside Kubernetes' pods
 BUILDS_SLICE = "binderbox-builds.slice"
 # where a node has it: cgroup v2, v1, and a hybrid, whose own hierarchy is systemd's
 BUILDS_SLICE_DIRS = tuple(
-    f"/sys/fs/cgroup/{hierarchy}binderbox.slice/{BUILDS_SLICE}" for hierarchy in ("", "systemd/", "unified/")
+    f"/sys/fs/cgroup/{hierarchy}{OUR_SLICE}/{BUILDS_SLICE}" for hierarchy in ("", "systemd/", "unified/")
 )
 # cgroup v1 freezes by a hierarchy of its own, which systemd does not look after.
-BUILDS_FREEZER = f"/sys/fs/cgroup/freezer/binderbox.slice/{BUILDS_SLICE}"
+BUILDS_FREEZER = f"/sys/fs/cgroup/freezer/{OUR_SLICE}/{BUILDS_SLICE}"
 SAMPLE_PORT = 9418  # git's own port; something listens there only while a sample is being launched
 
 PACKAGES = (
@@ -235,7 +240,7 @@ SCRIPT_SETTINGS = (
     f"MEMBER_FILE={MEMBER_FILE}",
     f"OWN_KEPT={' '.join(OWN_KEPT)}",
     f"OWN_GOES={' '.join(OWN_GOES)}",
-    f"FILES={SYSCTL_FILE} {OLD_SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE} {TMPFILES_FILE} {HEADERS_TREE}",
+    f"FILES={SYSCTL_FILE} {OLD_SYSCTL_FILE} {MODULES_FILE} {JOURNALD_FILE} {TMPFILES_FILE} {HEADERS_TREE} {NEEDRESTART_FILE}",
     f"EXTRA_CA={EXTRA_CA}",
     f"JOURNALD_FILE={JOURNALD_FILE}",
     f"INTERFACES={POD_INTERFACE} flannel.1 flannel-v6.1 {BUILD_INTERFACE} {CANARY_INTERFACE} kube-ipvs0",

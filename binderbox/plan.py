@@ -151,6 +151,7 @@ def make(
             data_dir=member.data_dir,
             arch=ARCHITECTURES[facts.arch],
             networks=member.networks,
+            mtu=facts.mtu,
             resolvers=facts.own_resolvers if facts.cgroup_version == 2 else facts.resolvers,
             cgroup_v2=facts.cgroup_version == 2,
             egress_allow=member.egress_allow,

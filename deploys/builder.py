@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import systemd
 
 from binderbox import layout
+from binderbox.deploys.facts.host import Numbers
 from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
-from binderbox.parts.builder import network
+from binderbox.parts.builder import network, weights
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
 from binderbox.parts.builder.settings import BuilderInputs
 
 BUILDKITD_FILE = f"{layout.SYSTEMD}/{layout.BUILDKITD_UNIT}"
 DOOR_FILE = f"{layout.SYSTEMD}/{layout.DOOR_UNIT}"
+OUR_SLICE_FILE = f"{layout.SYSTEMD}/{layout.OUR_SLICE}"
 SLICE_FILE = f"{layout.SYSTEMD}/{layout.BUILDS_SLICE}"
 
 
@@ -36,13 +39,17 @@ def install_builder(inputs: BuilderInputs) -> None:
         {
             builder.BUILDKITD_CONFIG: files.Content(builder.render_buildkitd(inputs), 0o600),
             BUILDKITD_FILE: files.Content(builder_units.render_buildkitd_unit(inputs)),
-            network.CONFIG: files.Content(network.render_network(inputs.networks)),
+            network.CONFIG: files.Content(network.render_network(inputs.networks, inputs.mtu)),
             f"{layout.CNI}/{network.NEIGHBOUR}": files.Content(network.neighbour(), 0o755),
+            layout.STEP_RUNC: files.Content(builder_units.render_step_runc(), 0o755),
             **fetches(inputs),
         }
     )
+    told = host.get_fact(Numbers, paths=weights.PODS_PATHS)
+    weight = weights.cpu_weight(weights.read(told))
     limits = files.contents(
         {
+            OUR_SLICE_FILE: files.Content(builder_units.render_our_slice(weight)),
             SLICE_FILE: files.Content(builder_units.render_slice(inputs)),
             builder.SCOPE_LIMITS: files.Content(builder_units.render_scope_limits(inputs)),
         }

@@ -8,6 +8,7 @@ from pyinfra.operations import apt, server, systemd
 
 from binderbox import layout
 from binderbox.decide import proxies
+from binderbox.deploys.facts.host import Owners
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.ingress import routes
 from binderbox.deploys.operations import certificates, files, host, images, packages, secrets
@@ -15,7 +16,7 @@ from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.firewall.names import TABLE
-from binderbox.parts.host.inputs import HostInputs
+from binderbox.parts.host.inputs import NEEDRESTART, HostInputs
 from binderbox.patience import patient
 
 TAKE_BACK_S = 120  # a new login is tried meanwhile, and waited for 45 s at most
@@ -42,7 +43,7 @@ def prepare_host(inputs: HostInputs) -> None:
         unit: files.Content(firewall_units.UNIT),
         layout.BACKSTOP_FILE: files.Content(inputs.backstop, 0o600),
         backstop_unit: files.Content(firewall_units.BACKSTOP_UNIT_TEXT),
-        **{path: files.Content(text) for path, text in backstop_tree().items()},
+        **{path: files.Content(text) for path, text in {**loader_tree(), **backstop_tree()}.items()},
         layout.SYSCTL_FILE: files.Content(
             "".join(f"{key} = {value}\n" for key, value in inputs.sysctls.items())
         ),
@@ -61,6 +62,8 @@ def prepare_host(inputs: HostInputs) -> None:
     else:
         files.absent(name="forget the site's own pins", paths=(layout.VERSIONS_FILE,))
     texts |= {path: files.Content(text) for path, text in fetch_tree().items()}
+    if pyinfra_host.get_fact(Owners, paths=(layout.NEEDRESTART,)):
+        texts[layout.NEEDRESTART_FILE] = files.Content(NEEDRESTART)
     if inputs.proxy:
         given = pyinfra_host.get_fact(Secrets).get(proxies.LOGIN_SECRET, "").strip()
         proxy = proxies.render(inputs.proxy, given)
@@ -124,6 +127,14 @@ def fetch_tree() -> dict[str, str]:
     """Path on the node to text: a directory for the PYTHONPATH of what fetches artifacts."""
     modules = modules_of("parts.fetch") | dict([module("layout")])
     return {f"{layout.FETCH}/{path}": text for path, text in with_packages(modules).items()}
+
+
+def loader_tree() -> dict[str, str]:
+    """Path on the node to text: what loads the firewall's rules anew, apart from the keeper, which is to see when its own change."""
+    modules = modules_of("parts.firewall.keeper") | dict(
+        map(module, ("parts.builder.door.steps", "parts.firewall.names"))
+    )
+    return {f"{layout.LOADER}/{path}": text for path, text in with_packages(modules).items()}
 
 
 def backstop_tree() -> dict[str, str]:

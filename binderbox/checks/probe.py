@@ -175,6 +175,9 @@ class Probe(Protocol):
     def sysctls(self, names: Sequence[str]) -> Mapping[str, str]:
         """The kernel's settings, "" for one that it does not have."""
 
+    def numbers(self, paths: Sequence[str]) -> Mapping[str, int]:
+        """What each of these files holds, of those that are there and hold one number."""
+
     def nft_tables(self) -> tuple[str, ...]:
         """Families and names, e.g. "inet binderbox"."""
 

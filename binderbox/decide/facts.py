@@ -113,6 +113,7 @@ class HostFacts:
     # `disk_gb` and what belongs to it are of the data's file system; None: the same one
     images_disk: Disk | None = None  # that of k3s's directory
     node_disk: Disk | None = None  # that of the kubelet's, where it is not k3s's
+    mtu: int = 0  # of `interface`; 0 where it is not known
     ssh_tunnel: str = ""  # the interface by which ssh came, where that is a tunnel
     host_name: str = ""
     identity: str = ""  # of this machine and nobody else's, and no secret

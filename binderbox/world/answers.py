@@ -17,6 +17,7 @@ from binderbox.member.model import Member
 from binderbox.world import cluster, jobs, units
 from binderbox.world.host import port_80
 from binderbox.world.host.hosts import Host
+from binderbox.world.host.numbers import parse_numbers
 from binderbox.world.objects import Objects
 from binderbox.world.s3.outside import looked
 from binderbox.world.s3.seen import seen_by_its_key, seen_outside
@@ -70,6 +71,9 @@ class HostAnswers:
             line.split(" = ", 1) for line in self._run("sysctl", "-e", *names).splitlines() if " = " in line
         )
         return {name: told.get(name, "").strip() for name in names}
+
+    def numbers(self, paths: Sequence[str]) -> Mapping[str, int]:
+        return parse_numbers(self.host.run(["grep", "-sH", "", *paths], timeout_s=LOOK_S).text)
 
     def nft_tables(self) -> tuple[str, ...]:
         return tuple(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from binderbox.world.host.numbers import parse_numbers
 from binderbox.world.pyinfra.connector import Looking
 
 
@@ -39,6 +40,20 @@ class Sysctls(FactBase[dict[str, str]]):
     def process(self, output: Iterable[str]) -> dict[str, str]:
         pairs = (line.partition(" = ") for line in output)
         return {key: value for key, _, value in pairs}
+
+
+class Numbers(FactBase[dict[str, int]]):
+    """What each of `paths` holds, of those that are there and hold one number."""
+
+    def command(self, paths: Sequence[str]) -> StringCommand:
+        return Looking("grep", "-sH", "''", *(QuoteString(path) for path in paths), "||", "true")
+
+    @staticmethod
+    def default() -> dict[str, int]:
+        return {}
+
+    def process(self, output: Iterable[str]) -> dict[str, int]:
+        return parse_numbers("\n".join(output))
 
 
 class Loadable(FactBase[list[str]]):

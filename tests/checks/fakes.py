@@ -76,6 +76,7 @@ class FakeProbe:
     lost: Mapping[str, Reached] = field(
         default_factory=dict
     )  # what cannot be reached from the host, by address
+    held: Mapping[str, int] = field(default_factory=dict)  # by files of the kernel
     outside: Answer | None = None  # what is got at port 80 of the name; None: what the host serves there
     asked: list[str] = field(default_factory=list)
 
@@ -111,6 +112,9 @@ class FakeProbe:
 
     def sysctls(self, names: Sequence[str]) -> Mapping[str, str]:
         return {name: {"fs.inotify.max_user_instances": "128"}.get(name, "1") for name in names}
+
+    def numbers(self, paths: Sequence[str]) -> Mapping[str, int]:
+        return {path: number for path, number in self.held.items() if path in paths}
 
     def nft_tables(self) -> tuple[str, ...]:
         return ("inet binderbox", "inet binderbox-backstop")

@@ -290,6 +290,7 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
             f"{binder}/versions": Answer("", 200, body=json.dumps({"builder_info": {"build_image": PINNED}})),
         },
         log=(PROOF,),
+        held={"/sys/fs/cgroup/kubepods/cpu.weight": 79, "/sys/fs/cgroup/binderbox.slice/cpu.weight": 40},
     )
     probe.builder_workers = lambda: (CONTAINERD,)  # type: ignore[method-assign]
     results = run_checks(

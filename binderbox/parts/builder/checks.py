@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
-from binderbox.checks.probe import FileInfo, Probe
+from binderbox.checks.probe import FileInfo, Probe, Skip
 from binderbox.checks.workloads import (
     AGAIN,
     judge_present,
@@ -21,6 +21,7 @@ from binderbox.checks.workloads import (
 from binderbox.parts.binderhub import pod_rules
 from binderbox.parts.builder import build_pods
 from binderbox.parts.builder.settings import SCOPE_LIMITS
+from binderbox.parts.builder.weights import BUILDS_PATHS, PODS_PATHS, Weights, as_promised, read
 
 LABEL = "org.mobyproject.buildkit.worker"
 SOCKET_DIRECTORY = layout.BUILDKIT_SOCKET.rpartition("/")[0]
@@ -88,6 +89,19 @@ def judge_ceiling(found: Ceiling) -> Verdict:
     )
 
 
+def look_weights(probe: Probe) -> Weights:
+    return read(probe.numbers((*PODS_PATHS, *BUILDS_PATHS)))
+
+
+def judge_weights(found: Weights) -> Verdict:
+    told = f"{found.unit} {found.builds}, of pods {found.pods}"
+    if found.builds is None:
+        raise Skip("nothing was built since the node was started")
+    if as_promised(found):
+        return passed(told)
+    return failed(told, "half of the pods'", AGAIN)
+
+
 def judge_told(told: tuple[Mapping[str, str], ...]) -> Verdict:
     """An image that is lost costs a build, and says that its push or the disk has a trouble that goes on."""
     if not told:
@@ -144,4 +158,6 @@ CHECKS = (
           "Builds that fill the disk are ended, BuildKit is started anew for what it keeps of them, and images that cannot be pushed are let go; told for a day."),
     Check("BBX-B10", "builder", "the API server guards pods of strangers' code", look_policies, judge_policies,
           "With CAP_NET_RAW a build could be the gateway of its neighbours; what the hub makes is held to the same rules."),
+    Check("BBX-B11", "builder", "builds have their part of the processors", look_weights, judge_weights,
+          "Where all are busy, builds get one third and sessions two; neither is slowed down while the other is idle."),
 )  # fmt: skip

@@ -72,6 +72,7 @@ class BuilderInputs:
     pins_gb: float
     pins: int
     networks: Networks
+    mtu: int = 0
     resolvers: tuple[str, ...] = ()
     cgroup_v2: bool = False
     egress_allow: tuple[EgressAllow, ...] = ()
@@ -91,6 +92,7 @@ def make_inputs(
     data_dir: str = layout.DATA,
     arch: str = "amd64",
     networks: Networks,
+    mtu: int = 0,
     resolvers: Iterable[str] = (),
     cgroup_v2: bool = False,
     egress_allow: tuple[EgressAllow, ...] = (),
@@ -118,6 +120,7 @@ def make_inputs(
         pins_gb=disk.pins_gb.value,
         pins=disk.pins.value,
         networks=networks,
+        mtu=mtu,
         resolvers=tuple(resolvers),
         cgroup_v2=cgroup_v2,
         egress_allow=egress_allow,
@@ -161,7 +164,7 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
                     "max-parallelism": 4 * inputs.build_slots,
                     "runtime": {
                         "name": "io.containerd.runc.v2",
-                        "options": {"SystemdCgroup": True, "BinaryName": layout.RUNC},
+                        "options": {"SystemdCgroup": True, "BinaryName": layout.STEP_RUNC},
                     },
                     "gc": True,
                     "gcpolicy": [

@@ -1,7 +1,7 @@
 """The builder's units on the node as text, the limits of builds among them. What each limit holds:
 
-- the slice holds all build steps of all builds together (memory, processes); its weights count among the slices inside
-  binderbox.slice, where it is alone, so they take nothing from builds and give nothing to pods;
+- the slice holds all build steps of all builds together (memory, processes); the one around it, binderbox.slice, stands
+  beside Kubernetes' pods, so that it is its weight that counts against theirs;
 - the prefix drop-in `bbx-.scope.d` holds each step by itself, which BuildKit cannot (a step beyond it ends with 137);
 - buildkitd's own fetches (`FROM`, `ADD https://...`) leave from the host itself, where the rules for the builds'
   bridge do not see them. There a table of nftables' holds, by buildkitd's cgroup, and the unit's address list, which knows
@@ -31,8 +31,10 @@ FETCHES = "binderbox-fetches"  # a table of its own, which the backstop owns
 FEW_4, FEW_6 = 16, 8
 FEW_S = 70
 STEP_LATE_S = 300  # beyond the time of a whole build
+FIRST_TO_GO = 1000  # users' pods have at most 999: the kubelet's policy for burstable pods (pkg/kubelet/qos)
 STEP_TASKS = 4096  # processes of one build step: as many as a user pod may have (k3s.py podPidsLimit)
-CPU_WEIGHT = 50  # without effect as long as the slice has no neighbour: see above
+FIRST_WEIGHT = 50  # until the kubelet has given its own: weights.py
+IO_WEIGHT = 50  # against 100 of the pods, where the disk's scheduler knows weights (bfq, io.cost)
 
 
 def render_buildkitd_unit(inputs: BuilderInputs) -> str:
@@ -200,6 +202,30 @@ WantedBy=multi-user.target
 """
 
 
+def render_our_slice(cpu_weight: int | None) -> str:
+    """The slice around that of builds; `cpu_weight` against that of Kubernetes' pods."""
+    return f"""\
+[Unit]
+Description=What binderbox runs of strangers beside Kubernetes
+
+[Slice]
+CPUWeight={cpu_weight or FIRST_WEIGHT}
+IOWeight={IO_WEIGHT}
+"""
+
+
+def render_step_runc() -> str:
+    """What starts a build step: runc, with the score of who is ended first where the node's memory ends.
+
+    BuildKit has no setting for it, and a step would have its shim's, which is containerd's: below every user's pod.
+    """
+    return f"""\
+#!/bin/sh
+echo {FIRST_TO_GO} >/proc/$$/oom_score_adj
+exec {layout.RUNC} "$@"
+"""
+
+
 def render_slice(inputs: BuilderInputs) -> str:
     return f"""\
 [Unit]
@@ -208,8 +234,6 @@ Description=All build steps of all builds
 [Slice]
 MemoryMax={bytes_of(inputs.build_memory_gb)}
 MemorySwapMax=0
-CPUWeight={CPU_WEIGHT}
-IOWeight={CPU_WEIGHT}
 TasksMax={STEP_TASKS * inputs.build_slots}
 """
 

@@ -22,6 +22,7 @@ from binderbox.layout import (
     KEEPER_STATUS,
     KUBECTL_CACHE,
     LEASES,
+    LOADER,
     NAMESPACE,
     TASKS,
 )
@@ -44,7 +45,8 @@ ConditionPathExists={FIREWALL_FILE}
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/sbin/nft -f {FIREWALL_FILE}
-ExecReload=/usr/sbin/nft -f {FIREWALL_FILE}
+Environment=PYTHONPATH={LOADER}
+ExecReload=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper.loading {FIREWALL_FILE}
 ExecStop=-/usr/sbin/nft delete table inet {TABLE}
 
 [Install]

@@ -11,6 +11,7 @@ from binderbox.checks.traps import switch_off_lines
 from binderbox.decide import proxies
 from binderbox.decide.disk import DiskPlan
 from binderbox.decide.facts import HostFacts
+from binderbox.decide.sizing import MAX_PODS
 from binderbox.member.model import Member
 from binderbox.parts.firewall.backstop_rules import render_backstop
 from binderbox.parts.firewall.rules import make_inputs as make_firewall
@@ -28,6 +29,19 @@ SYSCTLS: Mapping[str, int] = {
     "net.bridge.bridge-nf-call-iptables": 1,  # or the firewall never sees one pod speak to another
     "net.bridge.bridge-nf-call-ip6tables": 1,
 }
+# Each pod and each build step is a neighbour, and the kernel's own ceiling of 1024 is that of the whole machine; its table is
+# cleared of idle ones from the second on. A container has no such settings: its machine has.
+NEIGHBOURS: Mapping[str, int] = {
+    f"net.ipv4.neigh.default.gc_thresh{at}": times * MAX_PODS for at, times in ((1, 1), (2, 2), (3, 4))
+}
+
+# needrestart(1), which runs after each upgrade, would break off every build for a new library of Python's, and every session's
+# connection for one of k3s's; an install restarts them itself, and waits for builds.
+NEEDRESTART = """\
+# binderbox restarts these itself, when nobody builds.
+$nrconf{override_rc}->{qr(^binderbox-)} = 0;
+$nrconf{override_rc}->{qr(^k3s)} = 0;
+"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,7 @@ def make_inputs(
     return HostInputs(
         packages=facts.missing_packages,
         modules=layout.MODULES,
-        sysctls=SYSCTLS,
+        sysctls={**SYSCTLS, **(NEIGHBOURS if facts.container in ("", "none") else {})},
         directories=(
             (layout.ETC, "700", 0),
             (layout.SECRETS, "700", 0),

@@ -26,6 +26,7 @@ way=$([ -n "$to" ] && ip -o addr show to "$to" 2>/dev/null | awk '{ print $2; ex
 
 section route; ip -4 route show default 2>/dev/null; ip -6 route show default 2>/dev/null | sed 's/^/6 /'
 section addresses; ip -o addr show scope global 2>/dev/null
+section mtus; grep -sH "" /sys/class/net/*/mtu
 section resolvers
 for f in $RESOLVER_FILES; do [ -f "$f" ] || continue; echo "file $f"; cat "$f"; echo; done
 

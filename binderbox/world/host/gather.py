@@ -25,6 +25,7 @@ from binderbox import layout
 from binderbox.decide.facts import DOCKER, OTHER_CLUSTERS, Disk
 from binderbox.errors import StepFailed
 from binderbox.world.host.hosts import Host
+from binderbox.world.host.numbers import parse_numbers
 from binderbox.world.host.received import parse_received
 from binderbox.world.host.sockets import parse_listeners, parse_proc_net
 
@@ -137,7 +138,8 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "ssh_tunnel": _tunnel(_first(found["ssh-way"])),
         "outbound": [_reach(line) for line in found["reach"]],
         "resolver_files": _texts(found["resolvers"]),
-        **_addresses(found["route"], found["addresses"]),
+        **(way := _addresses(found["route"], found["addresses"])),
+        "mtu": parse_numbers("\n".join(found["mtus"])).get(f"/sys/class/net/{way['interface']}/mtu", 0),
         "identity": _first(found.get("identity", [])),
         "host_name": _first(found["name"]),
         "node_name": _first(found["name"][1:]),

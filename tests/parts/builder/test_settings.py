@@ -76,8 +76,11 @@ def test_builds_run_on_the_kubelets_containerd_and_on_a_network_of_their_own() -
     )
     bridge, *_ = json.loads(network.render_network(Networks()))["plugins"]
     assert (bridge["bridge"], bridge["ipam"]["ranges"]) == ("bbxbuild0", [[{"subnet": "10.44.0.0/16"}]])
+    assert "mtu" not in bridge
+    (narrow, *_) = json.loads(network.render_network(Networks(), 1460))["plugins"]
+    assert narrow["mtu"] == 1460
     assert worker["defaultCgroupParent"] == "binderbox-builds.slice:bbx-containerd:"
-    assert worker["runtime"]["options"]["SystemdCgroup"] is True
+    assert worker["runtime"]["options"] == {"SystemdCgroup": True, "BinaryName": layout.STEP_RUNC}
     assert config["dns"] == {"nameservers": ["10.43.0.10"], "searchDomains": ["."]}  # none of the host's
     assert config["insecure-entitlements"] == []
     assert config["root"] == "/srv/box/buildkit"

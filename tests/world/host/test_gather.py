@@ -68,7 +68,7 @@ def test_a_recorded_host_with_everything_on_it() -> None:
         53, "udp", "127.0.0.53", "systemd-resolve", 400, "systemd-resolved.service"
     )
     assert facts.ssh_ports == (22, 2222)
-    assert (facts.address, facts.interface) == ("203.0.113.7", "eth0")
+    assert (facts.address, facts.interface, facts.mtu) == ("203.0.113.7", "eth0", 1460)
     assert facts.addresses == ("203.0.113.7", "2001:db8::7")
     assert facts.own_resolvers == ("127.0.0.53",)
     assert facts.resolvers == ("192.0.2.53", "2001:db8::53")

@@ -88,6 +88,7 @@ def main() -> int:
         lambda: _each(door, REPIN_EVERY_S, pusher.repin),
         lambda: _each(door, REPIN_EVERY_S, pusher.learn),
         lambda: _each(door, SWEEP_EVERY_S, sweep.once),
+        lambda: _each(door, REPIN_EVERY_S, door.builds.sweep),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
         lambda: _each(door, MEASURE_EVERY_S, lambda: guard.measure(time.monotonic)),
         lambda: _each(door, MEASURE_EVERY_S, lambda: guard.room(time.monotonic())),

@@ -92,6 +92,10 @@ class Builds:
         """Begin anew, without what a killed door left behind."""
         self._workplaces.clear()
 
+    def sweep(self) -> None:
+        """Take away contexts that no build has any more."""
+        self._workplaces.sweep()
+
     def build(self, pod: socket.socket, permit: Permit, request: BuildRequest, key: str) -> dict[str, object]:
         """The answer for the pod; its place in line and the log go to it meanwhile."""
         came = time.monotonic()

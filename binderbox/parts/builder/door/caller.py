@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -59,8 +60,11 @@ def has_own_processes(status: str) -> bool:
 def _pidfd(sock: socket.socket, pid: int) -> tuple[int, bool]:
     try:
         return sock.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD), True
-    except OSError:
-        pass
+    except OSError as error:
+        if (
+            error.errno != errno.ENOPROTOOPT
+        ):  # this kernel knows it, and says that the process is gone, or that none may be opened
+            raise Refused("caller-gone", f"process {pid} could not be identified: {error.strerror}") from None
     try:
         return os.pidfd_open(pid), False
     except OSError:

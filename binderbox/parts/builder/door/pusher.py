@@ -113,17 +113,24 @@ class Pusher:
     def work(self) -> None:
         """Push until `stop`; run by as many threads as there may be pushes at once."""
         while (pending := self._take()) is not None:
-            started = time.monotonic()
-            sent = None
             try:
-                gone = not self.images.digest(pending.tag)
-                if not gone:
-                    with self.pushing():
-                        sent = self._push(pending)
-            except Exception as error:  # nothing about one image may stop the pushing of others
-                self._failed(pending, str(error) or repr(error))
-            else:
-                self._finished(pending, gone, time.monotonic() - started, sent)
+                self._one(pending)
+            except Exception as error:  # of the spool's disk, say: the thread goes on, and comes back to it
+                self._put_off(pending)
+                say("bug", tag=pending.tag, fault=repr(error))
+
+    def _one(self, pending: Pending) -> None:
+        started = time.monotonic()
+        sent = None
+        try:
+            gone = not self.images.digest(pending.tag)
+            if not gone:
+                with self.pushing():
+                    sent = self._push(pending)
+        except Exception as error:  # nothing about one image may stop the pushing of others
+            self._failed(pending, str(error) or repr(error))
+        else:
+            self._finished(pending, gone, time.monotonic() - started, sent)
 
     def _push(self, pending: Pending) -> Sent | None:
         if self.sources is None:
@@ -215,12 +222,7 @@ class Pusher:
         return time.monotonic() + (max(0.0, self.after_s - age) if self.busy() else 0.0)
 
     def _failed(self, pending: Pending, fault: str) -> None:
-        with self._wake:
-            tries = self._tries[pending.made]
-            tries.busy = False
-            tries.count += 1
-            wait_s = min(FIRST_WAIT_S * 2 ** min(tries.count - 1, 10), LONGEST_WAIT_S)
-            tries.next_at = time.monotonic() + wait_s
+        count, wait_s = self._put_off(pending)
         given_up = time.time() - pending.built_at > self.give_up_s
         if given_up or not self.spool.holds(pending):
             self._let_go(pending, unpin=given_up)
@@ -229,9 +231,19 @@ class Pusher:
             tag=pending.tag,
             repository=pending.repository,
             fault=fault,
-            tries=tries.count,
+            tries=count,
             next_in_s=None if given_up else wait_s,
         )
+
+    def _put_off(self, pending: Pending) -> tuple[int, float]:
+        """Come back to it later; how often it was tried, and in how many seconds that is."""
+        with self._wake:
+            tries = self._tries.setdefault(pending.made, _Tries())  # it may have been let go meanwhile
+            tries.busy = False
+            tries.count += 1
+            wait_s = min(FIRST_WAIT_S * 2 ** min(tries.count - 1, 10), LONGEST_WAIT_S)
+            tries.next_at = time.monotonic() + wait_s
+            return tries.count, wait_s
 
     def _pin_held(self, pending: Pending) -> None:
         with self._pins:  # or a pin could come after the push that takes it off

@@ -29,6 +29,8 @@ class Spool:
         self._directory = directory
         self._lock = threading.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for partial in directory.glob("*.new"):  # of a door that was killed while it wrote
+            partial.unlink(missing_ok=True)
         self._held = {one.tag: one for one in _read(directory)}  # oldest first
         self._layers: dict[str, Mapping[str, int]] = {}  # made -> digest and bytes of each layer
 

@@ -38,17 +38,24 @@ class Workplaces:
     def __init__(self, config: DoorConfig) -> None:
         self._config = config
         self._contexts = Path(config.state_dir, "contexts")
+        self._taken: set[Path] = set()
 
     def clear(self) -> None:
         """Begin anew, without what a killed door left behind."""
-        shutil.rmtree(self._contexts, ignore_errors=True)
         self._contexts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Take away what is no build's any more: a disk that fails for a moment leaves what it was to remove."""
+        for path in set(self._contexts.iterdir()) - self._taken:
+            shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def one(self) -> Iterator[Workplace]:
         place = self._contexts / secrets.token_hex(8)
-        place.mkdir(mode=0o700)
+        self._taken.add(place)
         try:
+            place.mkdir(mode=0o700)
             made = Workplace(place / "context", place / "home", place / "metadata.json", place / "trace")
             made.context.mkdir()
             made.home.mkdir()
@@ -56,6 +63,7 @@ class Workplaces:
             yield made
         finally:
             shutil.rmtree(place, ignore_errors=True)
+            self._taken.discard(place)
 
     def _give_login(self, home: Path) -> None:
         """buildctl answers BuildKit with it for docker.io alone; no step and no Dockerfile sees it."""

@@ -13,11 +13,13 @@ PLUGINS = ("bridge", "firewall", "host-local", "loopback")  # that come with Bui
 NEIGHBOUR = "neighbour"
 
 
-def render_network(networks: Networks) -> str:
+def render_network(networks: Networks, mtu: int = 0) -> str:
     """CNI's list of plugins, as BuildKit 0.32 makes it for its own `bridge` mode (util/network/cniprovider/bridge.go), and
     beside that isolated ports and permanent neighbours.
 
     A step has CAP_NET_RAW: by ARP it would be its neighbour's gateway, or to the node its neighbour.
+
+    + mtu: of the interface by which the node reaches the outside (1460 at Google, less behind a tunnel); 0 where it is not known
     """
     return json.dumps(
         {
@@ -30,6 +32,7 @@ def render_network(networks: Networks) -> str:
                     "isDefaultGateway": True,
                     "ipMasq": True,
                     "portIsolation": True,
+                    **({"mtu": mtu} if mtu else {}),
                     "ipam": {"type": "host-local", "ranges": [[{"subnet": networks.builds}]]},
                 },
                 {"type": "firewall", "ingressPolicy": "same-bridge"},

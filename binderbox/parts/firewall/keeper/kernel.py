@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from binderbox.parts.firewall.keeper.known import Known
@@ -45,7 +47,17 @@ class Kernel:
             raise
 
     def load(self) -> None:
-        _run("nft", "-f", self._rules)
+        """Load the rules; what the sets of the old table hold stays, in the same transaction, as far as the new one has them."""
+        try:
+            kept = _added(_elements_of(self.read()))
+        except (OSError, ValueError, KeyError, TypeError):
+            kept = ""  # there is no table, or another release's
+        try:
+            _run("nft", "-f", "-", text=f"{Path(self._rules).read_text()}\n{kept}")
+        except OSError:
+            if not kept:
+                raise
+            _run("nft", "-f", self._rules)
 
     def written(self) -> float:
         """When the file of rules was written."""
@@ -72,24 +84,9 @@ class Kernel:
         )
 
     def write(self, known: Known) -> None:
-        wanted = (
-            ("set", SYSTEM_PODS_SET, sorted(known.addresses)),
-            ("set", BINDER_PODS_SET, sorted(known.binder)),
-            (
-                "map",
-                HOST_PORTS_MAP,
-                [f"{port} : {address} . {inside}" for port, address, inside in sorted(known.host_ports)],
-            ),
-            ("map", GROUPS_MAP, [f"{address} : {mark}" for address, mark in sorted(known.groups)]),
-            ("set", SOURCES_SET, [f"{address} . {link}" for address, link in sorted(known.steps)]),
-        )
-        rows = [f"flush {kind} inet {TABLE} {name}" for kind, name, _ in wanted]
-        rows += [
-            f"add element inet {TABLE} {name} {{ {', '.join(elements)} }}"
-            for _, name, elements in wanted
-            if elements
-        ]
-        _run("nft", "-f", "-", text="\n".join(rows) + "\n")
+        wanted = _elements_of(known)
+        flushed = "".join(f"flush {kind} inet {TABLE} {name}\n" for kind, name, _ in wanted)
+        _run("nft", "-f", "-", text=f"{flushed}{_added(wanted)}")
 
     def refused(self) -> list[Refused]:
         """(from, to, protocol, port) of what was refused since this was asked last, up to the set's size."""
@@ -97,6 +94,27 @@ class Kernel:
         if found:
             _run("nft", "flush", "set", "inet", TABLE, REFUSED_SET)
         return [_refused(one["val"]["concat"]) for one in found]
+
+
+def _elements_of(known: Known) -> tuple[tuple[str, str, list[str]], ...]:
+    """Kind, name and elements of each set and map."""
+    ports = [f"{port} : {address} . {inside}" for port, address, inside in sorted(known.host_ports)]
+    return (
+        ("set", SYSTEM_PODS_SET, sorted(known.addresses)),
+        ("set", BINDER_PODS_SET, sorted(known.binder)),
+        ("map", HOST_PORTS_MAP, ports),
+        ("map", GROUPS_MAP, [f"{address} : {mark}" for address, mark in sorted(known.groups)]),
+        ("set", SOURCES_SET, [f"{address} . {link}" for address, link in sorted(known.steps)]),
+    )
+
+
+def _added(wanted: Iterable[tuple[str, str, list[str]]]) -> str:
+    """nftables text."""
+    return "".join(
+        f"add element inet {TABLE} {name} {{ {', '.join(elements)} }}\n"
+        for _, name, elements in wanted
+        if elements
+    )
 
 
 def _refused(words: list[Any]) -> Refused:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -61,6 +62,24 @@ def test_without_a_pidfd_of_the_peer_a_younger_process_is_not_believed(
     process, sock = _accept(state / "s", "sys.stdin.read()")
     with process, sock:
         assert _reason(sock, 1.0) == "caller-gone"  # as if the connection were older than the process
+        process.communicate()
+
+
+def test_a_kernel_that_may_not_say_who_it_is_is_not_asked_another_way(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pid alone may be somebody else's by now."""
+
+    class Exhausted(socket.socket):
+        def getsockopt(self, level: int, name: int, *size: int) -> bytes:  # type: ignore[override]
+            if name == caller.SO_PEERPIDFD:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().getsockopt(level, name, *size)  # type: ignore[return-value]
+
+    process, accepted = _accept(state / "s", "sys.stdin.read()")
+    with process, Exhausted(fileno=accepted.detach()) as sock:
+        with pytest.raises(Refused, match="Too many open files"):
+            caller.identify(sock, time.clock_gettime(time.CLOCK_BOOTTIME))
         process.communicate()
 
 

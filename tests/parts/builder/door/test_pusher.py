@@ -9,7 +9,7 @@ import pytest
 
 from binderbox.parts.builder.door import pusher as module
 from binderbox.parts.builder.door.pusher import Budget, Pusher
-from binderbox.parts.builder.door.spool import Spool
+from binderbox.parts.builder.door.spool import Pending, Spool
 
 from .conftest import PLENTY, TAG, ImageRecords, events_in, eventually, make_pusher
 
@@ -126,6 +126,49 @@ def test_a_torn_or_foreign_file_in_the_spool_stops_nothing(state: Path) -> None:
     (state / "spool/list.json").write_text("[]")
     pending = spool.add(TAG, DIGEST, REPOSITORY)
     assert spool.all() == [pending]
+
+
+def test_what_a_killed_door_was_writing_goes_at_the_start(state: Path) -> None:
+    pending = Spool(state / "spool").add(TAG, DIGEST, REPOSITORY)
+    half = state / "spool" / f"0.{pending.made}.new"
+    half.write_text('{"tag": ')
+    assert Spool(state / "spool").all() == [pending]
+    assert not half.exists()
+
+
+def test_a_spool_that_cannot_be_written_for_a_while_ends_no_thread(
+    start: Callable[..., Pusher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.05)
+    images = ImageRecords()
+    pusher = start(images)
+    remove, failures = pusher.spool.remove, [OSError(5, "Input/output error"), OSError(28, "No space left")]
+
+    def broken(pending: Pending) -> None:
+        if failures:
+            raise failures.pop()
+        remove(pending)
+
+    monkeypatch.setattr(pusher.spool, "remove", broken)
+    pusher.add(TAG, DIGEST, REPOSITORY)
+    eventually(lambda: not pusher.spool.all())
+    assert not failures
+
+
+def test_an_image_that_is_let_go_while_its_push_fails_ends_no_thread(start: Callable[..., Pusher]) -> None:
+    class LetGo(ImageRecords):
+        def push(self, tag: str) -> None:
+            if tag == TAG:
+                pusher.make_room("the disk is short")
+                raise OSError("the registry is away")
+            super().push(tag)
+
+    images = LetGo()
+    pusher = start(images)
+    pusher.add(TAG, DIGEST, REPOSITORY)
+    eventually(lambda: not pusher.spool.all())
+    pusher.add(f"{TAG}-other", DIGEST, REPOSITORY)
+    eventually(lambda: images.pushed == [f"{TAG}-other"])
 
 
 def digest(number: int) -> str:
