@@ -25,17 +25,20 @@ def send_directory(path: str, send: Callable[[bytes], None]) -> None:
     BuildKit applies that file to the context itself.
     """
     with tarfile.open(
-        mode="w|", fileobj=cast(IO[bytes], _Writer(send)), format=tarfile.PAX_FORMAT, bufsize=wire.CHUNK
+        mode="w|", fileobj=cast(IO[bytes], Writer(send)), format=tarfile.PAX_FORMAT, bufsize=wire.CHUNK
     ) as tar:
         for name in sorted(os.listdir(path)):
             tar.add(os.path.join(path, name), arcname=name, filter=_ordinary)
+            tar.members.clear()  # type: ignore[attr-defined]  # it remembers every member
 
 
 def _ordinary(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
 
 
-class _Writer:
+class Writer:
+    """A file to write to, of which each piece is sent."""
+
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._send = send
 

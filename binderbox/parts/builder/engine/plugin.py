@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, Any
 
+from repo2docker.buildpacks import base
 from repo2docker.engine import ContainerEngine, ContainerEngineException
 
-from . import client, context
+from . import client, context, packing, reasons
 
 LINGER_S = 4.0  # BinderHub misses the log of a build pod that is gone within about 2 s
 
@@ -29,6 +31,14 @@ class BinderboxEngine(ContainerEngine):  # type: ignore[misc]
     """Sends the build context to the door, and yields the log that comes back."""
 
     string_output = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Made before repo2docker looks at the repository: whatever ends it from here on is read by whoever waits."""
+        super().__init__(**kwargs)
+        packing.note(base)
+        atexit.register(_linger)
+        if sys.excepthook.__module__ != reasons.__name__:
+            sys.excepthook = reasons.with_the_file(sys.excepthook)
 
     def inspect_image(self, image: str) -> None:
         """Say that no image is here: whether to build is BinderHub's decision, taken at the registry."""
@@ -62,16 +72,25 @@ class BinderboxEngine(ContainerEngine):  # type: ignore[misc]
             "labels": {key: str(value) for key, value in (labels or {}).items()},
             "platform": platform or "",
         }
-        send = (
-            partial(context.send_archive, fileobj)
-            if fileobj is not None
-            else partial(context.send_directory, path or ".")
-        )
         try:
-            yield from client.build(header, send)
+            yield from client.build(header, _sender(fileobj, path))
         except Exception as error:
-            atexit.register(time.sleep, LINGER_S)  # repo2docker logs the exception before that
             raise BuildFailed(str(error)) from None
+        atexit.unregister(_linger)
+
+
+def _sender(fileobj: IO[bytes] | None, path: str) -> Callable[[Callable[[bytes], None]], None]:
+    """The way in which the context is there: noted, as an archive, or as a directory."""
+    if isinstance(fileobj, packing.Packed) and fileobj.noted:
+        return fileobj.noted.send
+    if fileobj is not None:
+        return partial(context.send_archive, fileobj)
+    return partial(context.send_directory, path or ".")
+
+
+def _linger() -> None:
+    """repo2docker has logged why it ends before that: an exception by its hook, the rest as it went."""
+    time.sleep(LINGER_S)
 
 
 def _relative(dockerfile: str, path: str) -> str:

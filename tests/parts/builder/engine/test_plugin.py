@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ def mount(tmp_path: Path) -> Path:
     return root
 
 
-def _repo2docker(mount: Path, door: str, repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "repo2docker", f"--image={TAG}", "--no-clean", "--no-run", "--json-logs"]
+def _repo2docker(
+    mount: Path, door: str, repository: Path, *words: str, program: Sequence[str] = ("-m", "repo2docker")
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *program, f"--image={TAG}", "--no-clean", "--no-run", "--json-logs"]
     command += [
         "--user-name=jovyan",
         "--user-id=1000",
@@ -43,6 +45,19 @@ def _repo2docker(mount: Path, door: str, repository: Path, *words: str) -> subpr
     ]
     env = {**os.environ, "PYTHONPATH": str(mount), "BINDERBOX_DOOR": door}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _peak_mb(mount: Path, door: str, repository: Path) -> float:
+    """Of one build's repo2docker: the most memory that was its own."""
+    program = (
+        "import atexit, re, pathlib\n"
+        "from repo2docker.__main__ import main\n"
+        "atexit.register(lambda: print(re.search('VmHWM:\\\\s+(\\\\d+)', pathlib.Path('/proc/self/status').read_text())[1]))\n"
+        "main()"
+    )
+    done = _repo2docker(mount, door, repository, program=["-c", program])
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1]) / 1000
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
@@ -89,6 +104,65 @@ def test_a_failed_build_tells_why_and_the_pod_lingers_for_its_log_to_be_read(
     assert last["phase"] == "failed"
     assert last["message"] == "Error during build: The build failed: no such package"
     assert time.monotonic() - started > 4
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"runtime.txt": b"r-4.1-20\xff\n"}, "runtime.txt is no UTF-8 text"),
+        ({"Project.toml": b"julia = \xe9"}, "Project.toml is no UTF-8 text"),
+        ({"binder/apt.txt": b"caf\xe9\n", "binder/requirements.txt": b""}, "binder/apt.txt is no UTF-8 text"),
+        ({"runtime.txt": b"python-abc\n", "requirements.txt": b""}, "Invalid version: 'abc'"),
+        ({"environment.yml": b"dependencies: [python\n"}, "environment.yml"),
+        ({"README.md": b"nothing to build"}, "No environment specification found"),
+    ],
+)
+def test_a_repository_that_ends_before_the_build_shows_why_and_lingers_too(
+    start: Callable[..., RunningDoor], mount: Path, tmp_path: Path, files: dict[str, bytes], reason: str
+) -> None:
+    door = start()
+    for name, data in files.items():
+        place = tmp_path / "repository" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    began = time.monotonic()
+    done = _repo2docker(
+        mount, door.config.socket, tmp_path / "repository", "--Repo2Docker.default_buildpack=None"
+    )
+    assert done.returncode != 0
+    assert [line for line in _said(done) if reason in line["message"]], done.stderr
+    assert time.monotonic() - began > 4
+
+
+def test_a_build_that_succeeds_ends_at_once(
+    start: Callable[..., RunningDoor], mount: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = start()
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository/Dockerfile").write_text("say done")
+    plugin = mount / "binderbox_engine/plugin.py"
+    plugin.write_text(plugin.read_text().replace("LINGER_S = 4.0", "LINGER_S = 50.0"))
+    began = time.monotonic()
+    done = _repo2docker(mount, door.config.socket, tmp_path / "repository")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 50
+
+
+def test_a_context_of_400_mb_costs_the_pod_no_memory(
+    start: Callable[..., RunningDoor], mount: Path, tmp_path: Path
+) -> None:
+    """repo2docker by itself holds 432 MB for 400."""
+    door = start(max_context_mb=500)
+    repository = tmp_path / "repository"
+    (repository / "deep").mkdir(parents=True)
+    (repository / "requirements.txt").write_text("numpy\n")
+    with (repository / "deep/data").open("wb") as data:
+        data.truncate(400 << 20)
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "requirements.txt").write_text("numpy\n")
+    peaks_mb = [_peak_mb(mount, door.config.socket, one) for one in (small, repository)]
+    assert peaks_mb[1] < peaks_mb[0] + 50
 
 
 def test_a_refusal_reaches_the_user(start: Callable[..., RunningDoor], mount: Path, tmp_path: Path) -> None:
