@@ -6,8 +6,10 @@ buildctl 0.32.2 says so in its last line, `error: failed to solve: ...`. What it
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
+NEAR = 25  # lines: what a visitor sees of a log without going back in it
 AGAIN = "Please try again in a few minutes."
 # The daemon behind a connection that ended: BuildKit's own (killed, upgraded), or the containerd below it.
 GONE = re.compile(
@@ -45,7 +47,8 @@ def explain(output: str, code: int, step_memory_gb: float) -> Reason:
 
 
 class Once:
-    """Takes out of buildctl's plain progress what it says a second time at its end: a failing command's lines, the error.
+    """Takes out of buildctl's plain progress what it says a second time at its end: the error, and a failing command's last
+    lines, unless others have come between: of steps that run beside each other, those of the one that fails stand far above.
 
     They stand between two lines of dashes, the first of which is followed by ` > [STEP]`; lines of commands all have
     a number before them, so none of theirs looks like that.
@@ -53,19 +56,27 @@ class Once:
 
     def __init__(self) -> None:
         self._dashes = b""
-        self._inside = False
+        self._block: list[bytes] = []
+        self._near: deque[bytes] = deque(maxlen=NEAR)
 
     def pass_on(self, lines: bytes) -> bytes:
         """What of some whole lines is new."""
-        kept = bytearray()
-        for line in lines.splitlines(keepends=True):
-            if line.rstrip() == b"------":
-                self._dashes, self._inside = (b"", False) if self._inside else (line, False)
-                continue
-            if self._dashes and line.startswith(b" > ["):
-                self._inside = True
-            if not self._inside:
-                kept += self._dashes
-                kept += b"" if line.startswith((b"error: failed to ", b"ERROR: failed to ")) else line
-            self._dashes = b""
-        return bytes(kept)
+        return b"".join(map(self._one, lines.splitlines(keepends=True)))
+
+    def _one(self, line: bytes) -> bytes:
+        """What follows from one more line, which may be that it is waited for the next."""
+        dashes, self._dashes = self._dashes, b""
+        if line.rstrip() == b"------":
+            if not self._block:
+                self._dashes = line
+                return dashes
+            block, self._block = [*self._block, line], []
+            return b"" if all(one in self._near for one in block[2:-1]) else b"".join(block)
+        if dashes and line.startswith(b" > ["):
+            self._block = [dashes, line]
+            return b""
+        if self._block:
+            self._block.append(line)
+            return b""
+        self._near.append(line.partition(b" ")[2] if line.startswith(b"#") else line)
+        return dashes + (b"" if line.startswith((b"error: failed to ", b"ERROR: failed to ")) else line)

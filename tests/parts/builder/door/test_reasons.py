@@ -49,6 +49,19 @@ def test_what_is_said_twice_is_found_however_it_is_cut() -> None:
     assert Once().pass_on(b"".join(lines)) == b"#5 0.1 a\nDockerfile:1\n------\nb\n"
 
 
+def test_the_lines_of_the_step_that_fails_are_shown_again_where_others_have_come_between() -> None:
+    """Two stages at once: the other one writes on until it is cancelled."""
+    failing = b"#5 0.2 cc: fatal error: x.h\n#5 ERROR: process did not complete\n"
+    other = b"".join(b"#6 0.%03d compiling\n" % number for number in range(200))
+    end = b"------\n > [stage 2/2] RUN make:\n0.2 cc: fatal error: x.h\n------\n"
+    error = b"error: failed to solve: process did not complete\n"
+    assert Once().pass_on(failing + other + end + error) == failing + other + end
+    assert Once().pass_on(other + failing + end + error) == other + failing
+    silent = b"#5 ERROR: process did not complete\n"
+    nothing = b"------\n > [2/2] RUN false:\n------\n"
+    assert Once().pass_on(silent + nothing + error) == silent
+
+
 def test_the_manual_has_what_a_visitor_reads_when_the_node_is_to_blame() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     for output in ("error reading from server: EOF", "no space left on device", f"{PROCESS}137"):
