@@ -196,6 +196,9 @@ BUILDS_SLICE = "binderbox-builds.slice"
 BUILDS_SLICE_DIRS = tuple(
     f"/sys/fs/cgroup/{hierarchy}{OUR_SLICE}/{BUILDS_SLICE}" for hierarchy in ("", "systemd/", "unified/")
 )
+BUILDS_MEMORY_DIRS = tuple(
+    f"/sys/fs/cgroup/{hierarchy}{OUR_SLICE}/{BUILDS_SLICE}" for hierarchy in ("", "memory/")
+)
 # cgroup v1 freezes by a hierarchy of its own, which systemd does not look after.
 BUILDS_FREEZER = f"/sys/fs/cgroup/freezer/{OUR_SLICE}/{BUILDS_SLICE}"
 SAMPLE_PORT = 9418  # git's own port; something listens there only while a sample is being launched

@@ -147,7 +147,7 @@ CHECKS = (
     Check("BBX-B04", "builder", "the builds' network is there", look_files(f"/sys/class/net/{layout.BUILD_INTERFACE}"), judge_present,
           "buildkitd makes this bridge when it starts; the firewall knows it by name."),
     Check("BBX-B05", "builder", "all builds together have a memory ceiling", look_ceiling, judge_ceiling,
-          "Beyond it the kernel ends the largest process of any build; pods and daemons do not notice."),
+          "Shortly before it the door ends the build that holds more than its share; pods and daemons do not notice."),
     Check("BBX-B06", "builder", "each build step has a ceiling of its own", look_files(SCOPE_LIMITS), judge_present,
           "systemd applies this file to every step's scope."),
     Check("BBX-B07", "builder", "the build door is active", look_unit(layout.DOOR_UNIT), judge_unit,

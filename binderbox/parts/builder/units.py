@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from binderbox import layout
+from binderbox.parts.builder.door import memory
 from binderbox.parts.builder.settings import (
     BUILDKITD_CONFIG,
     DOOR_CONFIG,
@@ -233,6 +234,7 @@ Description=All build steps of all builds
 
 [Slice]
 MemoryMax={bytes_of(inputs.build_memory_gb)}
+MemoryHigh={bytes_of(memory.HELD * inputs.build_memory_gb)}
 MemorySwapMax=0
 TasksMax={STEP_TASKS * inputs.build_slots}
 """

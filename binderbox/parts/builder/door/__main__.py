@@ -20,6 +20,7 @@ from .containerd import COMMAND_S, Images
 from .growth import Growth
 from .guard import EVERY_S, MB, MEASURE_EVERY_S, Guard, free_at
 from .listening import listen
+from .memory import Memory
 from .mounting import of_registry
 from .pods import ApiPods
 from .pusher import Budget, Pusher
@@ -77,6 +78,10 @@ def main() -> int:
         config, lambda: free_at(config.containerd_root), growth.look, end, pusher.make_room, restart
     )
 
+    memory = Memory(
+        map(Path, config.memory_dirs), steps.tasks, config.build_memory_mb, config.build_slots, end
+    )
+
     def stop(number: int, frame: object) -> None:
         door.stopping = True
 
@@ -90,6 +95,7 @@ def main() -> int:
         lambda: _each(door, SWEEP_EVERY_S, sweep.once),
         lambda: _each(door, REPIN_EVERY_S, door.builds.sweep),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
+        lambda: _each(door, EVERY_S, lambda: memory.step(time.monotonic())),
         lambda: _each(door, MEASURE_EVERY_S, lambda: guard.measure(time.monotonic)),
         lambda: _each(door, MEASURE_EVERY_S, lambda: guard.room(time.monotonic())),
     ):

@@ -26,6 +26,7 @@ class DoorConfig:
     + pins_mb, pins: what may wait, by the compressed size of its layers and by number
     + tasks_dir, containerd_root: containerd's bundles of the namespace in which builds run, and its directory
     + slice_dirs: where the builds' slice is in the cgroups' file system; those of them that are there count
+    + memory_dirs: the same where memory is counted
     + freezer_dir: where cgroup v1 would freeze it
     + idle_s: a pod that neither sends nor reads for so long is given up
     + push_attempts_s: how long a push is tried again, before the image loses its protection
@@ -48,6 +49,7 @@ class DoorConfig:
     max_context_mb: int
     max_context_files: int
     max_build_s: int
+    build_memory_mb: int
     build_step_memory_mb: int
     free_floor_mb: int
     free_ceiling_mb: int
@@ -58,6 +60,7 @@ class DoorConfig:
     audit_file: str
     tasks_dir: str
     slice_dirs: tuple[str, ...]
+    memory_dirs: tuple[str, ...]
     freezer_dir: str
     containerd_root: str
     idle_s: int

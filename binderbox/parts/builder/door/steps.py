@@ -60,7 +60,7 @@ def running(tasks: Path) -> list[Step]:
         if not slice_.endswith(".slice") or not rest.startswith(f"{PREFIX}:"):
             continue
         places = (f"{bundle.parent}/rootfs", *_bound(spec))
-        found.append(Step(bundle.parent.name, _key(spec), since, places, _network(spec)))
+        found.append(Step(bundle.parent.name, key_of(spec), since, places, _network(spec)))
     return found
 
 
@@ -80,7 +80,7 @@ def _network(spec: dict[str, Any]) -> str:
     return next((os.path.basename(str(one.get("path", ""))) for one in found), "")
 
 
-def _key(spec: dict[str, Any]) -> str:
+def key_of(spec: dict[str, Any]) -> str:
     """BuildKit's own comes last, whatever a Dockerfile has set."""
     told = [one for one in (spec.get("process") or {}).get("env") or () if str(one).startswith("no_proxy=")]
     marked = MARK.search(told[-1]) if told else None
