@@ -5,7 +5,7 @@ Left out, because their interpreters come from the Internet and no step of the n
 
 from __future__ import annotations
 
-from tests.kinds.kind import NAMES, SEEN, WHEEL, Kind
+from tests.kinds.kind import LINKS, NAMES, OUT_OF_IT, SEEN, WHEEL, Kind
 
 REQUIREMENTS = "./thing-1.0-py3-none-any.whl\n"
 POST_BUILD = "#!/bin/bash\nset -e\n"
@@ -59,6 +59,35 @@ BUILDPACKS = (
         {"requirements.txt": "--no-index\nnot-there-at-all\n"},
         fails=True,
         says="not-there-at-all",
+    ),
+    Kind(
+        "links-out-of-it-with-requirements",
+        {"requirements.txt": "", "postBuild": f"{POST_BUILD}{OUT_OF_IT}\n"},
+        prepare=LINKS,
+    ),
+    Kind(
+        "400-mb-of-nothing",
+        {"requirements.txt": "", "postBuild": f"{POST_BUILD}test $(stat -c %s sparse) = {400 << 20}\n"},
+        prepare="truncate -s 400M sparse",
+    ),
+    Kind(
+        "a-list-that-is-no-utf-8",
+        {"requirements.txt": ""},
+        prepare="printf 'caf\\351\\n' >apt.txt",
+        fails=True,
+        says="apt.txt is no UTF-8 text",
+    ),
+    Kind(
+        "a-python-that-is-none",
+        {"requirements.txt": "", "runtime.txt": "python-abc\n"},
+        fails=True,
+        says="Invalid version",
+    ),
+    Kind(
+        "an-environment-that-is-no-yaml",
+        {"environment.yml": "dependencies: [python\n"},
+        fails=True,
+        says="environment.yml",
     ),
     Kind("no-environment", {"README.md": "nothing"}, fails=True, says="No environment specification found"),
 )

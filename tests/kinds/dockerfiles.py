@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.kinds.kind import COMMIT, NAMES, SEEN, WHEEL, Kind
+from tests.kinds.kind import COMMIT, LINKS, NAMES, OUT_OF_IT, SEEN, WHEEL, Kind
 
 PLAIN = "FROM {base}\nCOPY . .\n"
 REFS = f"{COMMIT}git checkout -q -b feature/new-thing; echo x >feature; git add -A; git commit -q -m feature\ngit checkout -q main; git tag -a -m one v1.0/rc1; echo more >later"
@@ -26,6 +26,13 @@ DOCKERFILES = (
         prepare="git init -q -b main .; git submodule --quiet add {beside} sub",
         beside={"file": "below"},
     ),
+    docker(
+        "pointers-of-git-lfs",
+        f"{PLAIN}RUN grep -q 'version https://git-lfs' big.bin\n",
+        prepare="echo '*.bin filter=lfs diff=lfs merge=lfs -text' >.gitattributes; "
+        "printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%064d\\nsize 12345\\n' 0 >big.bin",
+    ),
+    docker("links-out-of-it", f"{PLAIN}RUN {OUT_OF_IT}\n", prepare=LINKS),
     docker("a-branch-with-a-slash", f"{PLAIN}RUN test -e feature\n", prepare=REFS, ref="feature/new-thing"),
     docker("an-annotated-tag", f"{PLAIN}RUN test ! -e feature -a ! -e later\n", prepare=REFS, ref="v1.0/rc1"),
     docker("a-short-commit", PLAIN, prepare=COMMIT + "echo more >later", ref="{short}", fails=True, says="Could not resolve ref"),

@@ -49,6 +49,8 @@ os.symlink("nowhere", "dangling")
 os.symlink("/etc/hostname", "absolute")
 END
 """
+LINKS = "ln -s ../../../etc/hostname up; ln -s /root/secret away; mkdir -p deep/er; ln -s ../.. deep/er/root"
+OUT_OF_IT = "test $(readlink up) = ../../../etc/hostname -a $(readlink away) = /root/secret -a $(readlink deep/er/root) = ../.."
 SEEN = """\
 import os
 found = set(os.listdir(b"."))
