@@ -85,7 +85,8 @@ class Outside:
     + error: why nobody answered; status, code: of a listing, and S3's word for what is wrong; region: where it says it is
     + put, get, uploads, delete, after: of an object of 16 MB, an upload in parts, and the object once it is deleted
     + expires: rules of the bucket that delete what the registry holds, where the key may read them
-    + busy: answers of 429 and 503 among 20; offset_s: the node's clock ahead of the store's; owner: "" for nobody yet
+    + busy: answers of 429 and 503 among 20; offset_s: the node's clock ahead of the store's; owner: "" for nobody yet, and
+      owner_told: the answer's status
     """
 
     error: str
@@ -105,6 +106,7 @@ class Outside:
     expires: tuple[str, ...]
     offset_s: float | None
     owner: str
+    owner_told: int
 
 
 @dataclass(frozen=True)

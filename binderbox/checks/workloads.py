@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from binderbox.checks.core import Verdict, failed, passed
@@ -16,6 +18,12 @@ def planned(probe: Probe) -> Planned:
     if probe.plan is None:
         raise Skip("there is no plan to compare with")
     return probe.plan
+
+
+def hours_since(probe: Probe, at: str) -> float:
+    """Since a time as the node's jobs write it (2026-01-01T00:00:00Z), by the node's own clock."""
+    written = datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    return (time.time() + (probe.facts.clock_offset_s or 0.0) - written) / 3600
 
 
 def look_unit(name: str) -> Callable[[Probe], UnitState]:

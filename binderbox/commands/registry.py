@@ -83,7 +83,7 @@ def _run(host: Host, asked: Mapping[str, Any]) -> dict[str, Any]:
     for _ in range(TRIES):
         done = host.run(["systemctl", "start", RETENTION.service], timeout_s=RUN_S)
         if not done.code and host.read(layout.RETENTION_NOW) is None:
-            return _answer(host)
+            return _answer(host, dry=bool(asked.get("dry")))
         if done.code:
             break
     words = ["journalctl", "-u", RETENTION.service, "-n", "15", "-o", "cat", "--no-pager"]
@@ -94,7 +94,7 @@ def _run(host: Host, asked: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _answer(host: Host) -> dict[str, Any]:
+def _answer(host: Host, dry: bool = False) -> dict[str, Any]:
     said = host.read(layout.RETENTION_STATE)
     if said is None:
         raise UsageError(
@@ -103,6 +103,8 @@ def _answer(host: Host) -> dict[str, Any]:
             remedy=f"binderbox registry prune {host.name} --dry-run",
         )
     found: dict[str, Any] = json.loads(said)
+    if dry:
+        found |= found.get("dry_run", {})
     return {"host": host.name, **{key: found.get(key, empty) for key, empty in FIELDS.items()}}
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 POLL_S = 0.2
+LONGEST_PUSH_S = 1800
 
 
 class Held(Exception):

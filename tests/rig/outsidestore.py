@@ -28,7 +28,7 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
 
 class Front(Served):
     """+ pace: bytes a second, for all together; busy: every so manieth question is put off; ahead_s: of its own clock
-    + redirected: to another region; gone: it hangs up
+    + redirected: to another region; gone: it hangs up; refused: what of it cannot be read
     """
 
     def __init__(self, address: str, inner: str, tls: ssl.SSLContext | None) -> None:
@@ -42,6 +42,7 @@ class Front(Served):
         self.pace: Pace | None = None
         self.busy = self.ahead_s = 0
         self.redirected = self.gone = False
+        self.refused = ""
 
 
 class _Passing(Handler):
@@ -54,6 +55,10 @@ class _Passing(Handler):
         size = int(self.headers.get("Content-Length") or 0)
         if front.gone:
             self.close_connection = True
+            return
+        if front.refused and self.command == "GET" and front.refused in self.path:
+            self.close_connection = True
+            self.send(503, b"<Error><Code>SlowDown</Code></Error>")
             return
         if front.busy and front.asked % front.busy == 0:
             self.close_connection = True

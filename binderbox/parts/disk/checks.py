@@ -7,9 +7,10 @@ from typing import Any
 
 from binderbox.checks.core import Check, Verdict, failed, passed, warned
 from binderbox.checks.probe import Probe, Skip
-from binderbox.checks.workloads import AGAIN
+from binderbox.checks.workloads import AGAIN, hours_since
 from binderbox.parts.disk.watermarks import GB
 
+LATE_H = 0.5  # an hourly sum of all files takes a quarter of one at most
 WHAT = "binderbox disk HOST says who uses what"
 
 
@@ -17,11 +18,14 @@ def look_disk(probe: Probe) -> Mapping[str, Any]:
     found = probe.disk()
     if found is None:
         raise Skip("the disk's job has not looked yet")
-    return found
+    return {**found, "hours": hours_since(probe, found["at"])}
 
 
 def judge_room(found: Mapping[str, Any]) -> Verdict:
     """Launches that are refused are a failure; others who fill the disk, or a step that failed, are worth a look."""
+    if found["hours"] > LATE_H:
+        fix = f"journalctl -u binderbox-disk on the host; {AGAIN}"
+        return failed(f"the disk's job looked {found['hours']:.1f} hours ago", "a look each minute", fix)
     free = ", ".join(
         f"{one['free_bytes'] / GB:.1f} GB free at {one['path']}" for one in found["file_systems"]
     )

@@ -97,7 +97,7 @@ def judge_rights(asked: Asked, found: Outside) -> Verdict:
     tried = {"write": found.put == 200, "read": found.get == 200, "upload in parts": found.uploads == 200}
     tried |= {"delete": found.delete in (200, 204) and found.after == 404}
     if lacking := [what for what, may in tried.items() if not may]:
-        rights = "s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListMultipartUploadParts, s3:ListBucket"
+        rights = "s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListMultipartUploadParts, s3:ListBucketMultipartUploads, s3:ListBucket"
         return failed(
             f"it may not {', '.join(lacking)}",
             "all that the registry and its retention do",
@@ -169,6 +169,11 @@ def judge_clock(asked: Asked, found: Outside) -> Verdict:
 
 def judge_owner(asked: Asked, found: Outside) -> Verdict:
     """Two registries on one bucket overwrote each other's pushes: mybinder.org-deploy 1e89e162, 0c5dcaa3."""
+    if found.owner_told not in (200, 404):
+        told = f"whose it is could not be read (HTTP {found.owner_told})"
+        return failed(
+            told, "its owner's name, or none", "see that binderbox-owner.json can be read with the key"
+        )
     if found.owner in ("", asked.domain):
         return passed(found.owner or "nobody's yet")
     return failed(

@@ -9,7 +9,7 @@ from typing import Any
 from binderbox import layout
 from binderbox.checks.core import Check, Verdict, failed, passed
 from binderbox.checks.probe import Answer, Probe, Skip
-from binderbox.checks.workloads import AGAIN, judge_ready, look_deployments
+from binderbox.checks.workloads import AGAIN, hours_since, judge_ready, look_deployments
 
 REGISTRY_HEADER = "docker-distribution-api-version"
 
@@ -34,6 +34,9 @@ def judge_refusal(answer: Answer) -> Verdict:
         return passed("401")
     told = str(answer.status) if answer.status else answer.error
     return failed(told, "401: build and user pods have no credential", AGAIN)
+
+
+LATE_H = 49  # two days without a sweep: its job hangs, or ends before it says anything
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,17 @@ def judge_exposure(found: Exposure) -> Verdict:
 
 
 def look_forgets(probe: Probe) -> Mapping[str, Any]:
+    """+ hours: since the last sweep"""
     found = probe.forgets()
-    if found is None:
+    if found is None or not (found["why"] or found.get("swept")):
         raise Skip("it was not swept yet")
-    return found
+    return {**found, "hours": hours_since(probe, found["swept"]) if found.get("swept") else 0.0}
 
 
 def judge_forgets(found: Mapping[str, Any]) -> Verdict:
+    if not found["why"] and found["hours"] > LATE_H:
+        fix = f"journalctl -u binderbox-retention on the host; {AGAIN}"
+        return failed(f"the last sweep was {found['hours']:.0f} hours ago", "a sweep a day", fix)
     if found["why"]:
         return failed(
             found["why"], "a sweep a day", f"{AGAIN}; journalctl -u binderbox-retention on the host"

@@ -120,7 +120,8 @@ def swept(
         out.setdefault(one.image.repository, set()).add(one.image.tag)
     tags, revisions, layers, live = [], [], [], set[str]()
     for name, repository in tree.repositories.items():
-        left = out.get(name, set())
+        # what a cut left of a tag that leads nowhere any more goes too; nobody pushes meanwhile
+        left = out.get(name, set()) | (repository.tag_keys.keys() - repository.tags.keys())
         tags += [key for tag in left for key in repository.tag_keys.get(tag, ())]
         # A tag's link says which manifest; `reaches` has it under the link's key.
         heads = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from binderbox import layout
@@ -26,6 +27,7 @@ def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInput
             "clientNamespace": layout.HUB_NAMESPACE,
             "s3": _bucket(member.object_store),
             "authoritiesPath": layout.NODE_CA if member.object_store and member.extra_ca else "",
+            "authoritiesSha256": _digest(member.extra_ca) if member.object_store and member.extra_ca else "",
             "priorityClassName": PRIORITY_CLASS,
             "goMemoryLimit": "80MiB",
             "resources": resources(cpu="50m", memory="112Mi", cpu_limit="2", memory_limit="1Gi"),
@@ -38,6 +40,10 @@ def make_inputs(member: Member, artifacts: Mapping[str, Artifact]) -> ChartInput
         },
         images=(artifacts["registry"],),
     )
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def _bucket(store: ObjectStore | None) -> dict[str, Any]:

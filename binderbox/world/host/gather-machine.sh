@@ -8,7 +8,7 @@ echo "arch=$(uname -m)"; echo "kernel=$(uname -r)"; echo "cpus=$(nproc)"
 section identity; { echo binderbox; cat /etc/machine-id; } 2>/dev/null | sha256sum | cut -c 1-32
 section memory; grep -E '^(MemTotal|SwapTotal):' /proc/meminfo
 
-data=$(sed -n 's/^data_dir:[[:space:]]*//p' "$ETC/member.yaml" 2>/dev/null | tr -d "\"'" | head -n 1)
+data=$(sed -n 's/^data_dir:[[:space:]]*//p' "$ETC/member.yaml" 2>/dev/null | tr -d "\"'\r" | sed 's/[[:space:]]\{1,\}#.*$//; s/[[:space:]]*$//' | head -n 1)
 at=${data:-$DATA_DIR}; near=$at
 while [ ! -d "$near" ]; do near=$(dirname "$near"); done
 section disk; df -PB1 "$near" | tail -n 1

@@ -7,7 +7,7 @@ shift
 for setting in "$@"; do export "$setting"; done
 export LC_ALL=C
 # Where the config has our data, if not in $DATA: written by us, and read as no more than a plain path.
-own=$(sed -n 's/^data_dir:[[:space:]]*//p' "$MEMBER_FILE" 2>/dev/null | tr -d "\"'" | grep -Ex '(/[A-Za-z0-9_][A-Za-z0-9._-]*)+')
+own=$(sed -n 's/^data_dir:[[:space:]]*//p' "$MEMBER_FILE" 2>/dev/null | tr -d "\"'\r" | sed 's/[[:space:]]\{1,\}#.*$//; s/[[:space:]]*$//' | grep -Ex '(/[A-Za-z0-9_][A-Za-z0-9._-]*)+')
 [ "$own" = "$DATA" ] && own=
 say() { while read -r name; do [ -n "$name" ] && printf '%s\t%s\n' "$1" "$name"; done; }
 

@@ -36,7 +36,7 @@ head -c "$1" /dev/urandom >data
 date +%s.%N
 curl -K - >told 2>errors
 head -n 1 errors; cat told
-for one in list versioning lifecycle owner uploads; do echo "== $one"; head -c 3000 "$one.head" 2>/dev/null; echo; head -c 300000 "$one.body" 2>/dev/null; echo; done
+for one in list versioning lifecycle owner put uploads; do echo "== $one"; head -c 3000 "$one.head" 2>/dev/null; echo; head -c 300000 "$one.body" 2>/dev/null; echo; done
 """
 _WRITE_OUT = "%{http_code} %{speed_upload} %{speed_download} %{time_starttransfer}"
 
@@ -121,10 +121,12 @@ def looked(host: Host, store: ObjectStore, extra_ca: Sequence[str] = ()) -> Outs
             1000 * min((one.number(name, 3) for name in one.told if name.startswith(BUSY)), default=0.0)
         ),
         busy=sum(one.status(name) in (429, 503) for name in one.told if name.startswith(BUSY)),
-        versioned="<Status>Enabled" in one.bodies.get("versioning", ""),
+        versioned="<Status>Enabled" in one.bodies.get("versioning", "")
+        or _header(one.after_100("put"), "x-amz-version-id") not in ("", "null"),
         expires=tuple(expiring(one.bodies.get("lifecycle", ""))) if one.status("lifecycle") == 200 else (),
         offset_s=_offset(one.heads.get("list", ""), one.at),
         owner=_owner(one.bodies.get("owner", "")) if one.status("owner") == 200 else "",
+        owner_told=one.status("owner"),
     )
 
 
@@ -137,6 +139,12 @@ def ensure_owner(
     """
     signed = _Signed(host, store, extra_ca)
     there = signed.asked([signed.section("owner", "GET", OWNER_MARKER)])
+    if there.status("owner") not in (200, 404):  # nobody who does not answer says that it is nobody's
+        raise StepFailed(
+            f"{host.name}: whose the bucket {store.bucket} is cannot be read",
+            cause=f"HTTP {there.status('owner')} {_code(there.bodies.get('owner', ''))} {there.error}".strip(),
+            remedy=f"see that {OWNER_MARKER} can be read with the key, then: binderbox install {host.name}",
+        )
     found = _owner(there.bodies.get("owner", "")) if there.status("owner") == 200 else ""
     if found == owner:
         return ()
@@ -176,6 +184,10 @@ class _Answers:
             head, _, body = said.replace("\r", "").partition("\n\n")
             self.heads[name], self.bodies[name] = head, body
 
+    def after_100(self, name: str) -> str:
+        """The headers of what was sent; before them comes that it may be."""
+        return f"{self.heads.get(name, '')}\n{self.bodies.get(name, '')}"
+
     def status(self, name: str) -> int:
         return int(self.told[name][0]) if name in self.told else 0
 
@@ -184,7 +196,10 @@ class _Answers:
 
 
 def _code(body: str) -> str:
+    """S3's word for what is wrong; that an address is out of its time is said as a refusal, and is a clock's fault."""
     found = re.search(r"<Code>([^<]+)</Code>", body)
+    if re.search(r"<Message>[^<]*(request has expired|not valid yet|not yet valid)", body, re.I):
+        return "RequestTimeTooSkewed"
     return found[1] if found else ""
 
 

@@ -14,7 +14,7 @@ from binderbox.checks.core import run_checks
 from binderbox.decide.drain import Drain, parse_record, render_record
 from binderbox.member.model import Member
 from binderbox.parts.agent.jobs import containerd, disk, filesystems, measuring, refusing, telling
-from binderbox.parts.agent.jobs.config import parse_config
+from binderbox.parts.agent.jobs.config import AgentConfig, parse_config
 from binderbox.parts.agent.jobs.running import CommandFailed
 from binderbox.parts.agent.units import make_inputs
 from binderbox.parts.checks import of
@@ -257,6 +257,62 @@ def test_what_is_refused_is_no_secret_of_others(machine: Machine) -> None:
     assert key
     for name in ("DISK_STATE", "METRICS_FILE", "AUDIT_FILE"):
         assert key not in Path(getattr(layout, name)).read_text()
+
+
+def test_whose_files_fill_it_is_looked_for_once_in_half_an_hour_also_where_it_is_nobodys(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads the whole disk, and a member may stay short of room for its cache for weeks."""
+    machine.free_gb, machine.held_gb, looks = 15.0, 0.0, list[float]()
+    monkeypatch.setattr(measuring, "others", lambda config, disks, now: looks.append(now) or [])
+    for minute in range(40):
+        disk.run(CONFIG, now=1e9 + 60 * minute)
+    assert looks == [1e9, 1e9 + 1800]
+
+
+def test_a_sum_of_all_files_that_fails_is_not_tried_again_each_minute(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[float]()
+
+    def late(config: AgentConfig, now: float) -> dict[str, Any]:
+        tried.append(now)
+        raise CommandFailed("du: not within 900 s")
+
+    monkeypatch.setattr(measuring, "parts", late)
+    for minute in range(10):
+        disk.run(CONFIG, now=1e9 + 60 * minute)
+    assert tried == [1e9]
+
+
+def test_on_a_disk_that_is_full_to_its_last_byte_launches_are_refused_all_the_same(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there already can be written over; nothing new can be written beside."""
+    machine.free_gb, machine.images = 0.0, []
+
+    def full(*words: object, **more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(telling, "audit", full)
+    monkeypatch.setattr(telling, "state", full)
+    monkeypatch.setattr(disk, "closing", full)  # the memory cannot be opened either
+    assert not disk.run(CONFIG)
+    assert parse_record(Path(layout.DRAIN_FILE).read_text()).by_node
+
+
+def test_a_job_that_does_not_look_any_more_is_told() -> None:
+    """It may hang, or end with a traceback at each run, and its last word was good."""
+    found = {
+        "at": "2026-01-01T00:00:00Z",
+        "file_systems": [],
+        "refused": [],
+        "others": [],
+        "did": [],
+        "why": "",
+    }
+    (check,) = [one for one in run_checks(of("retention"), FakeProbe(looked=found)) if one.id == "BBX-S02"]
+    assert (check.verdict, "hours ago" in check.measured) == ("fail", True)
 
 
 def test_what_others_take_is_counted_as_an_install_counts_it(

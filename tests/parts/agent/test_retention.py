@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from binderbox.parts.agent.units import make_inputs
 from binderbox.parts.push_lock import Held, held_back, pushing
 from binderbox.parts.registry.retention import DAY_S
 from tests.parts.agent.test_travels import ALLOWED, DISK, FACTS
-from tests.parts.registry.server import KEY, Registry, running_registry
+from tests.parts.registry.server import KEY, ROOT, Registry, running_registry
 
 BASE, DAY = os.urandom(300_000), 1_000_000.0
 
@@ -94,7 +95,10 @@ def test_a_dry_run_says_what_a_sweep_then_takes_and_takes_nothing(node: Registry
     before = sorted(one.key for one in bucket(node).all())
     days(0, 0)
     days(1, 1, asked={"dry": True, "keep_days": 0.5})
-    said = state()
+    assert (state()["forgotten"], "1 forgotten" in str(state())) == (0, False), (
+        "what was only asked is no sweep"
+    )
+    said = state()["dry_run"]
     assert (said["dry"], said["forgotten"]) == (True, 1)
     assert sorted(one.key for one in bucket(node).all()) == before
     days(2, 2, asked={"keep_days": 0.5})
@@ -131,6 +135,128 @@ def test_a_memory_that_is_lost_takes_no_image_along(node: Registry) -> None:
         Path(layout.RETENTION_MEMORY + name).unlink(missing_ok=True)
     days(21, 45)
     assert node.reads("i-a", "1")
+
+
+def test_after_a_memory_that_is_lost_sweeps_go_on(node: Registry) -> None:
+    """The clock is lost with it, and the last sweep is of a time to come."""
+    node.push("i-a", "1", BASE)
+    days(0, 20)
+    for name in ("", "-wal", "-shm"):
+        Path(layout.RETENTION_MEMORY + name).unlink(missing_ok=True)
+    days(21, 21)
+    assert state()["swept_seen_s"] == 0.0
+    days(22, 22)
+    assert state()["swept_seen_s"] == DAY_S
+    full = config(max_gb=0.0002)
+    assert retention.run(full, None, now=DAY + 22 * DAY_S + 600), "nor is a full bucket waited for"
+    assert state()["forgotten"] == 1
+
+
+def test_a_disk_that_is_full_takes_no_memory_along(node: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.push("i-a", "1", BASE)
+    days(0, 0)
+    before = Path(layout.RETENTION_MEMORY).stat().st_ino
+
+    def full(self: Memory) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as at_once:
+        at_once.setattr(Memory, "_opened", full)
+        assert not retention.run(config(), None, now=DAY + DAY_S)
+    assert "disk is full" in state()["why"]
+    assert Path(layout.RETENTION_MEMORY).stat().st_ino == before
+    days(2, 2)
+    assert state()["why"] == ""
+
+
+def test_an_image_that_is_asked_for_while_pushes_are_waited_for_stays(node: Registry) -> None:
+    node.push("i-a", "1", BASE)
+    days(0, 0)
+    with pushing(Path(layout.PUSH_LOCK)):
+        sweep = threading.Thread(target=days, args=(31, 31), kwargs={"asked": {"keep_days": 0.5}})
+        sweep.start()
+        time.sleep(1.0)
+        assert node.reads("i-a", "1")
+    sweep.join(60)
+    assert state()["forgotten"] == 0
+    assert node.reads("i-a", "1")
+
+
+def test_what_a_cut_left_of_a_tag_goes_with_its_repository(
+    node: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.push("i-a", "1", BASE)
+    days(0, 0)
+    delete = Bucket.delete
+
+    def cut(self: Bucket, keys: Sequence[str]) -> None:
+        current = [key for key in keys if key.endswith("/current/link")]
+        delete(self, current)
+        if current:
+            raise StoreFailed("a power cut within a batch")
+
+    with monkeypatch.context() as once:
+        once.setattr(Bucket, "delete", cut)
+        assert not retention.run(config(), {"keep_days": 0.5}, now=DAY + DAY_S)
+    days(2, 2, asked={"keep_days": 0.5})
+    assert list(bucket(node).all()) == []
+
+
+def test_what_cannot_be_parsed_is_named(node: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.push("i-a", "1", BASE)
+    monkeypatch.setattr(Bucket, "get", lambda self, key: b"<html>")
+    assert not retention.run(config(), {}, now=DAY)
+    assert "/_manifests/tags/1/current/link: no link: '<html>'" in state()["why"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html><p>a proxy's page",
+        b"<ListBucketResult><Contents><Key>docker/x</Key></Contents></ListBucketResult>",
+    ],
+)
+def test_an_answer_that_is_no_listing_is_told(
+    node: Registry, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    with monkeypatch.context() as once:
+        once.setattr(Bucket, "_asked", lambda self, *words, **named: answer)
+        assert not retention.run(config(), {}, now=DAY)
+    assert state()["why"]
+
+
+def test_uploads_that_nobody_ended_are_let_go(node: Registry) -> None:
+    from minio import Minio
+
+    root = Minio(node.store, ROOT.access, ROOT.secret, secure=False)
+    name = f"{layout.REGISTRY_ROOT}repositories/i-a/_uploads/x/data"
+    root._create_multipart_upload(layout.BUCKET, name, {})
+    asked = Bucket(f"http://{node.store}", layout.BUCKET, ROOT.access, ROOT.secret)
+
+    def left() -> int:
+        return len(root._list_multipart_uploads(layout.BUCKET, prefix=name).uploads)
+
+    assert (asked.abort_uploads(time.time() - DAY_S), left()) == (0, 1)
+    assert (asked.abort_uploads(time.time() + 5), left()) == (1, 0)
+
+
+def test_a_log_in_the_place_of_another_is_read_from_its_beginning(tmp_path: Path) -> None:
+    memory, log = Memory(tmp_path / "memory"), tmp_path / "0.log"
+    asked = '2026-11-30T04:00:00.%d stdout F "GET /v2/i-%s/manifests/1 HTTP/1.1" 200 5 "" "x"\n'
+    log.write_text("".join(asked % (number, "old") for number in range(5)))
+    retention.note(memory, 1.0, str(tmp_path / "*.log"))
+    log.write_text("".join(asked % (number, "new") for number in range(7, 20)))  # the inode is the same
+    retention.note(memory, 2.0, str(tmp_path / "*.log"))
+    assert memory.used() == {"i-old:1": 1.0, "i-new:1": 2.0}
+    memory.close()
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_store_that_puts_off_is_asked_again(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    answers = [(status, b"SlowDown"), (200, b"here")]
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(Bucket, "_once", lambda self, *words: answers.pop(0))
+    assert Bucket("http://127.0.0.1:1", "b", "a", "s").get("key") == b"here"
 
 
 def test_a_sweep_that_is_cut_off_is_ended_by_the_next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +14,19 @@ from tests.checks.fakes import FakeProbe
 WELL = {"images": 12, "size_bytes": 3_400_000_000, "forgotten": 2, "why": ""}
 
 
+def swept_ago(hours: float) -> dict[str, Any]:
+    at = datetime.now(UTC) - timedelta(hours=hours)
+    return {**WELL, "swept": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
 @pytest.mark.parametrize(
     ("swept", "verdict", "says"),
     [
         (None, "skip", "not swept yet"),
-        (WELL, "pass", "12 images, 3.4 GB; 2 forgotten last"),
+        (WELL, "skip", "not swept yet"),
+        (swept_ago(1), "pass", "12 images, 3.4 GB; 2 forgotten last"),
+        (swept_ago(47), "pass", "12 images, 3.4 GB; 2 forgotten last"),
+        (swept_ago(50), "fail", "the last sweep was 50 hours ago"),
         ({"why": "the object store: GET /binderbox/: HTTP 503"}, "fail", "HTTP 503"),
     ],
 )

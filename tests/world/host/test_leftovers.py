@@ -34,10 +34,14 @@ def installed(root: Path, own: Path, config: str) -> None:
     (etc / "member.yaml").write_text(config)
 
 
-@pytest.mark.parametrize("quote", ["", '"', "'"])
-def test_a_purge_takes_our_part_of_a_data_directory_and_nothing_of_others(tmp_path: Path, quote: str) -> None:
+@pytest.mark.parametrize(
+    "written", ["{}", '"{}"', "'{}'", "{}  # the second disk", "{}  ", "{}\r", '"{}" # it']
+)
+def test_a_purge_takes_our_part_of_a_data_directory_and_nothing_of_others(
+    tmp_path: Path, written: str
+) -> None:
     own = tmp_path / "srv/data"
-    installed(tmp_path, own, f"domain: b.example.org\ndata_dir: {quote}{own}{quote}\n")
+    installed(tmp_path, own, f"domain: b.example.org\ndata_dir: {written.format(own)}\n")
     assert look(tmp_path, "purge") >= {"/srv/data", *(f"/srv/data/{name}" for name in NAMES), layout.ETC}
     (own / "thesis.tex").write_text("somebody's")
     found = look(tmp_path, "purge")

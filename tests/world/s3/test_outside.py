@@ -6,7 +6,9 @@ import io
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
+import aws_request_signer
 import pytest
 from minio.commonconfig import ENABLED, Filter
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
@@ -211,6 +213,48 @@ def test_a_bucket_with_versions(outside: OutsideStore) -> None:
     finally:
         outside.inner.s3.set_bucket_versioning(BUCKET, VersioningConfig("Suspended"))
     assert (one.verdict, one.measured) == ("warn", "the bucket is versioned")
+
+
+def test_a_marker_that_cannot_be_read_is_nobodys_word(
+    outside: OutsideStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that puts off just this question, and takes the next: another member's marker must not be written over."""
+    ensure_owner(Here(), of_config(outside), "other.example.org", [outside.ca_pem], dry=False)  # type: ignore[arg-type]
+    outside.front.refused = OWNER_MARKER
+    with pytest.raises(StepFailed, match="cannot be read"):
+        ensure_owner(Here(), of_config(outside), ME, [outside.ca_pem], dry=False)  # type: ignore[arg-type]
+    one = judged(look(outside))["BBX-C09"]
+    assert (one.verdict, "HTTP 503" in one.measured) == ("fail", True)
+    outside.front.well()
+    assert judged(look(outside))["BBX-C09"].measured == "it is marked as that of other.example.org"
+
+
+def test_a_clock_of_this_machine_that_is_off_is_no_wrong_key(
+    outside: OutsideStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses are signed here, and are good for a quarter of an hour by the store's clock."""
+    for minutes in (-20, 40):
+
+        class Off(datetime):
+            @classmethod
+            def utcnow(cls) -> datetime:  # type: ignore[override]
+                return datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=minutes)  # noqa: B023
+
+        monkeypatch.setattr(aws_request_signer.datetime, "datetime", Off)
+        one = judged(look(outside))["BBX-C03"]
+        monkeypatch.undo()
+        assert (one.verdict, one.fix) == ("fail", "set the clock of this machine"), one
+
+
+def test_a_bucket_with_versions_is_found_by_what_it_answers(outside: OutsideStore) -> None:
+    """The registry's key may not ask for its setting."""
+    outside.inner.s3.set_bucket_versioning(BUCKET, VersioningConfig(ENABLED))
+    try:
+        one = judged(look(outside))["BBX-C05"]
+    finally:
+        outside.inner.s3.set_bucket_versioning(BUCKET, VersioningConfig("Suspended"))
+    assert (one.verdict, one.measured) == ("warn", "the bucket is versioned")
+    assert judged(look(outside))["BBX-C05"].verdict == "pass"
 
 
 def test_a_bucket_that_deletes_by_age(outside: OutsideStore) -> None:

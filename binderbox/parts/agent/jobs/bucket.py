@@ -60,7 +60,7 @@ class Bucket:
             space = page.tag.partition("}")[0] + "}" if page.tag.startswith("{") else ""
             for one in page.iter(f"{space}Contents"):
                 text = {child.tag.removeprefix(space): child.text or "" for child in one}
-                changed = datetime.fromisoformat(text["LastModified"].replace("Z", "+00:00")).timestamp()
+                changed = _seconds(text["LastModified"])
                 yield Found(text["Key"], int(text["Size"]), changed, text.get("ETag", ""))
             token = page.findtext(f"{space}NextContinuationToken")
             if not token:
@@ -84,6 +84,19 @@ class Bucket:
             if refused:
                 raise StoreFailed(f"{len(refused)} objects were not deleted: {', '.join(refused[:3])}")
 
+    def abort_uploads(self, before_s: float) -> int:
+        """Let go of what was begun to be uploaded in parts before then, and not ended; how many that were, of the first page."""
+        page = ElementTree.fromstring(self._asked("GET", "", {"uploads": ""}))
+        old = [
+            (one.findtext("{*}Key") or "", one.findtext("{*}UploadId") or "")
+            for one in page.findall("{*}Upload")
+            if _seconds(one.findtext("{*}Initiated") or "") < before_s
+        ]
+        for key, upload in old:
+            if key.startswith(layout.REGISTRY_ROOT):
+                self._asked("DELETE", key, {"uploadId": upload})
+        return len(old)
+
     def close(self) -> None:
         if self._connection:
             self._connection.close()
@@ -102,10 +115,10 @@ class Bucket:
                 self.close()
                 told = str(error) or repr(error)
                 continue
-            if status == 200:
+            if status in (200, 204):
                 return answer
             told = f"HTTP {status}: {answer[:300].decode(errors='replace')}"
-            if status < 500:
+            if status < 500 and status != 429:
                 break
         raise StoreFailed(f"the object store: {method} /{self._name}/{key}: {told}")
 
@@ -143,3 +156,8 @@ class Bucket:
             f"AWS4-HMAC-SHA256 Credential={self._access}/{scope},SignedHeaders={names},Signature={key.hex()}"
         )
         return headers
+
+
+def _seconds(at: str) -> float:
+    """Of a time as S3 writes it, since 1970."""
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()

@@ -7,9 +7,10 @@ touched: where they fill the disk, ours make room, then launches are refused, an
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ from binderbox.parts.disk.watermarks import CACHE, GB, REGISTRY, UNUSED, FileSys
 
 JOB = "disk"
 MEASURE_EVERY_S = 3600
+OTHERS_EVERY_S = 1800
 LITTLE = 10_000_000  # bytes that come and go
 UNUSED_S = 300.0  # of deleting images in one run
 REGISTRY_EVERY_S = 1800
-TROUBLE = (CommandFailed, OSError, ValueError, KeyError)
+TROUBLE = (CommandFailed, OSError, ValueError, KeyError, sqlite3.Error)
 
 
 def run(config: AgentConfig, now: float | None = None) -> bool:
@@ -44,9 +46,10 @@ def run(config: AgentConfig, now: float | None = None) -> bool:
     free = free_of(config.file_systems)
     refused = refusing.launches(config, free)
     if not 0 <= now - found.get("measured", 0) < MEASURE_EVERY_S:
+        found["measured"] = now  # also where that fails, or takes too long: it reads the whole disk
         with _told(did):
-            found |= {"measured": now, **measuring.parts(config, now)}
-    others = measuring.others(config, free, found.get("others", []), now)
+            found |= measuring.parts(config, now)
+    others = _others(config, free, found, now)
     found |= {
         "file_systems": [_shown(disk) for disk in config.file_systems],
         "refused": [disk.path for disk in refused],
@@ -54,13 +57,27 @@ def run(config: AgentConfig, now: float | None = None) -> bool:
         "others": others,
         "why": _why(refused, others),
     }
-    if did and did != earlier.get("did"):
-        telling.audit(JOB, "made-room", what="; ".join(did))
-    if others and not earlier.get("others"):
-        telling.audit(JOB, "alert", what=found["why"])
-    telling.state(layout.DISK_STATE, found)
-    files.write(layout.METRICS_FILE, render(found))
+    with suppress(OSError):  # where nothing can be written any more, what is refused still is
+        if did and did != earlier.get("did"):
+            telling.audit(JOB, "made-room", what="; ".join(did))
+        if others and not earlier.get("others"):
+            telling.audit(JOB, "alert", what=found["why"])
+        telling.state(layout.DISK_STATE, found)
+        files.write(layout.METRICS_FILE, render(found))
     return not refused
+
+
+def _others(
+    config: AgentConfig, free: dict[str, int], found: dict[str, Any], now: float
+) -> list[dict[str, Any]]:
+    """Whose files fill the disk, while it is short; looked for once in a while, whether anybody's were found or not."""
+    short = measuring.short(config, free)
+    if short and not 0 <= now - found.get("others_at", float("-inf")) < OTHERS_EVERY_S:
+        found["others_at"] = now
+        found["others_found"] = []
+        with suppress(*TROUBLE):
+            found["others_found"] = measuring.others(config, short, now)
+    return found.get("others_found", []) if short else []
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from pwd import getpwuid
@@ -17,10 +17,10 @@ from binderbox.parts.agent.jobs.filesystems import mount_of, same_disk, sized
 from binderbox.parts.agent.jobs.memory import Memory
 from binderbox.parts.agent.jobs.running import CommandFailed, run
 from binderbox.parts.disk import usage
-from binderbox.parts.disk.watermarks import GB
+from binderbox.parts.disk.watermarks import GB, FileSystem
 
 PARTS_S = 900
-OTHERS_EVERY_S, OTHERS_S, OTHERS_DEPTH = 1800, 180, 4
+OTHERS_S, OTHERS_DEPTH = 180, 4
 OTHERS_GREW = 0.05  # of the file system: then it is said whose files they are
 
 
@@ -63,25 +63,20 @@ def parts(config: AgentConfig, now: float) -> dict[str, Any]:
     }
 
 
-def others(
-    config: AgentConfig, free: Mapping[str, int], kept: list[dict[str, Any]], now: float
-) -> list[dict[str, Any]]:
-    """The largest directories that are not ours, and whose they are, of file systems that run short by others' growth.
-
-    + kept: what was found before, which counts for a while
-    """
-    short = [
+def short(config: AgentConfig, free: Mapping[str, int]) -> list[FileSystem]:
+    """The file systems on which something has to give way."""
+    return [
         disk
         for disk in config.file_systems
         if any(disk.missing(what, free[disk.name]) for what in disk.floors_gb)
     ]
-    if not short:
-        return []
-    if kept and 0 <= now - kept[0]["at"] < OTHERS_EVERY_S:
-        return kept
+
+
+def others(config: AgentConfig, disks: Iterable[FileSystem], now: float) -> list[dict[str, Any]]:
+    """The largest directories that are not ours, and whose they are, of file systems that run short by others' growth."""
     ours = [path for part in usage.places(config.data_dir).values() for path in part]
     found: list[dict[str, Any]] = []
-    for disk in short:
+    for disk in disks:
         top = mount_of(disk.path)
         try:
             sizes = usage.parse_du(_du(["-xB1", f"--max-depth={OTHERS_DEPTH}", top], OTHERS_S))

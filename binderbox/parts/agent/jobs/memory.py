@@ -33,7 +33,10 @@ class Memory:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = self._opened()
-        except sqlite3.DatabaseError:  # a power cut on a disk that lies: it is rebuilt
+        except sqlite3.DatabaseError as error:
+            # A power cut on a disk that lies: it is rebuilt. A disk that is full, or busy, is another kind of error, and takes nothing.
+            if type(error) is not sqlite3.DatabaseError:
+                raise
             path.unlink()
             self._db = self._opened()
 
@@ -80,8 +83,13 @@ class Memory:
         """What each manifest (by digest) and each link (by key and etag) names."""
         return {source: tuple(json.loads(text)) for source, text in self._db.execute("select * from names")}
 
+    @property
     def knows_names(self) -> bool:
-        return bool(self._db.execute("select exists (select 1 from names)").fetchone()[0])
+        """Whether a pass over all manifests has ended; in the database's own number for its user."""
+        return bool(self._db.execute("pragma user_version").fetchone()[0])
+
+    def has_learned(self) -> None:
+        self._db.execute("pragma user_version = 1")
 
     def learn(self, found: Mapping[str, tuple[str, ...]]) -> None:
         rows = ((source, json.dumps(named)) for source, named in found.items())
@@ -107,11 +115,11 @@ class Memory:
         row = self._db.execute("select sum(hits), sum(misses) from asks where day > ?", (first,)).fetchone()
         return int(row[0] or 0), int(row[1] or 0)
 
-    def log_read(self, inode: int) -> int:
-        row = self._db.execute("select read from logs where inode = ?", (inode,)).fetchone()
+    def log_read(self, log: int) -> int:
+        row = self._db.execute("select read from logs where inode = ?", (log,)).fetchone()
         return int(row[0]) if row else 0
 
     def log_was_read(self, read: Mapping[int, int]) -> None:
-        """Bytes by inode; logs that are no longer there are forgotten."""
+        """Bytes by log; those that are no longer there are forgotten."""
         self._db.execute("delete from logs")
         self._db.executemany("insert into logs values (?, ?)", read.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from binderbox import layout
@@ -45,10 +46,13 @@ def launches(config: AgentConfig, free: Mapping[str, int]) -> tuple[FileSystem, 
     if record is None:
         key = secrets.token_hex(16)
         record = Drain(REASON, telling.WHO[JOB], telling.now(), closed=True, key=key, by_node=True)
-        telling.audit(JOB, "alert", what=f"launches are refused: {told(refused)}")
+    new = text is None
     files.write(layout.DRAIN_FILE, render_record(record), 0o600)
     # the ingress reads it, who is not root; nobody else can enter its directory
     files.write(layout.DRAIN_ROUTES_FILE, render_routes(record, config.domain))
+    if new:
+        with suppress(OSError):  # the very disk may be full to its last byte
+            telling.audit(JOB, "alert", what=f"launches are refused: {told(refused)}")
     return refused
 
 

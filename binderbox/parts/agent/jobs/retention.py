@@ -8,14 +8,17 @@ reads every manifest. Cut off anywhere, the next sweep begins anew and finds the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from xml.etree import ElementTree
 
 from binderbox import layout
 from binderbox.parts.agent.jobs import files, telling
@@ -23,17 +26,27 @@ from binderbox.parts.agent.jobs.bucket import Bucket, StoreFailed
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.memory import Memory
 from binderbox.parts.agent.jobs.running import CommandFailed, kubectl
-from binderbox.parts.push_lock import Held, held_back
+from binderbox.parts.push_lock import LONGEST_PUSH_S, Held, held_back
 from binderbox.parts.registry import retention, tree, uses
 from binderbox.parts.registry.retention import DAY_S, YOUNG_S, Image, Rules
 from binderbox.parts.registry.tree import Tree
 
 JOB = "retention"
+T = TypeVar("T")
 SWEEP_EVERY_S = DAY_S
 LISTINGS = 60  # the time that a listing takes, so often, lies between two looks at how full the bucket is
-HOLD_WAIT_S = 1200.0  # a large push that is under way goes first
+HOLD_WAIT_S = LONGEST_PUSH_S + 200.0  # a large push that is under way goes first
 READ_MOST = 1 << 20  # of a log at once
-TROUBLE = (StoreFailed, CommandFailed, Held, OSError, ValueError)
+TROUBLE = (
+    StoreFailed,
+    CommandFailed,
+    Held,
+    OSError,
+    ValueError,
+    KeyError,
+    ElementTree.ParseError,
+    sqlite3.Error,
+)
 
 
 def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float | None = None) -> bool:
@@ -43,35 +56,48 @@ def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float 
       `free_bytes` for so much less
     """
     earlier = files.kept(layout.RETENTION_STATE)
-    with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
-        clock = memory.clock.looked(time.time() if now is None else now)
-        note(memory, clock.seen_s)
-        memory.clock = clock
-        found: dict[str, Any] = {**earlier, "why": ""}
-        try:
-            due = asked is not None or _due(config, clock.seen_s, earlier)
-            if not due and not earlier.get("why"):
+    found: dict[str, Any] = {**earlier, "why": ""}
+    try:
+        with closing(Memory(Path(layout.RETENTION_MEMORY))) as memory:
+            clock = memory.clock.looked(time.time() if now is None else now)
+            note(memory, clock.seen_s)
+            memory.clock = clock
+            if asked is not None or _due(config, clock.seen_s, found) or earlier.get("why"):
+                said = _sweep(config, memory, clock.seen_s, asked or {})
+                swept = {
+                    **said,
+                    "swept_seen_s": clock.seen_s,
+                    "listed_seen_s": clock.seen_s,
+                    "swept": telling.now(),
+                }
+                found |= {"dry_run": said} if said["dry"] else swept
+            elif found == {**earlier, "why": ""}:
                 return True
-            said = _sweep(config, memory, clock.seen_s, asked or {})
-            found |= said if said["dry"] else {**said, "swept_seen_s": clock.seen_s, "swept": telling.now()}
-        except TROUBLE as error:
-            found["why"] = str(error)[:500]
-            if found["why"] != earlier.get("why"):
-                telling.audit(JOB, "alert", why=found["why"])
+    except TROUBLE as error:
+        found["why"] = f"{error}"[:500] or repr(error)
+        if found["why"] != earlier.get("why"):
+            telling.audit(JOB, "alert", why=found["why"])
     telling.state(layout.RETENTION_STATE, found)
     telling.say("swept" if not found["why"] else "not-swept", why=found["why"])
     return not found["why"]
 
 
-def _due(config: AgentConfig, seen_s: float, earlier: Mapping[str, Any]) -> bool:
-    """A day after the last sweep; before that where the bucket is nearly full again, as far as a listing is quick."""
-    since_s = seen_s - earlier.get("swept_seen_s", float("-inf"))
-    if since_s >= SWEEP_EVERY_S:
+def _due(config: AgentConfig, seen_s: float, found: dict[str, Any]) -> bool:
+    """A day after the last sweep; before that where the bucket is nearly full again, as far as a listing is quick.
+
+    A sweep or a listing of a time to come is none: the memory, and its clock with it, was lost since then.
+    """
+    never = float("-inf")
+    if not 0 <= seen_s - found.get("swept_seen_s", never) < SWEEP_EVERY_S:
         return True
-    if not config.registry_max_gb or since_s < LISTINGS * earlier.get("listed_in_s", 0.0):
+    listed_s = seen_s - found.get("listed_seen_s", never)
+    if not config.registry_max_gb or 0 <= listed_s < LISTINGS * found.get("listed_in_s", 0.0):
         return False
     with closing(_bucket(config)) as bucket:
-        return _rules(config).full(sum(one.size_bytes for one in bucket.all()))
+        began = time.monotonic()
+        size = sum(one.size_bytes for one in bucket.all())
+        found |= {"listed_seen_s": seen_s, "listed_in_s": round(time.monotonic() - began, 1)}
+        return _rules(config).full(size)
 
 
 def _rules(config: AgentConfig, asked: Mapping[str, Any] | None = None) -> Rules:
@@ -88,8 +114,12 @@ def note(memory: Memory, seen_s: float, pattern: str = layout.REGISTRY_LOGS) -> 
             continue  # it was read before it was packed
         try:
             with open(path, "rb") as log:
-                inode = os.fstat(log.fileno()).st_ino
-                log.seek(min(memory.log_read(inode), os.fstat(log.fileno()).st_size))
+                first = log.readline()
+                if not first.endswith(b"\n"):
+                    continue
+                # its first line has the time to the nanosecond; an inode is soon another log's
+                which = int.from_bytes(hashlib.sha256(first).digest()[:7])
+                log.seek(min(memory.log_read(which), os.fstat(log.fileno()).st_size))
                 whole = True
                 while whole and (chunk := log.readlines(READ_MOST)):
                     if not (whole := chunk[-1].endswith(b"\n")):  # it is being written
@@ -97,7 +127,7 @@ def note(memory: Memory, seen_s: float, pattern: str = layout.REGISTRY_LOGS) -> 
                     found = uses.asked(line.decode(errors="replace") for line in chunk)
                     names |= {f"{name}:{tag}" for name, tag in found.used}
                     hits, misses = hits + found.hits, misses + found.misses
-                read[inode] = log.tell()
+                read[which] = log.tell()
         except FileNotFoundError:
             continue  # the kubelet has just rotated it
     with memory.at_once():
@@ -113,13 +143,18 @@ def _sweep(config: AgentConfig, memory: Memory, seen_s: float, asked: Mapping[st
         if asked.get("dry"):
             found, took = _listed(bucket)
             return took | _told(*_decided(bucket, found, memory, seen_s, rules), rules, began, dry=True)
-        if not memory.knows_names():  # what takes long the first time, while pushes go on
+        if not memory.knows_names:  # what takes long the first time, while pushes go on
             _learn(bucket, memory, _listed(bucket)[0])
+            memory.has_learned()
         with held_back(Path(layout.PUSH_LOCK), HOLD_WAIT_S):
             found, took = _listed(bucket)
             decided = _decided(bucket, found, memory, seen_s, rules)
             for step in decided[2]:
                 bucket.delete(step.keys)
+        try:
+            bucket.abort_uploads(time.time() - DAY_S)
+        except StoreFailed as error:  # our own store's key may not, and it does so by itself
+            telling.say("uploads-left", why=str(error)[:200])
         memory.forget(one.image.name for one in decided[1])
         for one in decided[1]:
             telling.say("forgotten", image=one.image.name, why=one.why)
@@ -138,6 +173,7 @@ def _listed(bucket: Bucket) -> tuple[Tree, dict[str, Any]]:
 def _decided(bucket: Bucket, found: Tree, memory: Memory, seen_s: float, rules: Rules) -> Decided:
     """The tree, which images go, what is deleted, and how many images there are."""
     reaches = _learn(bucket, memory, found)
+    note(memory, seen_s)  # who was asked for while pushes were waited for, and all was listed
     images = _images(found, reaches, memory, seen_s)
     sizes = {digest: one.size_bytes for digest, one in found.blobs.items()}
     gone = retention.forgotten(images, sizes, rules)
@@ -157,7 +193,7 @@ def _learn(bucket: Bucket, memory: Memory, found: Tree) -> dict[str, tuple[str, 
             source = f"{link.key} {link.etag}"
             sources.add(source)
             if source not in known and source not in fresh:
-                fresh[source] = (tree.digest_in(bucket.get(link.key)),)
+                fresh[source] = (_read(link.key, tree.digest_in, bucket),)
             reaches[link.key] = known.get(source) or fresh[source]
         for digest in repository.revisions:
             sources.add(digest)
@@ -166,7 +202,7 @@ def _learn(bucket: Bucket, memory: Memory, found: Tree) -> dict[str, tuple[str, 
                 reaches[digest] = ()  # its bytes are gone: it needs nothing any more
                 continue
             if digest not in known and digest not in fresh:
-                fresh[digest] = tree.named_in(json.loads(bucket.get(blob.key)))
+                fresh[digest] = _read(blob.key, lambda text: tree.named_in(json.loads(text)), bucket)
             reaches[digest] = known.get(digest) or fresh[digest]
         if len(fresh) >= 1000:  # a first pass that is cut off goes on from here
             memory.learn(fresh)
@@ -174,6 +210,14 @@ def _learn(bucket: Bucket, memory: Memory, found: Tree) -> dict[str, tuple[str, 
     memory.learn(fresh)
     memory.keep_only(sources, known | fresh)
     return reaches
+
+
+def _read(key: str, parsed: Callable[[bytes], T], bucket: Bucket) -> T:
+    """What an object says; raises ValueError with its key where that is nothing."""
+    try:
+        return parsed(bucket.get(key))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
 
 
 def _images(

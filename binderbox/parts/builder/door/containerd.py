@@ -10,6 +10,7 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
+from ...push_lock import LONGEST_PUSH_S
 from .config import DoorConfig
 
 PIN = "io.cri-containerd.pinned"  # the kubelet's image GC skips an image with this label (containerd internal/cri)
@@ -17,7 +18,6 @@ BUILT = "binderbox.io/built"  # the digest that was built here: our own record, 
 KIND = "io.cri-containerd.kind"
 STEP = re.compile(r"[a-z0-9]{25}")
 COMMAND_S = 60
-PUSH_S = 1800
 
 
 class ContainerdError(Exception):
@@ -94,7 +94,7 @@ class Images:
         The credential goes into a root-only file that ctr reads, because arguments can be seen by everybody.
         """
         self._write_hosts()
-        self._ctr(["images", "push", "--hosts-dir", str(self._hosts), tag], PUSH_S)
+        self._ctr(["images", "push", "--hosts-dir", str(self._hosts), tag], LONGEST_PUSH_S)
 
     def _write_hosts(self) -> None:
         text = (
