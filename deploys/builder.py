@@ -112,6 +112,9 @@ def engine_tree() -> dict[str, str]:
 def door_tree() -> dict[str, str]:
     """Path on the node to text: a directory for the door's own PYTHONPATH."""
     modules = modules_of("parts.builder.door") | dict(
-        map(module, (*TOLD, "parts.builder.engine.wire", "parts.push_lock", "parts.systemd"))
+        map(
+            module,
+            (*TOLD, "parts.builder.engine.wire", "parts.push_lock", "parts.repositories", "parts.systemd"),
+        )
     )
     return {f"{layout.DOOR}/{path}": text for path, text in with_packages(modules).items()}

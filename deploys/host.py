@@ -132,7 +132,7 @@ def fetch_tree() -> dict[str, str]:
 def loader_tree() -> dict[str, str]:
     """Path on the node to text: what loads the firewall's rules anew, apart from the keeper, which is to see when its own change."""
     modules = modules_of("parts.firewall.keeper") | dict(
-        map(module, ("parts.builder.door.steps", "parts.firewall.names"))
+        map(module, ("parts.builder.door.steps", "parts.firewall.names", "parts.repositories"))
     )
     return {f"{layout.LOADER}/{path}": text for path, text in with_packages(modules).items()}
 

@@ -90,6 +90,15 @@ def install_k3s(inputs: K3sInputs) -> None:
 def keeper_tree() -> dict[str, str]:
     """Path on the node to text: a directory for the keeper's own PYTHONPATH."""
     modules = modules_of("parts.firewall.keeper") | dict(
-        map(module, (*TOLD, "parts.builder.door.steps", "parts.firewall.names", "parts.systemd"))
+        map(
+            module,
+            (
+                *TOLD,
+                "parts.builder.door.steps",
+                "parts.firewall.names",
+                "parts.repositories",
+                "parts.systemd",
+            ),
+        )
     )
     return {f"{layout.KEEPER}/{path}": text for path, text in with_packages(modules).items()}

@@ -37,7 +37,7 @@ for family in iptables ip6tables; do
     "$family-save" 2>/dev/null | grep -qE 'KUBE-|CNI-|BUILDKIT|FLANNEL|flannel' || continue
     "$family-save" | grep -vE 'KUBE-|CNI-|BUILDKIT|FLANNEL|flannel' | "$family-restore"
 done
-nft list tables 2>/dev/null | sed 's/^table //' | grep -E '^inet binderbox$|kube-proxy' |
+nft list tables 2>/dev/null | sed 's/^table //' | grep -E '^inet binderbox(-fetches-kept)?$|kube-proxy' |
     while read -r family name; do nft delete table "$family" "$name"; done
 
 # What kube-proxy and CNI leave of iptables' tables: base chains that accept everything and hold no rule.

@@ -20,13 +20,14 @@ from binderbox.parts.builder.settings import (
     bytes_of,
 )
 from binderbox.parts.firewall.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6, PUBLIC_6, PUBLIC_TCP_PORTS
-from binderbox.parts.firewall.backstop_rules import owned
+from binderbox.parts.firewall.backstop_rules import lasting, owned
 from binderbox.parts.firewall.spread import public_of_all, sets_of_all
 from binderbox.parts.firewall.words import braces, family
 
 NOT_PUBLIC_6_LOCAL = ("::/127", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "ff00::/8")
 
-FETCHES = "binderbox-fetches"  # a table of its own, which the backstop owns
+# A table that the backstop owns, which no flush takes, and one that stays where the backstop is started anew.
+FETCHES, FETCHES_KEPT = "binderbox-fetches", "binderbox-fetches-kept"
 # tcpflowkiller ends a process that asks more than 24 addresses and ports within a minute, and buildkitd is one: it would take
 # every build with it. So no more than these are in use within that time, whatever is remembered beside.
 FEW_4, FEW_6 = 16, 8
@@ -95,7 +96,7 @@ def render_fetches(inputs: BuilderInputs) -> str:
     """nftables text: what buildkitd may ask, and nothing else: its resolvers for names, what `egress_allow` says, and
     public addresses on a build step's ports.
 
-    A resolver's address may be the node's loopback (resolved's stub) or the metadata service's (Google, Oracle).
+    Twice, so that neither a flush nor the backstop's restart leaves a moment without it. A resolver's address may be the node's loopback (resolved's stub) or the metadata service's (Google, Oracle).
     """
     allowed = [
         f"        {family(one)} daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return"
@@ -116,39 +117,37 @@ def render_fetches(inputs: BuilderInputs) -> str:
         f"        ip6 daddr {braces(NOT_PUBLIC_6)} counter reject",
         f"        ip6 daddr != {PUBLIC_6} counter reject",
     ]
-    return owned(
-        FETCHES,
-        "\n".join(
-            [
-                sets_of_all(),
-                _within_a_minute("few_4", "ipv4_addr", FEW_4),
-                _within_a_minute("few_6", "ipv6_addr", FEW_6),
-                "",
-                "    chain output {",
-                "        type filter hook output priority filter; policy accept;",
-                f'        socket cgroupv2 level 2 "{layout.BUILDKITD_CGROUP}" jump fetches',
-                "    }",
-                "",
-                "    chain fetches {",
-                "        ct state established,related return",
-                *allowed,
-                *closed,
-                f"        tcp dport {braces(PUBLIC_TCP_PORTS)} goto few",
-                "        counter reject",
-                "    }",
-                "",
-                "    # A set that is full takes nothing more, and the rule does not go on.",
-                "    chain few {",
-                "        update @few_4 { ip daddr . tcp dport } goto public",
-                "        update @few_6 { ip6 daddr . tcp dport } goto public",
-                "        counter reject",
-                "    }",
-                "",
-                # A Dockerfile of a thousand ADDs is a scan, too.
-                public_of_all("public", "return"),
-            ]
-        ),
+    body = "\n".join(
+        [
+            sets_of_all(),
+            _within_a_minute("few_4", "ipv4_addr", FEW_4),
+            _within_a_minute("few_6", "ipv6_addr", FEW_6),
+            "",
+            "    chain output {",
+            "        type filter hook output priority filter; policy accept;",
+            f'        socket cgroupv2 level 2 "{layout.BUILDKITD_CGROUP}" jump fetches',
+            "    }",
+            "",
+            "    chain fetches {",
+            "        ct state established,related return",
+            *allowed,
+            *closed,
+            f"        tcp dport {braces(PUBLIC_TCP_PORTS)} goto few",
+            "        counter reject",
+            "    }",
+            "",
+            "    # A set that is full takes nothing more, and the rule does not go on.",
+            "    chain few {",
+            "        update @few_4 { ip daddr . tcp dport } goto public",
+            "        update @few_6 { ip6 daddr . tcp dport } goto public",
+            "        counter reject",
+            "    }",
+            "",
+            # A Dockerfile of a thousand ADDs is a scan, too.
+            public_of_all("public", "return"),
+        ]
     )
+    return f"{owned(FETCHES, body)}{lasting(FETCHES_KEPT, body)}"
 
 
 def render_door_unit(inputs: BuilderInputs) -> str:
@@ -174,6 +173,8 @@ TimeoutStopSec=40
 WatchdogSec=60
 LimitNOFILE=4096
 MemoryMax=2G
+# one buildctl that is too large is its own build's end, not the door's
+OOMPolicy=continue
 TasksMax=1024
 
 CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL

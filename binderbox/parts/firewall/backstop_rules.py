@@ -27,6 +27,17 @@ table inet {table} {{
 """
 
 
+def lasting(table: str, body: str) -> str:
+    """The same without an owner, in place of the one before: it stays when whoever has made it ends, and a flush takes it."""
+    return f"""\
+table inet {table}
+delete table inet {table}
+table inet {table} {{
+{body}
+}}
+"""
+
+
 def render_backstop(inputs: FirewallInputs) -> str:
     """Its chains come just after the firewall's, in the same hooks."""
     ours = f'{{ "{inputs.pod_interface}", "{inputs.build_interface}" }}'

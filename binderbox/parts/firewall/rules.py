@@ -232,6 +232,8 @@ table inet {TABLE} {{
         # no at once; a silent drop here costs BinderHub 20 s for each of three tries.
         ip daddr {{ {inputs.service_cidr}, {inputs.pod_cidr} }} meta l4proto tcp counter reject with tcp reset
         ip daddr {{ {inputs.service_cidr}, {inputs.pod_cidr} }} counter reject
+        # What BinderHub asks is anybody's word: neither the node's resolvers nor the store.
+        ip saddr @{BINDER_PODS_SET} goto to_public
 {_resolver_rules(inputs.resolvers)}
 {_store_rule(inputs.store)}
         goto to_public

@@ -40,7 +40,7 @@ ls /run/netns 2>/dev/null | grep '^cni-' | say netns
 ip -o link 2>/dev/null | awk -F': ' '{ sub(/@.*/, "", $2); print $2 }' |
     grep -Fx "$(printf '%s\n' $INTERFACES)" | say interface
 
-nft list tables 2>/dev/null | grep -E '^table inet binderbox$|kube-proxy' | sed 's/^table //' | say nft-table
+nft list tables 2>/dev/null | grep -E '^table inet binderbox(-fetches-kept)?$|kube-proxy' | sed 's/^table //' | say nft-table
 for family in iptables ip6tables; do
     command -v "$family-save" >/dev/null || continue
     "$family-save" 2>/dev/null | grep -qE 'KUBE-|CNI-|BUILDKIT|FLANNEL|flannel' && echo "$family" | say rules

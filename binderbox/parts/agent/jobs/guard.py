@@ -44,6 +44,8 @@ METRICS_S = 5
 NAME_S = 2  # for each of some names, asked beside each other
 LOG_MB = 1
 VALUES_MODE = 0o600
+NO_BANS: Mapping[str, Any] = {"faults": [], "digest": ""}
+APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")
 # A connection that leads nowhere: flowkiller looks at it as the kernel sends its first packet.
 CONNECT = "import socket, time; s = socket.socket(); s.setblocking(False); s.connect_ex(({!r}, 443)); time.sleep({})"
 
@@ -53,8 +55,9 @@ def run(config: AgentConfig) -> bool:
     if not config.detectors or files.read(inputs_path(RELEASE)) is None:
         return True
     earlier = files.kept(layout.GUARD_STATE)
-    found = _begun(config) | {"kills": earlier.get("kills", []), "bans": in_force()}
+    found = _begun(config) | {"kills": earlier.get("kills", []), "bans": earlier.get("bans", NO_BANS)}
     try:
+        found["bans"] = in_force()
         found["brought"] = _brought(found["bans"]["digest"], earlier.get("brought", ""))
         _look(config, found, earlier)
     except TROUBLE as error:
@@ -95,7 +98,8 @@ def in_force() -> dict[str, Any]:
         if kept := files.read(layout.BANS_VALUES):
             return {"faults": list(faults), "digest": json.loads(kept)["podAnnotations"]["binderbox/bans"]}
         found = bans.Bans()
-    kubectl("apply", "-f", "-", stdin=json.dumps(bans.config_map(found, layout.NAMESPACE)))
+    # on the server's side: kubectl's own way copies all of it into an annotation, which takes a quarter of a megabyte
+    kubectl(*APPLY, stdin=json.dumps(bans.config_map(found, layout.NAMESPACE)))
     files.write(
         layout.BANS_VALUES, json.dumps(bans.values(found), indent=1, sort_keys=True) + "\n", VALUES_MODE
     )

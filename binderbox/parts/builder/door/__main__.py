@@ -65,8 +65,8 @@ def main() -> int:
     listener = listen(config.socket)
 
     def end(key: str, why: str) -> None:
-        door.builds.end(key, why)
-        telling.tell("build-ended", why)
+        if door.builds.end(key, why):
+            telling.tell("build-ended", why)
 
     def restart(why: str) -> None:
         telling.tell("builder-restarted", why)

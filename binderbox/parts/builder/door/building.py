@@ -81,12 +81,17 @@ class Builds:
         told = {key: Left(one.ended_at, one.vertices.since) for key, one in self.running.items() if one.ended}
         return self._left | told
 
-    def end(self, key: str, why: str) -> None:
-        """End one, its steps at once; its visitor reads why."""
+    def end(self, key: str, why: str) -> bool:
+        """End one, its steps at once; its visitor reads why. Whether there was anything to end.
+
+        A step that it shared with another build goes on for that one, under this one's mark: asked again, it is ended too.
+        """
         one = self._running.get(key)
-        if one and not one.ended:
-            one.ended, one.ended_at = why, time.time()
-            one.killed = self._kill_steps(key, one)
+        if one is None or one.ended:
+            return self._steps.kill(key)
+        one.ended, one.ended_at = why, time.time()
+        one.killed = self._kill_steps(key, one)
+        return True
 
     def clear(self) -> None:
         """Begin anew, without what a killed door left behind."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,6 @@ from .steps import PREFIX, key_of
 HIGH = 0.9  # of the ceiling; at HELD the kernel holds who asks for more back (memory.high, cgroup v2), which gives time to look
 HELD = 0.95
 SETTLE_S = 2.0  # what an ended build held is given back beside
-# what cannot be given back under pressure, by cgroup v2 and v1 (memory.stat)
-KEPT = ("anon", "shmem", "total_rss", "total_shmem")
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,15 @@ def guilty(builds: Iterable[Used], ceiling_bytes: int, slots: int) -> Used | Non
     return max(beyond, key=lambda one: one.size_bytes, default=None)
 
 
-def held(memory_stat: str) -> int:
-    """Bytes of a cgroup's memory.stat that only its processes' end gives back."""
-    rows = (line.split() for line in memory_stat.splitlines())
-    return sum(int(row[1]) for row in rows if len(row) == 2 and row[0] in KEPT)
+def held(memory_stat: str, charged_bytes: int) -> int:
+    """Of what a cgroup is charged for, page tables and sockets too, what no pressure but only its processes' end gives back.
+
+    + memory_stat: cgroup v2's or v1's, whose rows `total_...` count what is below, too
+    """
+    rows = dict(line.split() for line in memory_stat.splitlines() if line.count(" ") == 1)
+    prefix, cache = ("total_", "total_cache") if "total_cache" in rows else ("", "file")
+    of_files = int(rows.get(cache, 0)) - int(rows.get(f"{prefix}shmem", 0))
+    return max(0, charged_bytes - of_files - int(rows.get("slab_reclaimable", 0)))
 
 
 class Memory:
@@ -88,7 +92,7 @@ class Memory:
             for stat in slice_.glob(f"{PREFIX}-*.scope/memory.stat"):
                 id = stat.parent.name.removeprefix(f"{PREFIX}-").removesuffix(".scope")
                 try:
-                    found[id] = held(stat.read_text())
+                    found[id] = held(stat.read_text(), _charged(stat.parent))
                 except (OSError, ValueError):
                     continue  # it has just ended
         return found
@@ -103,3 +107,11 @@ class Memory:
             if key:
                 builds[key] = builds.get(key, 0) + size
         return [Used(key, size) for key, size in builds.items()]
+
+
+def _charged(scope: Path) -> int:
+    """By cgroup v2 or v1."""
+    for name in ("memory.current", "memory.usage_in_bytes"):
+        with suppress(FileNotFoundError):
+            return int((scope / name).read_text())
+    return 0

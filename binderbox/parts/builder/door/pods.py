@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...repositories import owner_of, same
 from .cgroup import PodProcess
 from .config import DoorConfig
 from .refusal import Refused
@@ -36,7 +37,7 @@ class Permit:
     @property
     def names(self) -> frozenset[str]:
         """By which slots are shared: the repository's, and its owner's."""
-        return frozenset({self.repository, owner_of(self.repository)})
+        return frozenset({same(self.repository), owner_of(self.repository)})
 
 
 class PodLookup(Protocol):
@@ -111,18 +112,6 @@ def judge_pod(
 def repository_of(pod: dict[str, Any]) -> str:
     """The repository that BinderHub noted on its build pod, or an empty text."""
     return str(((pod.get("metadata") or {}).get("annotations") or {}).get("binder-repo") or "")
-
-
-def owner_of(repository: str) -> str:
-    """Whose repository it is: host and first part of its path, such as github.com/OWNER; itself where nobody is named.
-
-    A DOI's first part is the archive's, which is no owner.
-    """
-    host, _, path = repository.partition("://")[2].partition("/")
-    owner, slash, rest = path.partition("/")
-    if not (host and owner and slash and rest) or owner.startswith("10."):
-        return repository
-    return f"{host}/{owner}".lower()
 
 
 def image_argument(words: list[str]) -> str:

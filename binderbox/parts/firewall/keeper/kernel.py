@@ -24,6 +24,7 @@ from binderbox.parts.firewall.names import (
 )
 
 COMMAND_S = 10
+LOAD_S = 60
 Refused = tuple[str, str, str, int]
 
 
@@ -50,14 +51,14 @@ class Kernel:
         """Load the rules; what the sets of the old table hold stays, in the same transaction, as far as the new one has them."""
         try:
             kept = _added(_elements_of(self.read()))
-        except (OSError, ValueError, KeyError, TypeError):
-            kept = ""  # there is no table, or another release's
+        except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError):
+            kept = ""  # there is no table, or another release's, or no answer in time
         try:
-            _run("nft", "-f", "-", text=f"{Path(self._rules).read_text()}\n{kept}")
-        except OSError:
+            _run("nft", "-f", "-", text=f"{Path(self._rules).read_text()}\n{kept}", timeout_s=LOAD_S)
+        except (OSError, subprocess.SubprocessError):
             if not kept:
                 raise
-            _run("nft", "-f", self._rules)
+            _run("nft", "-f", self._rules, timeout_s=LOAD_S)
 
     def written(self) -> float:
         """When the file of rules was written."""
@@ -127,8 +128,8 @@ def _elements(kind: str, name: str) -> list[Any]:
     return next((list(item[kind].get("elem", [])) for item in shown["nftables"] if kind in item), [])
 
 
-def _run(*argv: str, text: str | None = None) -> str:
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+def _run(*argv: str, text: str | None = None, timeout_s: float = COMMAND_S) -> str:
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=timeout_s, check=False)
     if done.returncode:
         raise OSError(f"{' '.join(argv)}: {done.stderr.strip()}")
     return done.stdout

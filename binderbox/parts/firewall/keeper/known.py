@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from binderbox.parts.repositories import same
+
 REPOSITORY = ("BINDER_REPO_URL", "binder-repo")  # a server's environment, a build pod's annotation
 BINDER = "binder"  # the label of BinderHub's own pods
 FIRST_GROUP = 2  # of marks: 0 is none, and 1 is of who is not known yet (spread.py)
@@ -102,7 +104,7 @@ class Named:
     @property
     def group(self) -> int:
         """The mark of all pods of the repository, however its address is written; of a pod without one, its own."""
-        repository = self.repository.strip().rstrip("/").removesuffix(".git").casefold()
+        repository = same(self.repository)
         digest = hashlib.sha256((repository or self.pod).encode()).digest()
         return FIRST_GROUP + int.from_bytes(digest[:4], "big") % (2**32 - FIRST_GROUP)
 

@@ -10,6 +10,7 @@ import pytest
 
 from binderbox.parts.builder.door import dockerfile
 from binderbox.parts.builder.door.frontend import Asked, asked
+from binderbox.parts.builder.door.refusal import Refused
 from binderbox.parts.builder.engine import client
 from binderbox.parts.builder.engine.client import DoorError
 
@@ -65,11 +66,27 @@ def test_a_dockerfile_is_read_in_its_context_alone(tmp_path: Path) -> None:
     (context / "binder/Dockerfile").write_bytes(b"# syntax=a/b")
     (context / "link").symlink_to(tmp_path / "outside")
     (context / "up").symlink_to(tmp_path)
+    (context / "around").symlink_to("around")
+    (context / "binder/inside").symlink_to("../binder/Dockerfile")
+    (context / "as-root").symlink_to("/binder/Dockerfile")
+    (context / "beyond").symlink_to("../../../binder/Dockerfile")
+    (context / "folder").symlink_to("binder")
+    (context / "lower").mkdir()
+    (context / "lower/dockerfile").write_bytes(b"# syntax=a/b")
     os.mkfifo(context / "pipe")
-    names = ("binder/Dockerfile", "link", "up/outside", "pipe", "binder", "none")
-    found = {name: dockerfile.read(context, name) for name in names}
-    assert found.pop("binder/Dockerfile") == b"# syntax=a/b"
-    assert set(found.values()) == {b""}
+    there = (
+        "binder/Dockerfile",
+        "binder/inside",
+        "as-root",
+        "beyond",
+        "folder/Dockerfile",
+        "lower/Dockerfile",
+    )
+    assert {dockerfile.read(context, name) for name in there} == {b"# syntax=a/b"}, (
+        "as BuildKit follows a link"
+    )
+    names = ("link", "up/outside", "pipe", "binder", "none", "around", "none/../x", "x" * 300, "a\0b")
+    assert {dockerfile.read(context, name) for name in names} == {b""}
 
 
 @pytest.mark.parametrize(
@@ -77,9 +94,11 @@ def test_a_dockerfile_is_read_in_its_context_alone(tmp_path: Path) -> None:
     [
         (b"#" * (10 << 20), "larger than 1024 kB"),
         (b"FROM x\n" + b"run true\n" * 501, "501 instructions that make layers"),
+        (b"FROM x\n" + b"WORKDIR /a\n" * 90_000, "90001 lines"),
+        (b"FROM x\n" + b"WORKDIR /a\n" * 900, "900 instructions that make layers"),
         (b"FROM x\n" + b"  COPY a b\n\tADD c d\n" * 300, "600 instructions that make layers"),
     ],
-    ids=["10 MB", "runs", "copies"],
+    ids=["10 MB", "runs", "many", "directories", "copies"],
 )
 def test_one_that_is_too_much_for_buildkit_is_refused_before_it_has_it(
     door: RunningDoor, text: bytes, words: str
@@ -88,8 +107,32 @@ def test_one_that_is_too_much_for_buildkit_is_refused_before_it_has_it(
         list(client.build(make_header(), lambda send: sent(send, text), door.config.socket))
 
 
-def sent(send: Callable[[bytes], None], text: bytes) -> None:
-    archive = tar_of(("Dockerfile", text))
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (".dockerignore", b"x" * (2 << 20), "larger than 1024 kB"),
+        ("Dockerfile.dockerignore", b"a\n" * 30_000, "30000 lines"),
+    ],
+)
+def test_so_is_a_list_of_what_is_ignored(door: RunningDoor, name: str, text: bytes, words: str) -> None:
+    """BuildKit makes a pattern of each line."""
+    with pytest.raises(DoorError, match=words):
+        list(client.build(make_header(), lambda send: sent(send, b"say x", (name, text)), door.config.socket))
+
+
+def test_one_behind_a_link_is_measured_too(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"FROM x\n" + b"RUN true\n" * 600)
+    (tmp_path / "Dockerfile").symlink_to("real")
+    with pytest.raises(Refused, match="600 instructions"):
+        dockerfile.read(tmp_path, "Dockerfile")
+    (tmp_path / "Dockerfile").unlink()
+    (tmp_path / "real").rename(tmp_path / "dockerfile")
+    with pytest.raises(Refused, match="600 instructions"):
+        dockerfile.read(tmp_path, "Dockerfile")
+
+
+def sent(send: Callable[[bytes], None], text: bytes, *more: tuple[str, bytes]) -> None:
+    archive = tar_of(("Dockerfile", text), *more)
     for start in range(0, len(archive), 1 << 18):
         send(archive[start : start + (1 << 18)])
 

@@ -15,7 +15,7 @@ import pytest
 
 from binderbox.parts.builder.door import pods
 from binderbox.parts.builder.door.cgroup import PodProcess
-from binderbox.parts.builder.door.pods import ApiPods, check_tag, image_argument, judge_pod, owner_of
+from binderbox.parts.builder.door.pods import ApiPods, check_tag, image_argument, judge_pod
 from binderbox.parts.builder.door.refusal import Refused
 from binderbox.parts.builder.engine import wire
 from binderbox.parts.builder.engine.client import ANSWER_WITHIN_S
@@ -225,18 +225,3 @@ def test_a_pod_that_leaves_is_not_looked_for_any_longer(state: Path, clock: Cloc
     with pytest.raises(wire.Closed):
         ApiPods(make_config(state)).find(UID, left)
     assert clock.now < 2
-
-
-@pytest.mark.parametrize(
-    ("repository", "owner"),
-    [
-        ("https://github.com/Jupyter/demo", "github.com/jupyter"),
-        ("https://gitlab.com/group/sub/demo.git", "gitlab.com/group"),
-        ("https://gist.github.com/somebody/0a1b2c", "gist.github.com/somebody"),
-        ("https://doi.org/10.5281/zenodo.3242074", "https://doi.org/10.5281/zenodo.3242074"),
-        ("https://git.example.edu/demo.git", "https://git.example.edu/demo.git"),
-        ("", ""),
-    ],
-)
-def test_who_a_repositorys_owner_is(repository: str, owner: str) -> None:
-    assert owner_of(repository) == owner

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from repo2docker.buildpacks import PythonBuildPack, base
 
-from binderbox.parts.builder.engine import packing
+from binderbox.parts.builder.engine import context, packing
 
 
 @pytest.fixture
@@ -100,3 +100,32 @@ def test_a_repo2docker_that_packs_in_another_way_is_let_be() -> None:
 )
 def test_other_archives_are_written_as_ever(opened: Callable[[], Any]) -> None:
     assert isinstance(opened(), tarfile.TarFile)
+
+
+@pytest.mark.parametrize("way", ["directory", "noted"])
+def test_an_archive_remembers_no_file(tmp_path: Path, way: str) -> None:
+    """repo2docker packs a whole repository by one call, and 300,000 files are allowed."""
+    (tmp_path / "deep").mkdir()
+    for number in range(500):
+        (tmp_path / "deep" / f"{number}").touch()
+    os.link(tmp_path / "deep/0", tmp_path / "deep/twin")
+    kept: list[int] = []
+
+    class Watched(context.Packing):
+        def addfile(self, *words: Any, **named: Any) -> None:
+            super().addfile(*words, **named)
+            kept.append(len(self.members) + len(self.inodes))  # type: ignore[attr-defined]
+
+    pieces: list[bytes] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(context, "Packing", Watched)
+        if way == "directory":
+            context.send_directory(str(tmp_path), pieces.append)
+        else:
+            noted = packing.Noted()
+            noted.add(str(tmp_path / "deep"), "src/")
+            noted.send(pieces.append)
+    assert len(kept) > 500
+    assert max(kept) <= 3
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+        assert len([one for one in tar.getmembers() if one.islnk()]) == 1
