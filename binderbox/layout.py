@@ -22,6 +22,7 @@ VERSIONS_FILE = f"{ETC}/versions.toml"  # a site's own pins
 
 DATA = "/var/lib/binderbox"
 AUDIT_FILE = f"{DATA}/audit.log"
+AUDIT_BEFORE = f"{AUDIT_FILE}.1"  # what was in it before it was too long
 ARTIFACTS = f"{DATA}/artifacts"
 CHARTS = f"{DATA}/charts"
 INGRESS_ROUTES = (
@@ -225,7 +226,7 @@ MODULES = ("br_netfilter", "overlay", "nf_conntrack", "nf_tables", "vxlan", "ip_
 PROBE_OPTIONS = ("CONFIG_KPROBES", "CONFIG_BPF_SYSCALL", "CONFIG_BPF_EVENTS")
 
 # What an uninstall without --purge leaves: data, secrets and the config.
-KEPT = (ETC, f"{DATA}/objectstore", f"{DATA}/hub", f"{DATA}/traefik", AUDIT_FILE)
+KEPT = (ETC, f"{DATA}/objectstore", f"{DATA}/hub", f"{DATA}/traefik", AUDIT_FILE, AUDIT_BEFORE)
 # In the config's own `data_dir`, whatever else is there: what stays as well, and what goes.
 OWN_KEPT, OWN_GOES = ("objectstore", "hub", "traefik"), ("buildkit", "door")
 

@@ -36,6 +36,9 @@ MIN_USABLE_GB = 20.0  # 4 GB of system images, one base image three times, and r
 BUDGET_SHARE = 0.8
 SYSTEM_GB = 3.0
 LOGS_SHARE, LOGS_MIN_GB, LOGS_MAX_GB = 0.02, 0.5, 10.0
+# Of what is for logs: half for containers, each of which has so many files of at most 10 MiB (Kubernetes' own size); the rest
+# for the journal, less twice the longest audit log.
+CONTAINER_LOGS_SHARE, CONTAINER_LOG_FILES, CONTAINER_LOG_MAX_MIB, AUDIT_MB = 0.5, 3, 10, 34
 IMAGES_SHARE, BUILDKIT_SHARE, OBJECTSTORE_SHARE = 0.38, 0.38, 0.24
 MIN_DATA_GB = 8.0  # one Jupyter image and what it changes to
 DATA_SYSTEM_GB = 1.0  # the hub's database and contexts
@@ -153,6 +156,17 @@ def plan_of(member: Member, facts: HostFacts) -> DiskPlan | DiskTooSmall:
         data=data if facts.images_disk else None,
         node=facts.node_disk,
     )
+
+
+def container_log_mib(logs_gb: float, pods: int) -> int:
+    """How long each file of a container's log may be, so that those of all pods are within their part."""
+    each = CONTAINER_LOGS_SHARE * logs_gb * 1e9 / (CONTAINER_LOG_FILES * pods) / (1 << 20)
+    return min(max(1, int(each)), CONTAINER_LOG_MAX_MIB)
+
+
+def journal_mb(logs_gb: float) -> int:
+    """What the journal may take of it."""
+    return max(50, round((1 - CONTAINER_LOGS_SHARE) * logs_gb * 1000) - AUDIT_MB)
 
 
 def make_disk_plan(

@@ -9,10 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from binderbox.decide.disk import (
+    AUDIT_MB,
+    CONTAINER_LOG_FILES,
     MIN_DATA_GB,
     MIN_USABLE_GB,
     DiskPlan,
     DiskTooSmall,
+    container_log_mib,
+    journal_mb,
     make_disk_plan,
 )
 from binderbox.decide.facts import Disk
@@ -207,3 +211,11 @@ def test_a_data_disk_that_is_too_small_is_named() -> None:
     told = make_disk_plan(over, 100, 95, data=Disk(100, 95))
     assert isinstance(told, DiskTooSmall)
     assert told.needed_gb == 113.8
+
+
+@pytest.mark.parametrize(("logs_gb", "pods"), [(0.5, 20), (2.0, 60), (10.0, 500), (10.0, 40)])
+def test_logs_of_all_kinds_have_room_together(logs_gb: float, pods: int) -> None:
+    each = container_log_mib(logs_gb, pods)
+    assert 1 <= each <= 10
+    taken = pods * CONTAINER_LOG_FILES * each * (1 << 20) / 1e9 + journal_mb(logs_gb) / 1000 + AUDIT_MB / 1000
+    assert taken <= logs_gb + 1e-6

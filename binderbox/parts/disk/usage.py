@@ -25,7 +25,7 @@ def places(data_dir: str) -> dict[str, tuple[str, ...]]:
         IMAGES: (layout.CONTAINERD_ROOT,),
         BUILDKIT: (f"{data_dir}/buildkit",),
         STORE: (f"{data_dir}/objectstore",),
-        LOGS: ("/var/log/pods", "/var/log/journal", layout.AUDIT_FILE),
+        LOGS: ("/var/log/pods", "/var/log/journal", layout.AUDIT_FILE, layout.AUDIT_BEFORE),
         HUB: (f"{data_dir}/hub",),
         KUBERNETES: (layout.K3S_DATA, "/var/lib/kubelet"),
         REST: (data_dir, *(() if data_dir == layout.DATA else (layout.DATA,)), layout.LIB),

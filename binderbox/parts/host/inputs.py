@@ -9,7 +9,7 @@ from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.traps import switch_off_lines
 from binderbox.decide import proxies
-from binderbox.decide.disk import DiskPlan
+from binderbox.decide.disk import DiskPlan, journal_mb
 from binderbox.decide.facts import HostFacts
 from binderbox.decide.sizing import MAX_PODS
 from binderbox.member.model import Member
@@ -105,7 +105,7 @@ def make_inputs(
             (layout.INGRESS_ROUTES, "700", INGRESS_USER),
             *([(f"{member.data_dir}/{acme.DIRECTORY}", "700", INGRESS_USER)] if member.tls == "acme" else []),
         ),
-        journald=f"[Journal]\nSystemMaxUse={disk.logs_gb.value * 1000:.0f}M\n",
+        journald=f"[Journal]\nSystemMaxUse={journal_mb(disk.logs_gb.value)}M\n",
         firewall=render_ruleset(firewall),
         backstop=render_backstop(firewall),
         member_text=member_text,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import yaml
 
 from binderbox import layout
+from binderbox.decide.disk import CONTAINER_LOG_FILES
 from binderbox.member.model import Mirror, Networks
 from binderbox.parts.binderhub import pod_rules
 from binderbox.parts.builder import build_pods
@@ -92,6 +93,7 @@ def render_kubelet(
     eviction_hard_gb: float,
     image_gc_high_percent: int,
     image_gc_low_percent: int,
+    container_log_mib: int,
     node_eviction_gb: float | None = None,
 ) -> str:
     """The kubelet's drop-in: k3s reads it from agent/etc/kubelet.conf.d since 1.32 (k3s#2116).
@@ -120,8 +122,8 @@ def render_kubelet(
         },
         "imageGCHighThresholdPercent": image_gc_high_percent,
         "imageGCLowThresholdPercent": image_gc_low_percent,
-        "containerLogMaxSize": "10Mi",
-        "containerLogMaxFiles": 3,
+        "containerLogMaxSize": f"{container_log_mib}Mi",
+        "containerLogMaxFiles": CONTAINER_LOG_FILES,
     }
     return yaml.safe_dump(config, sort_keys=False)
 

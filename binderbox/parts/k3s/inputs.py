@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from binderbox.artifacts.resolve import Artifact
-from binderbox.decide.disk import DiskPlan
+from binderbox.decide.disk import DiskPlan, container_log_mib
 from binderbox.decide.sizing import Sizing
 from binderbox.member.model import Mirror, Networks
 from binderbox.parts.k3s.files import render_config, render_kubelet, render_manifest, render_resolv_conf
@@ -53,6 +53,7 @@ def make_inputs(
             eviction_hard_gb=disk.eviction_hard_gb.value,
             image_gc_high_percent=disk.image_gc_high_percent.value,
             image_gc_low_percent=disk.image_gc_low_percent.value,
+            container_log_mib=container_log_mib(disk.logs_gb.value, sizing.pods.value),
             node_eviction_gb=None if disk.node_eviction_gb is None else disk.node_eviction_gb.value,
         ),
         resolv_conf=render_resolv_conf(resolvers),

@@ -30,11 +30,13 @@ def test_the_kubelet_gets_sizes_with_their_units() -> None:
         eviction_hard_gb=2.5,
         image_gc_high_percent=70,
         image_gc_low_percent=60,
+        container_log_mib=4,
     )
     config = yaml.safe_load(text)
     assert config["maxPods"] == 112
     assert config["systemReserved"] == {"memory": "3500M"}
     assert config["evictionHard"]["imagefs.available"] == "2.5G"
+    assert (config["containerLogMaxSize"], config["containerLogMaxFiles"]) == ("4Mi", 3)
     assert set(config["evictionMinimumReclaim"]) == {"nodefs.available", "imagefs.available"}
     assert not any(value.endswith("%") for value in config["evictionMinimumReclaim"].values())
     assert (config["imageGCHighThresholdPercent"], config["imageGCLowThresholdPercent"]) == (70, 60)
