@@ -17,8 +17,8 @@ from tests.rig.client import Client
 from tests.rig.host import RigHost
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
-MEASURED_S = 20
-BUSY = "for n in 1 2 3 4; do (while :; do :; done) & done; sleep {seconds}; kill $(jobs -p); true"
+MEASURED_S = 30
+BUSY = "for n in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; sleep {seconds}; kill $(jobs -p); true"
 USAGE = ("cpuacct.usage", "cpu.stat")
 # One process with a third of it, and forty that grow together until they are ended.
 HONEST = "import time\\nheld = b'x' * (500 << 20)\\ntime.sleep(40)\\nprint(len(held))"
@@ -91,10 +91,11 @@ def test_a_step_goes_before_any_users_pod_where_the_node_has_no_memory_left(node
     assert "score 1000" in ended.log
     shim = node.exec("cat /proc/$(pgrep -o -f containerd-shim)/oom_score_adj")
     assert int(shim) < 1000, "what holds it is not ended with it"
-    assert node.build("score").phase == "Succeeded"
+    assert ended.phase == "Succeeded"
     node.delete("build-score")
 
 
+@pytest.mark.long  # alone: whatever else the machine does is in it
 def test_builds_and_sessions_share_the_processors_as_promised(node: Node) -> None:
     share = measured_share(node)
     print(f"builds to sessions, both busy: {share:.2f}, promised {SHARE}")
