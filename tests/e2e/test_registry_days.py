@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(3600)]
 # containerd writes a pod's log a moment after the answer. After "/all/" everything goes.
 JOB = """
 import sys, time
+from contextlib import redirect_stdout
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
@@ -41,7 +42,9 @@ for line in sys.stdin:
         assert time.monotonic() < until, mark
         time.sleep(0.02)
     asked = {"keep_days": 0} if mark == "/all/" else None
-    print(int(retention.run(of, asked, now=float(now))), flush=True)
+    with redirect_stdout(sys.stderr):  # the job says what it does
+        well = retention.run(of, asked, now=float(now))
+    print(int(well), flush=True)
 """
 KEYS = """
 import json
