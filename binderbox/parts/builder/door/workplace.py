@@ -8,7 +8,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,9 @@ class Workplaces:
 
     def sweep(self) -> None:
         """Take away what is no build's any more: a disk that fails for a moment leaves what it was to remove."""
-        for path in set(self._contexts.iterdir()) - self._taken:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # before the first start has made it
+            for path in set(self._contexts.iterdir()) - self._taken:
+                shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def one(self) -> Iterator[Workplace]:

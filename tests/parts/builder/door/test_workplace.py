@@ -31,6 +31,10 @@ def test_what_could_not_be_removed_is_swept_and_a_builds_own_is_not(
     assert not taken.context.parent.exists()
 
 
+def test_before_there_is_any_place_nothing_is_swept(state: Path) -> None:
+    Workplaces(make_config(state)).sweep()
+
+
 def test_a_door_that_was_killed_leaves_none(state: Path) -> None:
     places = Workplaces(make_config(state))
     places.clear()
