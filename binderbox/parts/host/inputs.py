@@ -92,7 +92,7 @@ def make_inputs(
     return HostInputs(
         packages=facts.missing_packages,
         modules=layout.MODULES,
-        sysctls={**SYSCTLS, **(NEIGHBOURS if facts.container in ("", "none") else {})},
+        sysctls={**SYSCTLS, **(NEIGHBOURS if facts.container == "none" else {})},
         directories=(
             (layout.ETC, "700", 0),
             (layout.SECRETS, "700", 0),

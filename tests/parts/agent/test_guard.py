@@ -15,6 +15,7 @@ from binderbox import layout
 from binderbox.parts.agent.jobs import guard, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.locking import Busy
+from binderbox.parts.agent.jobs.running import CommandFailed
 from tests.parts.agent.test_abuse import CONFIG
 
 DOUBLE: AgentConfig = replace(CONFIG, detectors=("execwhacker", "flowkiller"), attaches=False)
@@ -68,16 +69,23 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
         }
 
         def kubectl(*words: str, timeout_s: float = 0, stdin: str | None = None) -> str:
-            if words[0] == "get":
+            assert (words[0], "--server-side" in words) == ("apply", True)
+            applied.append(json.loads(stdin or ""))
+            return ""
+
+        def ask(path: str, **query: str) -> str:
+            if path.endswith("/pods"):
                 return json.dumps({"items": [pod]})
-            if words[0] == "apply":
-                applied.append(json.loads(stdin or ""))
-                return ""
-            assert words[0] == "logs"
-            own = "--container=execwhacker" in words
+            if path.endswith("/configmaps/cryptnono-addresses"):
+                if not applied:
+                    raise CommandFailed("curl: (22) 404")
+                return json.dumps(applied[-1])
+            assert path.endswith("/pods/cryptnono-a/log")
+            own = query["container"] == "execwhacker"
             return "\n".join([WATCHES] * attached + [f"{json.dumps(one)}\r" for one in said if own])
 
         monkeypatch.setattr(guard, "kubectl", kubectl)
+        monkeypatch.setattr(guard.running, "ask", ask)
         (tmp_path / "HEADERS_SAID").write_text(guard.os.uname().release)
         guard.run(DOUBLE)
         found: dict[str, Any] = json.loads((tmp_path / "GUARD_STATE").read_text())
@@ -99,7 +107,20 @@ def test_all_is_well_and_the_release_is_brought_once(node: Node) -> None:
     node()
     found = node()
     assert (found["faults"], found["headers"], found["brought_to"]) == ([], True, ["cryptnono"])
-    assert found["applied"][0]["data"]["addresses.txt"] == "127.77.77.77\n"
+    (bans,) = found["applied"]
+    assert bans["data"]["addresses.txt"] == "127.77.77.77\n"
+
+
+def test_bans_that_cannot_be_brought_are_told_and_the_rest_is_looked_at(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> dict[str, Any]:
+        raise CommandFailed("kubectl apply: exit code 1: annotations: Too long")
+
+    monkeypatch.setattr(guard, "in_force", refused)
+    found = node()
+    assert found["faults"] == ["kubectl apply: exit code 1: annotations: Too long"]
+    assert [one["event"] for one in found["audit"]] == ["alert"]
 
 
 def test_a_process_of_the_host_is_an_alarm_once(node: Node) -> None:
@@ -178,5 +199,6 @@ def test_before_an_install_has_come_to_it_nothing_is_wrong(
         raise AssertionError(words)
 
     monkeypatch.setattr(guard, "kubectl", asked)
+    monkeypatch.setattr(guard.running, "ask", asked)
     assert guard.run(DOUBLE)
     assert not (tmp_path / "GUARD_STATE").exists()

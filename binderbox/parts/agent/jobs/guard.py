@@ -33,7 +33,7 @@ from binderbox.parts.helm.release import inputs_path
 
 JOB = "guard"
 RELEASE = "cryptnono"
-PLACE = ("--namespace", layout.NAMESPACE)
+PLACE = f"/api/v1/namespaces/{layout.NAMESPACE}"
 PODS = "app.kubernetes.io/name=cryptnono"
 KEPT = 50  # kills that are told
 KEPT_S = 24 * 3600
@@ -98,13 +98,23 @@ def in_force() -> dict[str, Any]:
         if kept := files.read(layout.BANS_VALUES):
             return {"faults": list(faults), "digest": json.loads(kept)["podAnnotations"]["binderbox/bans"]}
         found = bans.Bans()
-    # on the server's side: kubectl's own way copies all of it into an annotation, which takes a quarter of a megabyte
-    kubectl(*APPLY, stdin=json.dumps(bans.config_map(found, layout.NAMESPACE)))
+    wanted = bans.config_map(found, layout.NAMESPACE)
+    if _in_the_cluster() != wanted["data"]:
+        # on the server's side: kubectl's own way copies all of it into an annotation, which takes a quarter of a megabyte
+        kubectl(*APPLY, stdin=json.dumps(wanted))
     files.write(
         layout.BANS_VALUES, json.dumps(bans.values(found), indent=1, sort_keys=True) + "\n", VALUES_MODE
     )
     counts = {"strings": len(found.strings), "allowed": len(found.allowed), "addresses": len(found.addresses)}
     return {"faults": list(faults), "digest": bans.digest(found), **counts}
+
+
+def _in_the_cluster() -> Any:
+    """The bans that the cluster has; None where it has none."""
+    try:
+        return json.loads(running.ask(f"{PLACE}/configmaps/{bans.CONFIG_MAP}"))["data"]
+    except (CommandFailed, KeyError):
+        return None
 
 
 def addresses_of(names: Iterable[str]) -> dict[str, str]:
@@ -148,7 +158,7 @@ def _brought(digest: str, before: str) -> str:
 
 
 def _look(config: AgentConfig, found: dict[str, Any], earlier: Mapping[str, Any]) -> None:
-    pods = json.loads(kubectl("get", "pods", *PLACE, f"--selector={PODS}", "-o", "json"))["items"]
+    pods = json.loads(running.ask(f"{PLACE}/pods", labelSelector=PODS))["items"]
     pod = next((one for one in pods if not one["metadata"].get("deletionTimestamp")), None)
     statuses = {one["name"]: one for one in (pod or {}).get("status", {}).get("containerStatuses", ())}
     before = earlier.get("detectors", {})
@@ -179,13 +189,12 @@ def _detector(
     running = status["state"].get("running")
     if not running:
         waiting = status["state"].get("waiting") or status["state"].get("terminated") or {}
-        last = _log(pod, name, "--tail=3", *(("--previous",) if status["restartCount"] else ()))
+        last = _log(pod, name, tailLines="3", previous=str(bool(status["restartCount"])).lower())
         said = " ".join(line.strip() for line in last if line.strip())[-200:]
         return {"attached": False, "why": f"{waiting.get('reason', 'it does not run')}: {said}"}, []
     same = before.get("id") == status.get("containerID")
-    lines = _log(
-        pod, name, f"--since-time={before['looked']}" if same else f"--limit-bytes={LOG_MB * 1_000_000}"
-    )
+    since = {"sinceTime": before["looked"]} if same else {"limitBytes": str(LOG_MB * 1_000_000)}
+    lines = _log(pod, name, **since)
     attached = (same and before.get("attached", False)) or any(ATTACHED[name] in line for line in lines)
     detector = {
         "id": status.get("containerID"),
@@ -201,10 +210,11 @@ def _detector(
     return detector, list(read(name, lines))
 
 
-def _log(pod: Any, name: str, *words: str) -> list[str]:
+def _log(pod: Any, name: str, **asked: str) -> list[str]:
     """Its lines without CR; none where it has no log yet."""
     try:
-        return kubectl("logs", pod["metadata"]["name"], *PLACE, f"--container={name}", *words).splitlines()
+        place = f"{PLACE}/pods/{pod['metadata']['name']}/log"
+        return running.ask(place, container=name, **asked).splitlines()
     except CommandFailed:
         return []
 
