@@ -95,16 +95,15 @@ def _run(host: Host, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(host: Host, dry: bool = False) -> dict[str, Any]:
-    said = host.read(layout.RETENTION_STATE)
-    if said is None:
+    found: dict[str, Any] = json.loads(host.read(layout.RETENTION_STATE) or b"{}")
+    if dry:
+        found |= found.get("dry_run", {})
+    if "images" not in found and not found.get("why"):
         raise UsageError(
             f"{host.name}: its registry was not swept yet",
             cause="the node does so once a day, first ten minutes after an install",
             remedy=f"binderbox registry prune {host.name} --dry-run",
         )
-    found: dict[str, Any] = json.loads(said)
-    if dry:
-        found |= found.get("dry_run", {})
     return {"host": host.name, **{key: found.get(key, empty) for key, empty in FIELDS.items()}}
 
 
