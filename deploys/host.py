@@ -131,9 +131,8 @@ def fetch_tree() -> dict[str, str]:
 
 def loader_tree() -> dict[str, str]:
     """Path on the node to text: what loads the firewall's rules anew, apart from the keeper, which is to see when its own change."""
-    modules = modules_of("parts.firewall.keeper") | dict(
-        map(module, ("parts.builder.door.steps", "parts.firewall.names", "parts.repositories"))
-    )
+    own = (f"parts.firewall.keeper.{name}" for name in ("kernel", "known", "loading"))
+    modules = dict(map(module, (*own, "parts.firewall.names", "parts.repositories")))
     return {f"{layout.LOADER}/{path}": text for path, text in with_packages(modules).items()}
 
 

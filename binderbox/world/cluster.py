@@ -14,16 +14,9 @@ from binderbox.errors import StepFailed
 from binderbox.patience import patient
 from binderbox.world.host.hosts import Host
 
-API = "https://127.0.0.1:6443"
 ASK_S = patient(15)
 KUBECTL = (layout.K3S, "kubectl", f"--request-timeout={ASK_S:.0f}s")
-# The node's own credential as k3s lays it down, and so curl, which costs a fifth of kubectl's processor time.
-TLS = f"{layout.K3S_DATA}/server/tls"
-CURL = (
-    *("curl", "-sS", "--fail", "--fail-early", "--max-time", f"{ASK_S:.0f}"),
-    *("--cacert", f"{TLS}/server-ca.crt"),
-    *("--cert", f"{TLS}/client-admin.crt", "--key", f"{TLS}/client-admin.key"),
-)
+CURL = (*layout.API_CURL, "--fail-early", "--max-time", f"{ASK_S:.0f}")
 
 
 def kubectl(host: Host, *args: str, stdin: bytes | None = None, timeout_s: float = 60) -> str:
@@ -45,7 +38,7 @@ def kubectl_json(host: Host, *args: str, timeout_s: float = 60) -> Any:
 
 def raw(host: Host, *paths: str) -> list[Any]:
     """What the API server answers at each path, e.g. `/api/v1/pods`, in order; raises StepFailed when one fails."""
-    output = host.run([*CURL, *(f"{API}{path}" for path in paths)], timeout_s=ASK_S + 5)
+    output = host.run([*CURL, *(f"{layout.API}{path}" for path in paths)], timeout_s=ASK_S + 5)
     try:
         if output.code:
             raise ValueError(output.stderr.decode(errors="replace").strip())

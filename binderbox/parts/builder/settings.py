@@ -242,7 +242,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "ctr": [layout.K3S, "ctr"],
             "containerd_socket": layout.CONTAINERD_SOCKET,
             "containerd_namespace": "k8s.io",
-            "api_server": "https://127.0.0.1:6443",
+            "api_server": layout.API,
             "api_ca_file": f"{READER}/ca.crt",
             "api_token_file": f"{READER}/token",
             "namespace": layout.HUB_NAMESPACE,

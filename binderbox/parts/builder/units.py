@@ -96,7 +96,8 @@ def render_fetches(inputs: BuilderInputs) -> str:
     """nftables text: what buildkitd may ask, and nothing else: its resolvers for names, what `egress_allow` says, and
     public addresses on a build step's ports.
 
-    Twice, so that neither a flush nor the backstop's restart leaves a moment without it. A resolver's address may be the node's loopback (resolved's stub) or the metadata service's (Google, Oracle).
+    Twice, so that neither a flush nor the backstop's restart leaves a moment without it. A resolver's address may be the
+    node's loopback (resolved's stub) or the metadata service's (Google, Oracle).
     """
     allowed = [
         f"        {family(one)} daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return"

@@ -29,31 +29,23 @@ class Weights:
     unit: str
 
 
-def paths(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(
-        f"/sys/fs/cgroup/{hierarchy}{name}/{file}"
-        for hierarchy in HIERARCHIES
-        for name in names
-        for file in FILES
-    )
+def _path(hierarchy: str, name: str, file: str) -> str:
+    return f"/sys/fs/cgroup/{hierarchy}{name}/{file}"
 
 
-PODS_PATHS, BUILDS_PATHS = paths(PODS), paths((layout.OUR_SLICE,))
+PODS_PATHS, BUILDS_PATHS = (
+    tuple(_path(hierarchy, name, file) for hierarchy in HIERARCHIES for name in names for file in FILES)
+    for names in (PODS, (layout.OUR_SLICE,))
+)
 
 
 def read(numbers: Mapping[str, int]) -> Weights:
     """What the files of `PODS_PATHS` and `BUILDS_PATHS` hold, as far as they are there."""
     for hierarchy in HIERARCHIES:
         for file in FILES:
-            pods, builds = (
-                next((numbers[path] for path in of if path in numbers), None)
-                for of in (
-                    [f"/sys/fs/cgroup/{hierarchy}{name}/{file}" for name in PODS],
-                    [f"/sys/fs/cgroup/{hierarchy}{layout.OUR_SLICE}/{file}"],
-                )
-            )
-            if pods is not None:
-                return Weights(pods, builds, file)
+            for name in PODS:
+                if (pods := numbers.get(_path(hierarchy, name, file))) is not None:
+                    return Weights(pods, numbers.get(_path(hierarchy, layout.OUR_SLICE, file)), file)
     return Weights(None, None, "")
 
 

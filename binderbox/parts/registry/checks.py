@@ -12,6 +12,7 @@ from binderbox.checks.probe import Answer, Probe, Skip
 from binderbox.checks.workloads import AGAIN, hours_since, judge_ready, look_deployments
 
 REGISTRY_HEADER = "docker-distribution-api-version"
+LATE_H = 49  # two days without a sweep: its job hangs, or ends before it says anything
 
 
 def look_with_credential(probe: Probe) -> Answer:
@@ -34,9 +35,6 @@ def judge_refusal(answer: Answer) -> Verdict:
         return passed("401")
     told = str(answer.status) if answer.status else answer.error
     return failed(told, "401: build and user pods have no credential", AGAIN)
-
-
-LATE_H = 49  # two days without a sweep: its job hangs, or ends before it says anything
 
 
 @dataclass(frozen=True)

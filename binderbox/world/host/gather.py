@@ -115,6 +115,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
     applied = _applied(found)
     recorded = {key: applied.pop(key, None) if applied else None for key in OTHERS}
     used_gb = int(found["disk"][0].split()[2]) / 1e9
+    way = _addresses(found["route"], found["addresses"])
     data, images, node = _disks(found["disks"], found["ours"], recorded)
     return {
         **{key: system[key] for key in ("os_id", "os_version", "arch", "kernel")},
@@ -138,7 +139,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "ssh_tunnel": _tunnel(_first(found["ssh-way"])),
         "outbound": [_reach(line) for line in found["reach"]],
         "resolver_files": _texts(found["resolvers"]),
-        **(way := _addresses(found["route"], found["addresses"])),
+        **way,
         "mtu": parse_numbers("\n".join(found["mtus"])).get(f"/sys/class/net/{way['interface']}/mtu", 0),
         "identity": _first(found.get("identity", [])),
         "host_name": _first(found["name"]),

@@ -133,7 +133,7 @@ class Node:
 
     def pods(self, *words: str, of: str = "", stdin: bytes | None = None) -> str:
         """Asks the API server by curl: a kubectl takes a processor for a second, and six wait for their builds at once."""
-        place = f"{cluster.API}/api/v1/namespaces/{layout.HUB_NAMESPACE}/pods"
+        place = f"{layout.API}/api/v1/namespaces/{layout.HUB_NAMESPACE}/pods"
         return self.host.exec([*cluster.CURL, *words, f"{place}/{of}" if of else place], stdin=stdin)
 
     def status(self, name: str) -> dict[str, Any]:

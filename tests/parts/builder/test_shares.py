@@ -19,9 +19,8 @@ from tests.rig.host import RigHost
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 MEASURED_S = 30
 BUSY = "for n in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; sleep {seconds}; kill $(jobs -p); true"
-USAGE = ("cpuacct.usage", "cpu.stat")
 # One process with a third of it, and forty that grow together until they are ended.
-HONEST = "import time\\nheld = b'x' * (500 << 20)\\ntime.sleep(40)\\nprint(len(held))"
+HONEST = "import time\nheld = b'x' * (500 << 20)\ntime.sleep(40)\nprint(len(held))"
 MANY = """\
 import os, time
 for _ in range(40):
@@ -117,7 +116,7 @@ def test_the_build_beyond_its_share_goes_and_not_the_largest_process(
     node.repository(
         "honest",
         "COPY honest.py /tmp/\nRUN python3 /tmp/honest.py",
-        **{"honest.py": HONEST.replace("\\n", "\n")},
+        **{"honest.py": HONEST},
     )
     node.repository("many", "COPY many.py /tmp/\nRUN python3 /tmp/many.py", **{"many.py": MANY})
     for name in ("honest", "many"):

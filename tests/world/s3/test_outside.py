@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aws_request_signer
 import pytest
@@ -69,6 +70,15 @@ def outside(server: OutsideStore) -> Iterator[OutsideStore]:
     assert TRIAL not in left, "what was tried goes again"
     if OWNER_MARKER in left:
         server.inner.s3.remove_object(BUCKET, OWNER_MARKER)
+
+
+def key_with(outside: OutsideStore, name: str, policy: dict[str, Any]) -> Key:
+    """A key of its own that may do what a policy says."""
+    key = Key(name, "1" * 40)
+    outside.inner.admin.policy_add(name, policy=policy)
+    outside.inner.admin.user_add(key.access, key.secret)
+    outside.inner.admin.policy_set(name, user=key.access)
+    return key
 
 
 def of_config(outside: OutsideStore, **more: object) -> ObjectStore:
@@ -191,10 +201,7 @@ def test_a_bucket_that_is_not_there(outside: OutsideStore) -> None:
 def test_a_key_that_may_not_delete(outside: OutsideStore) -> None:
     policy = store.bucket_policy(BUCKET)
     policy["Statement"][1]["Action"].remove("s3:DeleteObject")
-    outside.inner.admin.policy_add("no-delete", policy=policy)
-    outside.inner.admin.user_add("nodeletenodelete", "1" * 40)
-    outside.inner.admin.policy_set("no-delete", user="nodeletenodelete")
-    one = judged(look(outside, Key("nodeletenodelete", "1" * 40)))["BBX-C04"]
+    one = judged(look(outside, key_with(outside, "nodeletenodelete", policy)))["BBX-C04"]
     assert (one.verdict, one.measured) == ("fail", "it may not delete")
     assert "s3:DeleteObject" in one.fix
     outside.inner.s3.remove_object(BUCKET, TRIAL)
@@ -204,12 +211,10 @@ def test_a_bucket_with_versions(outside: OutsideStore) -> None:
     """The registry's key may not ask for it everywhere; where it may, old versions are told."""
     policy = store.bucket_policy(BUCKET)
     policy["Statement"][0]["Action"].append("s3:GetBucketVersioning")
-    outside.inner.admin.policy_add("versions", policy=policy)
-    outside.inner.admin.user_add("versionsversions", "2" * 40)
-    outside.inner.admin.policy_set("versions", user="versionsversions")
+    key = key_with(outside, "versionsversions", policy)
     outside.inner.s3.set_bucket_versioning(BUCKET, VersioningConfig(ENABLED))
     try:
-        one = judged(look(outside, Key("versionsversions", "2" * 40)))["BBX-C05"]
+        one = judged(look(outside, key))["BBX-C05"]
     finally:
         outside.inner.s3.set_bucket_versioning(BUCKET, VersioningConfig("Suspended"))
     assert (one.verdict, one.measured) == ("warn", "the bucket is versioned")
@@ -260,17 +265,15 @@ def test_a_bucket_with_versions_is_found_by_what_it_answers(outside: OutsideStor
 def test_a_bucket_that_deletes_by_age(outside: OutsideStore) -> None:
     policy = store.bucket_policy(BUCKET)
     policy["Statement"][0]["Action"].append("s3:GetLifecycleConfiguration")
-    outside.inner.admin.policy_add("rules", policy=policy)
-    outside.inner.admin.user_add("rulesrulesrules", "3" * 40)
-    outside.inner.admin.policy_set("rules", user="rulesrulesrules")
+    key = key_with(outside, "rulesrulesrules", policy)
     rule = Rule(ENABLED, rule_filter=Filter(prefix="docker/"), rule_id="tidy", expiration=Expiration(days=30))
     outside.inner.s3.set_bucket_lifecycle(BUCKET, LifecycleConfig([rule]))
     try:
-        one = judged(look(outside, Key("rulesrulesrules", "3" * 40)))["BBX-C10"]
+        one = judged(look(outside, key))["BBX-C10"]
     finally:
         outside.inner.s3.delete_bucket_lifecycle(BUCKET)
     assert (one.verdict, one.measured) == ("fail", "tidy: after 30 days")
-    assert judged(look(outside, Key("rulesrulesrules", "3" * 40)))["BBX-C10"].verdict == "pass"
+    assert judged(look(outside, key))["BBX-C10"].verdict == "pass"
 
 
 def rule_of(inner: str, status: str = "Enabled") -> str:

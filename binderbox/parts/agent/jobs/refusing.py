@@ -46,11 +46,10 @@ def launches(config: AgentConfig, free: Mapping[str, int]) -> tuple[FileSystem, 
     if record is None:
         key = secrets.token_hex(16)
         record = Drain(REASON, telling.WHO[JOB], telling.now(), closed=True, key=key, by_node=True)
-    new = text is None
     files.write(layout.DRAIN_FILE, render_record(record), 0o600)
     # the ingress reads it, who is not root; nobody else can enter its directory
     files.write(layout.DRAIN_ROUTES_FILE, render_routes(record, config.domain))
-    if new:
+    if text is None:
         with suppress(OSError):  # the very disk may be full to its last byte
             telling.audit(JOB, "alert", what=f"launches are refused: {told(refused)}")
     return refused

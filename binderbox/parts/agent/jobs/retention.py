@@ -64,13 +64,15 @@ def run(config: AgentConfig, asked: Mapping[str, Any] | None = None, now: float 
             memory.clock = clock
             if asked is not None or _due(config, clock.seen_s, found) or earlier.get("why"):
                 said = _sweep(config, memory, clock.seen_s, asked or {})
-                swept = {
-                    **said,
-                    "swept_seen_s": clock.seen_s,
-                    "listed_seen_s": clock.seen_s,
-                    "swept": telling.now(),
-                }
-                found |= {"dry_run": said} if said["dry"] else swept
+                if said["dry"]:
+                    found["dry_run"] = said
+                else:
+                    when = {
+                        "swept_seen_s": clock.seen_s,
+                        "listed_seen_s": clock.seen_s,
+                        "swept": telling.now(),
+                    }
+                    found |= said | when
             elif found == {**earlier, "why": ""}:
                 return True
     except TROUBLE as error:

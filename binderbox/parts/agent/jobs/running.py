@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from binderbox import layout
 from binderbox.parts.helm.release import ENVIRONMENT, HELM, KUBECTL
 
-API, ASK_S = "https://127.0.0.1:6443", 30
+ASK_S = 30
 held: list[int] = []  # descriptors of the node's lock: whoever outlives us goes on holding it
 
 
@@ -56,14 +56,9 @@ def kubectl(*words: str, timeout_s: float = 60, stdin: str | None = None) -> str
 
 
 def ask(path: str, **query: str) -> str:
-    """What the API server answers at a path, with the node's own credential; raises CommandFailed.
-
-    By curl: a kubectl takes a third of a second of processor time, and jobs ask each minute.
-    """
-    tls = f"{layout.K3S_DATA}/server/tls"
-    words = ["curl", "-sS", "--fail", "--max-time", str(ASK_S), "--cacert", f"{tls}/server-ca.crt"]
-    words += ["--cert", f"{tls}/client-admin.crt", "--key", f"{tls}/client-admin.key"]
-    return run([*words, f"{API}{path}?{urlencode(query)}"], timeout_s=ASK_S + 5)
+    """What the API server answers at a path, with the node's own credential; raises CommandFailed."""
+    words = [*layout.API_CURL, "--max-time", str(ASK_S), f"{layout.API}{path}?{urlencode(query)}"]
+    return run(words, timeout_s=ASK_S + 5)
 
 
 def _name(words: Sequence[str]) -> str:

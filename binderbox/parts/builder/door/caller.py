@@ -61,9 +61,8 @@ def _pidfd(sock: socket.socket, pid: int) -> tuple[int, bool]:
     try:
         return sock.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD), True
     except OSError as error:
-        if (
-            error.errno != errno.ENOPROTOOPT
-        ):  # this kernel knows it, and says that the process is gone, or that none may be opened
+        # any other error is of a kernel that knows it: the process is gone, or no descriptor may be opened
+        if error.errno != errno.ENOPROTOOPT:
             raise Refused("caller-gone", f"process {pid} could not be identified: {error.strerror}") from None
     try:
         return os.pidfd_open(pid), False

@@ -62,7 +62,7 @@ def _resolved(context: Path, name: str) -> Path | None:
 
     The context is the door's own, and nobody changes it meanwhile.
     """
-    here, parts, links = context, [one for one in name.split("/") if one], 0
+    here, parts, links = context, name.split("/"), 0
     while parts:
         part = parts.pop(0)
         if part in (".", ""):
