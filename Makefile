@@ -49,7 +49,7 @@ test: lint types ## everything but the full matrices: lint, types, unit, rig, ch
 test-long: $(READY) ## the full matrices
 	@$(ON_HOSTS) -m long
 
-test-vm: $(READY) ## a member on a virtual machine, in stages from saved disks; STAGE=install|launch|resolver|power_cut|drain|strangers|uninstall for one
+test-vm: $(READY) ## a member on a virtual machine, in stages from saved disks; STAGE=install|launch|resolver|power_cut|drain|abusers|strangers|uninstall for one
 	@BINDERBOX_VM=1 $(PYTEST) -x -s tests/vm/test_stages.py $(if $(STAGE),-k test_$(STAGE))
 
 test-vm-fast: $(READY) ## on a virtual machine, what needs no Kubernetes

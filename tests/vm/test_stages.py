@@ -1,6 +1,6 @@
 """A member on a machine of its own: cgroup v2, AppArmor, a boot order, power cuts. Stages, each from a saved disk.
 
-    install -> launch, resolver, power_cut, drain, strangers, uninstall
+    install -> launch, resolver, power_cut, drain, abusers, strangers, uninstall
 
 `make test-vm` runs all of them, `make test-vm STAGE=drain` one. The same file runs on a machine that is given
 (tests/rig/given.py); it then goes through the stages on that one machine.
@@ -279,16 +279,10 @@ def test_drain(machine: Callable[[str | None], Machine], slow: Slow) -> None:
     wait_until(lambda: healthy(slow, host), WELL_S, "the member after a resume")
 
 
-def test_strangers(machine: Callable[[str | None], Machine], slow: Slow) -> None:
-    """What abusers try is refused, again after a flush and a reboot; hostile repositories waste their own build alone."""
+def test_abusers(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """What abusers try from a notebook and from a step of a build is refused, whatever was flushed or started anew."""
     host = machine(INSTALLED)
     well_after_boot(slow, host)
-    abuse_is_refused(slow, host)
-    hostile_repositories(slow, host)
-
-
-def abuse_is_refused(slow: Slow, host: Machine) -> None:
-    """From a notebook and from a step of its build."""
     for after in ("an install", "a flush of all tables", "a restart of k3s", "a reboot"):
         if after == "a flush of all tables":
             host.exec(["nft", "flush", "ruleset"])
@@ -312,15 +306,16 @@ HELD_BY_THE_KERNEL = ("fork-bomb", "memory-in-run", "memory-in-tmpfs", "ignores-
 HELD_BY_THE_DOOR = ("ten-gb", "deep", "dockerfile-behind-a-link", "dockerfile-of-10-mb", "100000-layers", "frontend-line", "host-network", "insecure")  # fmt: skip
 
 
-def hostile_repositories(slow: Slow, host: Machine) -> None:
-    """What they ask of the network, the kernel and the door; an honest build beside each."""
-    faults: list[str] = []
+def test_strangers(machine: Callable[[str | None], Machine], slow: Slow) -> None:
+    """What hostile repositories ask of the network, the kernel and the door; an honest build beside each."""
+    host, faults = machine(INSTALLED), []
     named = {one.name: one for one in (*STEPS, *CONTEXTS, *DOCKERFILES)}
     rows = [*NETWORKS, *(named[name] for name in (*HELD_BY_THE_KERNEL, *HELD_BY_THE_DOOR))]
     with this_machine(host) as address, closing(Endless(address)) as server:
         server.start()
         allowed = [{"network": f"{address}/32", "ports": [server.port]}]
         slow.install(host, "--json", egress_allow=allowed).must()
+        wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
         scene = Scene(SlowNode(host), server.url, "")  # type: ignore[arg-type]
         more_slots(scene.node)
         for row in rows:

@@ -142,7 +142,7 @@ def switch(config: AgentConfig, change: Change) -> tuple[str, str]:
 
 def _prove(config: AgentConfig) -> None:
     """Wait until every detector of the new pod is attached and killed its canary; raises ValueError with what is wrong."""
-    releasing.wait_rolled_out("daemonsets", (*guard.PLACE, f"--selector={guard.PODS}"))
+    releasing.wait_rolled_out("daemonsets", layout.NAMESPACE, guard.PODS)
     deadline = time.monotonic() + ATTACH_S
     while True:
         found = guard.looked(config)

@@ -6,10 +6,8 @@ import hashlib
 import json
 import shlex
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from binderbox import layout
 from binderbox.federation.following.follow import judge_pods, with_build_image
 from binderbox.parts.agent.jobs import files
 from binderbox.parts.agent.jobs.running import CommandFailed, helm, kubectl, run
@@ -33,7 +31,6 @@ from binderbox.parts.helm.release import (
 
 RELEASE = "binderhub"
 ROLLOUT_S = 300
-HUB = ("--namespace", layout.HUB_NAMESPACE)
 LOOK_AGAIN_S = 10
 
 
@@ -80,17 +77,17 @@ def bring(side: Side) -> None:
     _list_objects(inputs, objects)
 
 
-def wait_rolled_out(kind: str = "deployments", place: Sequence[str] = HUB) -> None:
+def wait_rolled_out(kind: str, namespace: str, *selector: str) -> None:
     """Wait until all of a kind run their new pods; raises CommandFailed with what the pods say.
 
-    + place: kubectl's words for whose they are, and their pods
+    + selector: of labels that both they and their pods have, as `name=value`
     """
     deadline = time.monotonic() + ROLLOUT_S
-    namespace = place[:2]
+    place = ("--namespace", namespace, *(f"--selector={one}" for one in selector))
     for name in kubectl("get", kind, *place, "-o", "name").split():
         while True:
             try:
-                kubectl("rollout", "status", name, *namespace, f"--timeout={LOOK_AGAIN_S}s", timeout_s=60)
+                kubectl("rollout", "status", name, *place[:2], f"--timeout={LOOK_AGAIN_S}s", timeout_s=60)
                 break
             except CommandFailed as error:
                 told, hopeless = judge_pods(json.loads(kubectl("get", "pods", *place, "-o", "json"))["items"])

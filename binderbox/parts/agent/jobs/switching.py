@@ -52,7 +52,7 @@ def switch(config: AgentConfig, change: Switch) -> Decision:
             tell(f"BinderHub to chart {change.pins.chart}")
             releasing.bring(change.after)
             tell("waiting for BinderHub's pods")
-            releasing.wait_rolled_out()
+            releasing.wait_rolled_out("deployments", layout.HUB_NAMESPACE)
             tell("proving it with a launch")
             _prove(config, change.prime)
         except TROUBLE as error:
@@ -90,7 +90,7 @@ def _go_back(config: AgentConfig, change: Switch, why: str, tell: Any) -> Decisi
     files.remove(layout.FOLLOW_SWITCH)
     database.forget()
     telling.audit(JOB, "end", chart=change.pins.chart, commit=change.pins.commit, exit="4", why=why[:500])
-    releasing.wait_rolled_out()
+    releasing.wait_rolled_out("deployments", layout.HUB_NAMESPACE)
     with suppress(NoAnswer, ValueError):  # it is back, and what asks next sees so
         _settle(config, lambda own: own != change.prime)
     return Decision("alert", "rolled-back", f"went back, chart {change.pins.chart} failed its proof: {why}")
