@@ -310,7 +310,7 @@ def test_strangers(machine: Callable[[str | None], Machine], slow: Slow) -> None
     """What hostile repositories ask of the network, the kernel and the door; an honest build beside each."""
     host, faults = machine(INSTALLED), []
     named = {one.name: one for one in (*STEPS, *CONTEXTS, *DOCKERFILES)}
-    rows = [*NETWORKS, *(named[name] for name in (*HELD_BY_THE_KERNEL, *HELD_BY_THE_DOOR))]
+    rows = [*NETWORKS, *(named[name] for name in (*HELD_BY_THE_DOOR, *HELD_BY_THE_KERNEL))]
     with this_machine(host) as address, closing(Endless(address)) as server:
         server.start()
         allowed = [{"network": f"{address}/32", "ports": [server.port]}]
