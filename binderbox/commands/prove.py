@@ -39,6 +39,8 @@ BUILD_AT_MOST_S = 3600  # longer builds are practically always stuck: mybinder.o
 OTHER_SECRET = "Invalid build token"
 # And to whoever waits for a build whose pod it lost sight of: an API server was busy, or came and went (its build.py).
 LOST_SIGHT = "Unhandled error watching for build events. Please try again."
+NOBODY_THERE = (502, 503, 504)  # what an ingress says of a server that it does not reach
+SEEN_S = 30
 FETCH_S = 90
 PUSHED_S = 60
 FROM_S = 30  # BuildKit asks three times, and then waits for whoever has the name
@@ -127,8 +129,13 @@ def followed(visit: Visit, repo_url: str, ref: str, started: float) -> Launch:
 
 
 def page_token(web: Web, page_url: str) -> str:
-    """The token of a launch page; raises NoAnswer."""
-    page = web.request("GET", page_url)
+    """The token of a launch page; raises NoAnswer.
+
+    The ingress hears of a pod a moment after Kubernetes calls it ready, and says until then that nobody is there.
+    """
+    deadline = time.monotonic() + patient(SEEN_S)
+    while (page := web.request("GET", page_url)).status_code in NOBODY_THERE and time.monotonic() < deadline:
+        time.sleep(1)
     token = build_token(page.text)
     if page.status_code != 200 or not token:
         raise NoAnswer(f"{page_url}: HTTP {page.status_code}, and no build token in the page")

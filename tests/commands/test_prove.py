@@ -20,12 +20,14 @@ READY = {"phase": "ready", "url": "https://hub/user/x/", "token": "t", "image": 
 
 
 class Member:
-    """Its pages carry one token after the other; it takes `good` alone."""
+    """Its pages carry one token after the other; it takes `good` alone. First its ingress says `without_it` that nobody is there."""
 
-    def __init__(self, tokens: list[str], good: str) -> None:
-        self.tokens, self.good, self.asked = tokens, good, 0
+    def __init__(self, tokens: list[str], good: str, without_it: tuple[int, ...] = ()) -> None:
+        self.tokens, self.good, self.asked, self.without_it = tokens, good, 0, list(without_it)
 
     def request(self, method: str, url: str) -> Any:
+        if self.without_it:
+            return SimpleNamespace(status_code=self.without_it.pop(0), text="Bad Gateway")
         return SimpleNamespace(status_code=200, text=f'"buildToken": "{self.tokens.pop(0)}"')
 
     def events(self, url: str, *, silence_s: float) -> Iterator[dict[str, Any]]:
@@ -51,6 +53,20 @@ def launch(member: Member) -> str:
 def test_a_page_of_yesterday_s_binderhub_is_asked_for_once_more() -> None:
     member = Member(["old", "new"], "new")
     assert (launch(member), member.asked) == ("i", 2)
+
+
+def test_an_ingress_that_has_not_seen_the_new_pod_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(prove.time, "sleep", waited.append)
+    member = Member(["new"], "new", (502, 503, 504))
+    assert (launch(member), member.asked, len(waited)) == ("i", 1, 3)
+
+
+def test_an_ingress_behind_which_nobody_comes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prove, "SEEN_S", 0)
+    with pytest.raises(LaunchFailed) as told:
+        launch(Member([], "", (502, 502)))
+    assert "HTTP 502" in str(told.value.cause)
 
 
 def test_a_token_that_stays_wrong_is_told() -> None:

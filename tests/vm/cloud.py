@@ -50,7 +50,7 @@ def cloud_around(host: Machine, addresses: Mapping[str, str]) -> Iterator[Metada
 def one_more_address(address: str) -> Iterator[None]:
     """This machine has it, too."""
     words = [f"{address}/32", "dev", "lo"]
-    subprocess.run(["ip", "addr", "add", *words], check=True)
+    subprocess.run(["ip", "addr", "replace", *words], check=True)  # a run that was killed leaves it
     try:
         yield
     finally:

@@ -30,6 +30,7 @@ PROGRAMS = {  # of BuildKit's archive, and where each lies
     **{f"bin/buildkit-cni-{name}": f"{layout.CNI}/{name}" for name in network.PLUGINS},
 }
 
+SNAPSHOTTER = "overlayfs"  # k3s's own, too: they share what they have
 HISTORY_S = 3600
 HISTORY_ENTRIES = 100  # build arguments show in it
 SOURCES_KEEP = "48h"  # contexts, cache mounts, git checkouts: BuildKit's own default
@@ -154,7 +155,7 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
                     "enabled": True,
                     "address": layout.CONTAINERD_SOCKET,  # a plain path: `unix://` breaks it (nerdctl#2268)
                     "namespace": "k8s.io",
-                    "snapshotter": "overlayfs",
+                    "snapshotter": SNAPSHOTTER,
                     "platforms": [inputs.platform],
                     "networkMode": "cni",  # `auto` falls back to the host's own network, `bridge` isolates nobody
                     "cniConfigPath": network.CONFIG,
@@ -238,6 +239,7 @@ def render_door(inputs: BuilderInputs) -> str:
             "push_attempts_s": PUSH_ATTEMPTS_S,
             "buildctl": f"{layout.BIN}/buildctl",
             "buildkit_address": f"unix://{layout.BUILDKIT_SOCKET}",
+            "buildkit_records": f"{inputs.data_dir}/buildkit/containerd-{SNAPSHOTTER}/metadata_v2.db",
             "buildkit_unit": layout.BUILDKITD_UNIT,
             "ctr": [layout.K3S, "ctr"],
             "containerd_socket": layout.CONTAINERD_SOCKET,

@@ -19,6 +19,7 @@ from .config import ConfigFault, parse_config
 from .containerd import COMMAND_S, Images
 from .growth import Growth
 from .guard import EVERY_S, MB, MEASURE_EVERY_S, Guard, free_at
+from .launching import Launching
 from .listening import listen
 from .memory import Memory
 from .mounting import of_registry
@@ -59,7 +60,8 @@ def main() -> int:
     steps = Steps(
         Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run, Path(config.freezer_dir)
     )
-    door = Door(config, ApiPods(config), pusher, steps, alive=lambda: notify("WATCHDOG=1"))
+    launching = Launching(config, images)
+    door = Door(config, ApiPods(config), pusher, steps, launching.make, alive=lambda: notify("WATCHDOG=1"))
     pusher.busy = lambda: bool(door.builds.running)
     pusher.changed = door.status.write
     listener = listen(config.socket)
@@ -93,6 +95,7 @@ def main() -> int:
         lambda: _each(door, REPIN_EVERY_S, pusher.repin),
         lambda: _each(door, REPIN_EVERY_S, pusher.learn),
         lambda: _each(door, SWEEP_EVERY_S, sweep.once),
+        lambda: _each(door, SWEEP_EVERY_S, launching.settle),
         lambda: _each(door, REPIN_EVERY_S, door.builds.sweep),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
         lambda: _each(door, EVERY_S, lambda: memory.step(time.monotonic())),

@@ -6,8 +6,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...events import say
 from ..engine import wire
@@ -54,15 +55,25 @@ class Left:
 
 
 class Builds:
-    """All builds of the door. A context is taken only once its build has a slot, so the slots bound what lies on the disk."""
+    """All builds of the door. A context is taken only once its build has a slot, so the slots bound what lies on the disk.
+
+    + launchable: has an image that BuildKit has exported ready for its launch, or says why it cannot
+    """
 
     def __init__(
-        self, config: DoorConfig, pusher: Pusher, status: Status, steps: Steps, stopping: Callable[[], bool]
+        self,
+        config: DoorConfig,
+        pusher: Pusher,
+        status: Status,
+        steps: Steps,
+        launchable: Callable[[Mapping[str, Any]], str],
+        stopping: Callable[[], bool],
     ) -> None:
         self._config = config
         self._pusher = pusher
         self._status = status
         self._steps = steps
+        self._launchable = launchable
         self._stopping = stopping
         self._running: dict[str, Running] = {}
         self._left: dict[str, Left] = {}
@@ -145,7 +156,11 @@ class Builds:
         """Run buildctl; once more when the builder went away under it, whose fault the build is not."""
         running = self._running[key] = Running(time.monotonic())
         try:
-            return self._try_twice(pod, permit, request, place, key, running)
+            ended = self._try_twice(pod, permit, request, place, key, running, unpack=False)
+            if not ended.fault and (why := self._launchable(json.loads(place.metadata.read_text()))):
+                say("unpacks", repository=permit.repository, tag=permit.tag, fault=why)
+                ended = self._try_twice(pod, permit, request, place, key, running, unpack=True)
+            return ended
         finally:
             del self._running[key]
             if since := running.vertices.since:
@@ -161,8 +176,10 @@ class Builds:
         place: Workplace,
         key: str,
         running: Running,
+        *,
+        unpack: bool,
     ) -> Ended:
-        command = build_command(self._config, permit, request, place, mark(key))
+        command = build_command(self._config, permit, request, place, mark(key), unpack=unpack)
         for last in (False, True):
             running.vertices = Vertices()
             ended = run_build(
@@ -172,7 +189,7 @@ class Builds:
                 pod,
                 self._config.max_build_s,
                 self._config.build_step_memory_mb / 1000,
-                lambda text: _log(pod, text),
+                (lambda text: None) if unpack else (lambda text: _log(pod, text)),
                 lambda: running.ended or (RESTARTED if self._stopping() else ""),
                 lambda: running.killed or self._kill_steps(key, running),
             )

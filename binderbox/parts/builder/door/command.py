@@ -12,7 +12,13 @@ from .workplace import Workplace
 
 
 def build_command(
-    config: DoorConfig, permit: Permit, request: BuildRequest, place: Workplace, mark: str
+    config: DoorConfig,
+    permit: Permit,
+    request: BuildRequest,
+    place: Workplace,
+    mark: str,
+    *,
+    unpack: bool = False,
 ) -> list[str]:
     """Return buildctl's arguments. The caller chooses Dockerfile, build args and labels, and nothing else.
 
@@ -20,6 +26,7 @@ def build_command(
     `=` only. `--output` is a comma-separated list, which is why a tag's letters are checked (pods.py).
     `mark` is in the environment of its steps.
     One manifest without attestations, because BinderHub's registry check asks for an OCI image manifest.
+    The image is launched from what was built (launching.py); `unpack` has BuildKit write all of it a second time for that.
     Base layers stay as they are; only new ones are compressed, at zstd's quickest level.
     """
     # By the tag, which names repository and commit: GitHub shows a fork's commit under its parent's address, too.
@@ -34,7 +41,7 @@ def build_command(
         f"build-arg:BUILDKIT_CACHE_MOUNT_NS={namespace}",  # cache mounts are shared by the whole daemon otherwise
     ]
     output = (
-        f"type=image,name={permit.tag},unpack=true,push=false,oci-mediatypes=true,"
+        f"type=image,name={permit.tag},unpack={str(unpack).lower()},push=false,oci-mediatypes=true,"
         "compression=zstd,compression-level=1"
     )
     command = [config.buildctl, "--addr", config.buildkit_address, "build", "--progress=plain"]

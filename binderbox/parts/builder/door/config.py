@@ -25,6 +25,7 @@ class DoorConfig:
     + images_free_mb: below it images that wait for their push may be deleted
     + pins_mb, pins: what may wait, by the compressed size of its layers and by number
     + tasks_dir, containerd_root: containerd's bundles of the namespace in which builds run, and its directory
+    + buildkit_records: BuildKit's database of what it has built
     + slice_dirs: where the builds' slice is in the cgroups' file system; those of them that are there count
     + memory_dirs: the same where memory is counted
     + freezer_dir: where cgroup v1 would freeze it
@@ -67,6 +68,7 @@ class DoorConfig:
     push_attempts_s: int
     buildctl: str
     buildkit_address: str
+    buildkit_records: str
     buildkit_unit: str
     ctr: tuple[str, ...]
     containerd_socket: str

@@ -88,6 +88,9 @@ class Images:
     def label_content(self, digest: str, label: str) -> None:
         self._ctr(["content", "label", digest, label], COMMAND_S)
 
+    def snapshots(self, words: list[str]) -> str:
+        return self._ctr(["snapshots", *words], COMMAND_S)
+
     def push(self, tag: str) -> None:
         """Push to the registry, with its credential read afresh from the node's secrets.
 
@@ -132,8 +135,8 @@ class Images:
                 errors="replace",
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ContainerdError(f"ctr {words[1]}: {error}") from None
+            raise ContainerdError(f"ctr {' '.join(words[:2])}: {error}") from None
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:]  # warnings about the node come before it
-            raise ContainerdError(f"ctr {words[1]}: {last[0][-400:] if last else done.returncode}")
+            raise ContainerdError(f"ctr {' '.join(words[:2])}: {last[0][-400:] if last else done.returncode}")
         return done.stdout

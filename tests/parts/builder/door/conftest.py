@@ -73,6 +73,7 @@ def make_config(state: Path) -> DoorConfig:
         push_attempts_s=3600,
         buildctl=str(HERE / "buildctl.py"),
         buildkit_address="unix:///nowhere.sock",
+        buildkit_records=f"{state}/metadata_v2.db",
         buildkit_unit="buildkitd.service",
         ctr=("ctr",),
         containerd_socket="/nowhere.sock",
@@ -135,6 +136,7 @@ class RunningDoor:
     images: ImageRecords
     pods: dict[str, dict[str, Any]]
     callers: list[PodProcess]
+    not_launchable: list[str]
     stop: Callable[[], None]
 
     def connect(self) -> socket.socket:
@@ -199,7 +201,7 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
         config = replace(make_config(state), **changes)
         pods = {UID: json.loads(json.dumps(POD))}
         callers: list[PodProcess] = []
-        images = ImageRecords()
+        images, not_launchable = ImageRecords(), list[str]()
 
         class Lookup:
             def find(self, uid: str, still_there: Callable[[], None]) -> dict[str, Any] | None:
@@ -210,7 +212,14 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
             return pid, callers.pop(0) if callers else PodProcess(UID, CONTAINER)
 
         pusher = make_pusher(state, images, config.push_attempts_s)
-        door = Door(config, Lookup(), pusher, Steps(Path(config.tasks_dir), (), (), no_command), who)
+        door = Door(
+            config,
+            Lookup(),
+            pusher,
+            Steps(Path(config.tasks_dir), (), (), no_command),
+            lambda built: not_launchable.pop() if not_launchable else "",
+            who,
+        )
         thread = threading.Thread(target=door.serve, args=(listen(config.socket),))
         thread.start()
 
@@ -219,7 +228,7 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
             thread.join(30)
             assert not thread.is_alive()
 
-        running.append(RunningDoor(config, door, images, pods, callers, stop))
+        running.append(RunningDoor(config, door, images, pods, callers, not_launchable, stop))
         return running[-1]
 
     yield go

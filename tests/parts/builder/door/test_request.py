@@ -82,7 +82,7 @@ def test_the_caller_chooses_dockerfile_arguments_and_labels_and_the_door_the_res
         "--opt=platform=linux/amd64",
         "--opt=image-resolve-mode=local",
         "--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=0391c93a1d561625c385352f9b5b1f15",
-        f"--output=type=image,name={TAG},unpack=true,push=false,oci-mediatypes=true,compression=zstd,compression-level=1",
+        f"--output=type=image,name={TAG},unpack=false,push=false,oci-mediatypes=true,compression=zstd,compression-level=1",
         "--metadata-file=/m",
         "--trace=/t",
     ]
