@@ -1,4 +1,4 @@
-"""`python -m tests.bench [startup] [federation] [spread] [internet] [rate] [install] [connector] [build] [status] [memory]`: measure, print a line each, append to build/bench.jsonl.
+"""`python -m tests.bench [startup] [federation] [spread] [internet] [rate] [install] [connector] [build] [build-850] [build-8] [status] [memory]`: measure, print a line each, append to build/bench.jsonl.
 
 Nothing is asserted: a missed goal is a line that says so. The exit code is 1 only when something could not be measured.
 """
@@ -26,11 +26,13 @@ NAMES = (
     "install",
     "connector",
     "build",
+    "build-850",
+    "build-8",
     "status",
     "memory",
 )
 WITHOUT_HOST = {"startup", "federation", "spread"}
-ON_A_MEMBER = ("connector", "build", "status", "memory")
+ON_A_MEMBER = ("connector", "build", "build-850", "build-8", "status", "memory")
 
 
 def main(names: list[str]) -> int:
@@ -76,7 +78,7 @@ def _on_hosts(wanted: list[str], home: Path) -> bool:
         return False
     on_a_member = {
         "connector": lambda: connector.measure(host),
-        "build": lambda: building.measure(host),
+        **building.measures(host),
         "status": lambda: status.measure(host, client),
         "memory": lambda: memory.measure(host),
     }

@@ -1,4 +1,4 @@
-"""From build start to a Ready pod: the door's own buildctl command, against dockerd build, push and pull.
+"""From build start to a Ready pod: the door's own way, against dockerd build, push and pull.
 
 Both on one host, by turns, each time with content never seen before; the base image is present for both. Left out for
 both is what comes before the build: the build pod, its clone, and the way of the context to the builder's host.
@@ -6,6 +6,7 @@ both is what comes before the build: the build pod, its clone, and the way of th
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 from collections.abc import Callable
@@ -26,42 +27,97 @@ from tests.bench import dockerd
 from tests.bench.image import fill
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
 from tests.rig import images
+from tests.rig.cache import cache_home
 from tests.rig.host import RigHost
 
-GOAL = 0.5
-PAIRS = 3
+GOAL = 0.4
+BYTES_GOAL = 0.7
+AT_ONCE_GOAL = 0.5
+PAIRS = 5
+AT_ONCE, AT_ONCE_PAIRS = 8, 3
+BUSY = 1.0  # load above which the figures are the machine's other work
 WORK = "/var/lib/containerd/bench-build"  # on a volume, as the door's own working directory is
-STEP_TIMEOUT_S = 900
-COPIED_FILES = 1500
-FILES = COPIED_FILES + 2 * 4000  # those of the Dockerfile's steps
+STEP_TIMEOUT_S = 1800
 HERE = files("tests.bench")
 Parts = dict[str, float]
 
 
+@dataclass(frozen=True)
+class Size:
+    """Files of the image: those that are copied, and those that each of two steps writes."""
+
+    copied: int
+    written: int
+
+    @property
+    def files(self) -> int:
+        return self.copied + 2 * self.written
+
+    @property
+    def mb(self) -> float:
+        return self.files * fill.SIZE / 1e6
+
+
+SMALL, LARGE = Size(1_500, 4_000), Size(6_700, 17_900)
+
+
 @dataclass
 class Way:
-    """One way from Dockerfile to pod; `parts` has one entry per run: seconds by part, in order."""
+    """One way from Dockerfile to pod; `parts` has one entry per run: seconds by part, in order; `written` megabytes.
+
+    + script: the image's name, which is also its seed, to sh text with marks
+    + later: what follows the launch, and counts for what is written only
+    + slots: how many builds run at once where there are more
+    """
 
     name: str
     host: RigHost
-    script: Callable[[str], str]  # the image's name, which is also its seed, to sh text with marks
+    size: Size
+    script: Callable[[str], str]
+    ready: str
+    later: Callable[[str], str]
     pulls: bool
+    slots: int
     parts: list[Parts] = field(default_factory=list)
+    written: list[float] = field(default_factory=list)
     numbers: count[int] = field(default_factory=lambda: count(1))
 
     def run(self) -> float:
         """Build something new, start it, clean up after it; the seconds from the start to Ready."""
-        number = next(self.numbers)
-        name = f"bench-{self.name}-{secrets.token_hex(4)}-{number}"  # a builder that served before has not seen it
-        self.host.exec(["sh", "-ec", _fill(f"{name}-content")], timeout_s=STEP_TIMEOUT_S)
-        work = self.script(name)
-        start = f"start_pod {name} {layout.REGISTRY}/{name}:1"
-        shown = self._sh(f"mark start\n{work}\n{start}\nmark ready\npull_event {name}\nremove_pod {name}")
+        name = self._filled()
+        before = _written_mb(self.host)
+        shown = self._sh(
+            f"{self.ready}\nmark start\n{self.script(name)}\nstart_pod {name} {layout.REGISTRY}/{name}:1\nmark ready\n"
+            f"pull_event {name}\nremove_pod {name}\n{self.later(name)}"
+        )
+        self.written.append(_written_mb(self.host) - before)
         parts, said = _read(shown)
         if self.pulls == ("already present" in said):
             raise CouldNotMeasure(f"{name}: the kubelet said: {said}")
         self.parts.append(parts)
         return sum(parts.values())
+
+    def run_at_once(self) -> float:
+        """Several that nobody has built, asked for in one moment; the seconds until the last of their pods is Ready."""
+        name = self._filled()
+        jobs = "\n".join(
+            f"cat >{WORK}/{name}-{number}.sh <<'JOB'\n. {WORK}/node.sh\n{self.ready}\n{self.script(f'{name}-{number}')}\n"
+            f"start_pod {name}-{number} {layout.REGISTRY}/{name}-{number}:1\nJOB"
+            for number in range(AT_ONCE)
+        )
+        self.host.exec(["sh", "-c", f"cat >{WORK}/node.sh"], stdin=(HERE / "node.sh").read_bytes())
+        shown = self._sh(
+            f"{jobs}\nmark start\nseq 0 {AT_ONCE - 1} | xargs -P {self.slots} -I% bash -euo pipefail {WORK}/{name}-%.sh >&2\n"
+            f"mark ready\nfor number in $(seq 0 {AT_ONCE - 1}); do remove_pod {name}-$number; done"
+        )
+        return sum(_read(shown)[0].values())
+
+    def _filled(self) -> str:
+        name = f"bench-{self.name}-{secrets.token_hex(4)}-{next(self.numbers)}"  # nobody has seen it before
+        content = f"{WORK}/context/content"
+        script = f"rm -rf {content}; python3 {WORK}/context/fill.py {name} {content} {self.size.copied}; sync"
+        self.host.exec(["sh", "-ec", script], timeout_s=STEP_TIMEOUT_S)
+        return name
 
     def _sh(self, script: str) -> str:
         text = (HERE / "node.sh").read_text() + script
@@ -74,22 +130,27 @@ class Way:
         return {part: median([run[part] for run in self.parts[-counted:]]) for part in self.parts[-1]}
 
 
-def measure(host: RigHost) -> Measure:
-    """On an installed host, with dockerd put beside k3s for the time of the measure."""
+def measures(host: RigHost) -> dict[str, Callable[[], Measure]]:
+    """By name, on an installed host; dockerd is put beside k3s for the time of each."""
     door = parse_config(host.exec(["cat", builder.DOOR_CONFIG]))
-    for name in ("Dockerfile", "fill.py"):
-        text = (HERE / "image" / name).read_text()
-        host.exec(["sh", "-ec", f"mkdir -p {WORK}/context; cat >{WORK}/context/{name}"], stdin=text.encode())
-    version = dockerd.start(host, images.sample_base())
-    ours = Way("door", host, lambda name: _door_script(door, name), pulls=False)
-    docker = Way("docker", host, _docker_script, pulls=True)
+    return {
+        "build": lambda: _measure(host, door, "build", SMALL),
+        "build-850": lambda: _measure(host, door, "build-850", LARGE),
+        "build-8": lambda: _at_once(host, door),
+    }
+
+
+def _measure(host: RigHost, door: DoorConfig, name: str, size: Size) -> Measure:
+    ours, docker, version = _ways(host, door, size)
+    load = _quiet()
     try:
         pairs = take_pairs(ours.run, docker.run, PAIRS)
     finally:
         dockerd.stop(host)
+    written = [a / b for a, b in zip(ours.written[1:], docker.written[1:], strict=True)]
     return Measure(
-        "build",
-        "build start to pod Ready, door's buildctl / dockerd build, push and pull",
+        name,
+        f"build start to pod Ready, {size.mb:.0f} MB, the door's way / dockerd build, push and pull",
         median_ratio(pairs),
         GOAL,
         {
@@ -98,32 +159,127 @@ def measure(host: RigHost) -> Measure:
             "ratios": [round(pair.ratio, 3) for pair in pairs],
             "ours_parts_s": ours.medians(PAIRS),
             "docker_parts_s": docker.medians(PAIRS),
+            "written_ratio": median(written),
+            "written_goal": BYTES_GOAL,
+            "ours_written_mb": median(ours.written[1:]),
+            "docker_written_mb": median(docker.written[1:]),
+            "load_before": load,
             "dockerd": version,
-            "files": FILES,
-            "mb": FILES * fill.SIZE / 1e6,
+            "files": size.files,
         },
     )
 
 
-def _fill(seed: str) -> str:
-    """sh text: new content to copy, in files that are on disk before the clock starts."""
-    content = f"{WORK}/context/content"
-    return f"rm -rf {content}; python3 {WORK}/context/fill.py {seed} {content} {COPIED_FILES}; sync"
-
-
-def _door_script(door: DoorConfig, name: str) -> str:
-    """The very command of the door, run by root on the node as the door does."""
-    permit = Permit(pod="bench", uid="bench", repository="", tag=f"{layout.REGISTRY}/{name}:1")
-    request = BuildRequest("Dockerfile", (("BASE", images.SAMPLE_BASE), ("SEED", name)), ())
-    places = [Path(WORK, name) for name in ("context", "home", "metadata.json")]
-    command = build_command(
-        door, permit, request, Workplace(*places, Path("/dev/null")), steps.mark("0" * 32)
+def _at_once(host: RigHost, door: DoorConfig) -> Measure:
+    ours, docker, version = _ways(host, door, SMALL)
+    load = _quiet()
+    try:
+        pairs = take_pairs(ours.run_at_once, docker.run_at_once, AT_ONCE_PAIRS)
+    finally:
+        dockerd.stop(host)
+    return Measure(
+        "build-8",
+        f"{AT_ONCE} builds of {SMALL.mb:.0f} MB at once until all pods are Ready, the door's way / dockerd's",
+        median_ratio(pairs),
+        AT_ONCE_GOAL,
+        {
+            "ours_s": median([pair.ours_s for pair in pairs]),
+            "docker_s": median([pair.other_s for pair in pairs]),
+            "ratios": [round(pair.ratio, 3) for pair in pairs],
+            "slots": door.build_slots,
+            "load_before": load,
+            "dockerd": version,
+        },
     )
-    return f"{shlex.join(command)} >{WORK}/log 2>&1 || {{ tail -20 {WORK}/log >&2; exit 1; }}\nmark built"
 
 
-def _docker_script(name: str) -> str:
-    return dockerd.build_script(f"{WORK}/context", images.SAMPLE_BASE, name)
+def _quiet() -> float:
+    """The machine's load; raises CouldNotMeasure where it has other work."""
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        raise CouldNotMeasure(
+            f"the machine's load is {load:.1f}, and builds are judged below {BUSY:.0f} only"
+        )
+    return round(load, 2)
+
+
+def _ways(host: RigHost, door: DoorConfig, size: Size) -> tuple[Way, Way, str]:
+    for name in ("Dockerfile", "fill.py"):
+        text = (HERE / "image" / name).read_text()
+        host.exec(["sh", "-ec", f"mkdir -p {WORK}/context; cat >{WORK}/context/{name}"], stdin=text.encode())
+    version = dockerd.start(host, images.sample_base())
+    ours = Way(
+        "door",
+        host,
+        size,
+        lambda name: _door_script(door, size, name),
+        DOORS_PYTHON,
+        lambda name: f"ask push {layout.REGISTRY}/{name}:1",
+        pulls=False,
+        slots=door.build_slots,
+    )
+    docker = Way(
+        "docker",
+        host,
+        size,
+        lambda name: dockerd.build_script(f"{WORK}/context", images.SAMPLE_BASE, name, size.written),
+        "",
+        lambda name: "",
+        pulls=True,
+        slots=AT_ONCE,
+    )
+    return ours, docker, version
+
+
+def _door_script(door: DoorConfig, size: Size, name: str) -> str:
+    """The very command of the door, run by root on the node as the door does, and what it does then."""
+    permit = Permit(pod="bench", uid="bench", repository="", tag=f"{layout.REGISTRY}/{name}:1")
+    args = (("BASE", images.SAMPLE_BASE), ("SEED", name), ("FILES", str(size.written)))
+    place = f"{WORK}/{name}"
+    command = build_command(
+        door,
+        permit,
+        BuildRequest("Dockerfile", args, ()),
+        Workplace(Path(WORK, "context"), Path(WORK, "home"), Path(f"{place}.json"), Path("/dev/null")),
+        steps.mark(secrets.token_hex(16)),
+    )
+    return (
+        f"{shlex.join(command)} >{place}.log 2>&1 || {{ tail -20 {place}.log >&2; exit 1; }}\nmark built\n"
+        f"ask launchable {place}.json\nmark launchable"
+    )
+
+
+# The door is there before a build comes to it; so is its Python here.
+DOORS_PYTHON = f"""\
+coproc DOOR {{ PYTHONPATH={layout.DOOR} exec python3 -B -u -c {
+    shlex.quote('''
+import json, sys
+from pathlib import Path
+from binderbox.parts.builder.door.config import parse_config
+from binderbox.parts.builder.door.containerd import Images
+from binderbox.parts.builder.door.launching import Launching
+config = parse_config(Path(sys.argv[1]).read_text())
+images = Images(config)
+launching = Launching(config, images)
+for line in sys.stdin:
+    verb, _, what = line.strip().partition(" ")
+    if verb == "push":
+        images.push(what)
+    if verb == "launchable" and (fault := launching.make(json.loads(Path(what).read_text()))):
+        sys.exit(fault)
+    print("done")
+''')
+} {builder.DOOR_CONFIG}; }}
+ask() {{ echo "$*" >&"${{DOOR[1]}}"; read -r said <&"${{DOOR[0]}}"; [ "$said" = done ]; }}
+ask ready"""
+
+
+def _written_mb(host: RigHost) -> float:
+    """Megabytes that the disk of the rig's hosts has been written since its machine started."""
+    host.exec(["sync"], timeout_s=300)
+    device = os.stat(cache_home()).st_dev
+    counts = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
+    return int(counts[6]) * 512 / 1e6
 
 
 def _read(shown: str) -> tuple[Parts, str]:

@@ -78,12 +78,12 @@ def stop(host: RigHost) -> None:
     host.exec(["sh", "-c", f"systemctl stop {UNIT}; rm -rf {HOME} {RUN}"], timeout_s=300)
 
 
-def build_script(directory: str, base: str, name: str) -> str:
+def build_script(directory: str, base: str, name: str, files: int) -> str:
     """sh text: build, mark, push, mark. `name` is the image's, without registry and tag, and its seed."""
     reference = f"{REGISTRY}/{name}:1"
     return f"""
 {ENVIRONMENT}
-docker build --quiet --network=host --build-arg BASE={base} --build-arg SEED={name} --tag {reference} {directory} >&2
+docker build --quiet --network=host --build-arg BASE={base} --build-arg SEED={name} --build-arg FILES={files} --tag {reference} {directory} >&2
 mark built
 docker push --quiet {reference} >&2
 mark pushed
