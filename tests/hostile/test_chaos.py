@@ -30,10 +30,15 @@ KILLS = {
     "registry": "pkill -KILL -f 'registry [s]erve'",
     "object store": "pkill -KILL -f 'minio [s]erver'",
 }
+SNAPSHOTS = f"{layout.K3S} ctr -n k8s.io snapshots"
 LEFT = {
     # but those that end by themselves, and those of pods, which are called as these are
     "leases": f"{layout.K3S} ctr -n k8s.io leases ls | grep -v gc.expire | awk 'NR > 1 {{ print $1 }}' | grep -vxE '[0-9a-f]{{64}}' || true",
     "mounts": "grep -cE ' /tmp/(buildkit|containerd)-mount| /var/lib/binderbox/buildkit/.*cachemounts' /proc/1/mountinfo || true",
+    # of a launch from what was built: what was half made, and what nothing would ever let go
+    "launches": f"ls {layout.DATA}/door/launching",
+    "snapshots": f"{SNAPSHOTS} ls | awk '/^binderbox-/ || length($2) == 25 {{ print $1 }}' | while read one; do "
+    f"{SNAPSHOTS} info $one | grep -q gc.root && echo $one; done || true",
     "containers": f"{layout.K3S} ctr -n k8s.io containers ls -q | grep -vxE '[0-9a-f]{{64}}' || true",
 }
 
