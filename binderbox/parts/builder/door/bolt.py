@@ -1,8 +1,8 @@
 """Reads a bbolt database that another program holds open and writes, as BuildKit does its own. Standard library only.
 
-No lock is taken. bbolt never writes onto a page that its newest meta page leads to: what one transaction lets go is written
-onto by the second one after it at the earliest (go.etcd.io/bbolt tx.go, internal/freelist). So what was read is one state
-of the database wherever the newest meta page is the same afterwards; else it is read again.
+No lock is taken. bbolt never writes onto a page that its newest meta page leads to: what a transaction lets go is written onto
+by the next one, once its own meta page is there (go.etcd.io/bbolt tx.go, db.go, internal/freelist). So what was read is one
+state of the database wherever the newest meta page is the same afterwards; else it is read again.
 
 The form is that of bbolt's file format 2 (internal/common: page.go, meta.go, bucket.go), on a machine that is little-endian,
 as all are for which there is a k3s.

@@ -30,6 +30,7 @@ from .workplace import Workplace, Workplaces
 
 RESTARTED = f"The build door of this node is being restarted. {AGAIN}"
 MOST_LEFT = 100
+UNPACK_S = 600.0  # nothing is built in it
 BUILDER_BACK_S = 60.0  # for a builder that was restarted
 
 
@@ -158,6 +159,7 @@ class Builds:
         try:
             ended = self._try_twice(pod, permit, request, place, key, running, unpack=False)
             if not ended.fault and (why := self._launchable(json.loads(place.metadata.read_text()))):
+                _log(pod, b"Unpacking the image.\n")
                 say("unpacks", repository=permit.repository, tag=permit.tag, fault=why)
                 ended = self._try_twice(pod, permit, request, place, key, running, unpack=True)
             return ended
@@ -187,7 +189,7 @@ class Builds:
                 place,
                 running.vertices,
                 pod,
-                self._config.max_build_s,
+                UNPACK_S if unpack else self._config.max_build_s,
                 self._config.build_step_memory_mb / 1000,
                 (lambda text: None) if unpack else (lambda text: _log(pod, text)),
                 lambda: running.ended or (RESTARTED if self._stopping() else ""),

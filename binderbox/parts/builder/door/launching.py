@@ -18,7 +18,8 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,15 @@ from .containerd import ContainerdError, Images
 
 KEEPS = "containerd.io/gc.ref.snapshot.overlayfs"  # on a config: the snapshot that is kept with it
 ROOT = "containerd.io/gc.root"  # on a snapshot: it is nobody's to take away; ctr puts it on all that it makes
-BUILT_HERE = re.compile(
-    r"[a-z0-9]{25}"
-)  # what BuildKit pulls has a name by its content, and a stranger's word for what that is
+BUILT_HERE = re.compile(r"[a-z0-9]{25}")  # identity.NewID
+JOINED = (
+    b"cache.mergeParents",
+    b"cache.lowerDiffParent",
+    b"cache.upperDiffParent",
+)  # of records that are no single layer
+LATE_S = (
+    600.0  # ctr is given up after a minute; a containerd whose disk is slow goes on with what it was asked
+)
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Overlay's mount options have one page for the names of all layers, and this makes one more.
 MOST_LAYERS = 120
@@ -47,6 +54,7 @@ class Launching:
         self._notes = Path(config.state_dir, "launching")
         self._images = images
         self._under_way: set[str] = set()
+        self._made: set[str] = set()
         self._lock = threading.Lock()
 
     def make(self, built: Mapping[str, Any]) -> str:
@@ -62,11 +70,7 @@ class Launching:
             layers = self._layers(config)
             if len(layers) > MOST_LAYERS:
                 return f"it has {len(layers)} layers, and {MOST_LAYERS} fit"
-            chain = chain_of(layers)
-            with ThreadPoolExecutor(1) as beside:
-                kept = beside.submit(self._images.label_content, config, f"{KEEPS}={chain}")
-                self._snapshot(chain, key)
-                kept.result()
+            self._snapshot(config, layers, key)
         except (ContainerdError, Unreadable, OSError, ValueError, KeyError, TypeError) as error:
             return str(error) or repr(error)
         finally:
@@ -85,7 +89,9 @@ class Launching:
             try:
                 self._quietly(["remove", key])
                 self._quietly(["label", f"sha256:{chain}", f"{ROOT}="])
-                note.unlink()
+                if key in self._made or time.time() - note.stat().st_mtime > LATE_S:
+                    note.unlink()
+                    self._made.discard(key)
             except (ContainerdError, OSError) as error:
                 say("not-settled", snapshot=note.name, fault=str(error))
 
@@ -99,18 +105,34 @@ class Launching:
         finally:
             os.close(directory)
 
-    def _snapshot(self, chain: str, key: str) -> None:
-        below = look(self._records, lambda state: built_as(state, chain))
-        if not below:  # all of it was there before the build
+    def _snapshot(self, config: str, layers: Sequence[str], key: str) -> None:
+        chain = chain_of(layers)
+        with ThreadPoolExecutor(1) as beside:
+            kept = beside.submit(self._images.label_content, config, f"{KEEPS}={chain}")
+            if prepared := self._prepared(chain, layers, key):
+                kept.result()  # first: what is there may be somebody else's, which goes at any time
+                self._commit(chain, key)
+        kept.result()
+        if not prepared:  # nothing of it was built
             self._images.snapshots(["info", chain])
-            return
+
+    def _prepared(self, chain: str, layers: Sequence[str], key: str) -> bool:
+        """Whether there is one to commit now, on top of BuildKit's."""
+        below = look(self._records, lambda state: built_as(state, layers))
+        if not below:
+            return False
         self._note(key, chain)
         self._images.snapshots(["prepare", key, below])
+        return True
+
+    def _commit(self, chain: str, key: str) -> None:
         try:
             self._images.snapshots(["commit", chain, key])
         except ContainerdError as error:
             if "already exists" not in str(error):
                 raise
+        with self._lock:
+            self._made.add(key)
 
     def _layers(self, config: str) -> Sequence[str]:
         """The digests of its layers' contents, as its config has them."""
@@ -138,21 +160,34 @@ def chain_of(layers: Sequence[str]) -> str:
     return chain
 
 
-def built_as(state: State, chain: str) -> str:
-    """The snapshot in which BuildKit itself has built what has this name; an empty text where there is none.
+def built_as(state: State, layers: Sequence[str]) -> str:
+    """The snapshot in which BuildKit itself has built these layers; an empty text where there is none.
 
-    The keys are those of BuildKit 0.32's cache/metadata.go. A record of a layer that was pulled may claim any name: BuildKit
-    takes a base image's word for what is in its layers.
+    The keys are those of BuildKit 0.32's cache/metadata.go. The record of a layer that was pulled has for its snapshot one of another
+    record, or none, by what the image says of itself, and the name of a step on top of merged layers (`COPY --link`)
+    leaves out what is below (cache/manager.go GetByBlob, cache/blobs.go computeChainMetadata). So the name alone says nothing:
+    the record is one that was built, and its own layer and those below it are these, to the last.
     """
-    for key, _ in state.items((b"_index",), f"chainid:{chain}::".encode()):
-        record = key.rpartition(b"::")[2]
-        values = dict(state.items((b"_main", record), b"cache."))
-
-        def told(name: bytes, values: Mapping[bytes, bytes] = values) -> Any:
-            return json.loads(values[name])["value"] if values.get(name) else None  # what is cleared is empty
-
-        snapshot = str(told(b"cache.snapshot") or record.decode())
-        gone = told(b"cache.deleted") or told(b"cache.blobonly")
-        if told(b"cache.chainID") == chain and not gone and BUILT_HERE.fullmatch(snapshot):
-            return snapshot
+    for key, _ in state.items((b"_index",), f"chainid:{chain_of(layers)}::".encode()):
+        record = key.rpartition(b"::")[2].decode()
+        own = BUILT_HERE.fullmatch(record) and _of(state, record, b"cache.snapshot") == record
+        if own and list(_layers_down(state, record)) == [*reversed(layers)]:
+            return record
     return ""
+
+
+def _layers_down(state: State, record: str) -> Iterator[Any]:
+    """The digests of a record's own layer and of all below it; None for what is no such layer or has gone."""
+    for _ in range(MOST_LAYERS + 1):
+        gone = _of(state, record, b"cache.deleted")
+        joined = any(_of(state, record, name) for name in JOINED)
+        yield None if gone or joined else _of(state, record, b"cache.diffID")
+        record = str(_of(state, record, b"cache.parent") or "")
+        if not record:
+            return
+
+
+def _of(state: State, record: str, name: bytes) -> Any:
+    """A value of a record; None where it has none, or one that was cleared."""
+    value = next((value for key, value in state.items((b"_main", record.encode()), name) if key == name), b"")
+    return json.loads(value)["value"] if value else None

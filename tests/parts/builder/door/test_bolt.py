@@ -9,13 +9,22 @@ from pathlib import Path
 import pytest
 
 from binderbox.parts.builder.door.bolt import PAGE, State, Unreadable, look
-from binderbox.parts.builder.door.launching import built_as
+from binderbox.parts.builder.door.launching import built_as, chain_of
 
 RECORDED = Path(__file__).parent / "recorded/metadata_v2.db.gz"
 PAGE_BYTES = 4096
+LAYERS = tuple(
+    f"sha256:{one}"
+    for one in (
+        "f2925efcdee83185b35367a6e19dcc93e6b3d1cbb61e6a073977cf6fe2a3c521",
+        "ab1fe30e39701b643236a7a415738ed945a2a4cfe02f7515cc9768805fd41c6a",
+        "c1da5c54b3bacf04c8673df76adb3a7c58bde7480cc2fe5490dcf99a600f176b",
+        "02833a32feb82480c5c80d4a7f28205059d529d09d1476bbd64a3f8c1880cdf4",
+    )
+)  # of an image of two that were pulled and two of steps
 CHAIN = "sha256:6b72d1838948ffe75e6f25db6c6e8f9df0bd4e98b3a8764854f41117c4d8283c"
-SNAPSHOT = "tedejwuwovq4dpvycosp24su2"
-PULLED = "sha256:f2925efcdee83185b35367a6e19dcc93e6b3d1cbb61e6a073977cf6fe2a3c521"
+BELOW, SNAPSHOT = "u44txgbiu8l5095gcdpv520ut", "tedejwuwovq4dpvycosp24su2"
+PULLED = LAYERS[0]
 
 
 @pytest.fixture
@@ -30,14 +39,16 @@ def keys(state: State) -> list[bytes]:
 
 
 def test_what_buildkit_built_is_found_by_the_name_of_its_layers(database: Path) -> None:
-    assert look(database, lambda state: built_as(state, CHAIN)) == SNAPSHOT
-    assert look(database, lambda state: built_as(state, "sha256:" + "0" * 64)) == ""
+    assert look(database, lambda state: built_as(state, LAYERS)) == SNAPSHOT
+    assert chain_of(LAYERS) == CHAIN
+    assert look(database, lambda state: built_as(state, LAYERS[:-1])) == BELOW
+    assert look(database, lambda state: built_as(state, ("sha256:" + "0" * 64,))) == ""
 
 
 def test_what_was_pulled_is_nobodys_build(database: Path) -> None:
     """Its name is what the one who made the image says of it."""
     assert any(PULLED.encode() in key for key in look(database, keys))
-    assert look(database, lambda state: built_as(state, PULLED)) == ""
+    assert look(database, lambda state: built_as(state, LAYERS[:1])) == ""
 
 
 def test_keys_come_in_order_and_by_their_beginning_without_buckets(database: Path) -> None:
@@ -77,7 +88,7 @@ def test_a_state_that_has_gone_meanwhile_is_read_again(database: Path) -> None:
         seen.append(state._meta.transaction)
         with database.open("r+b") as file:  # the next transaction is over before this is
             file.write(raw)
-        return built_as(state, CHAIN)
+        return built_as(state, LAYERS)
 
     assert look(database, read) == SNAPSHOT
     assert seen == [seen[0], seen[0] + 1, seen[0] + 1][: len(seen)]
@@ -117,6 +128,6 @@ def test_what_is_no_such_database_is_said_and_never_believed(database: Path, dam
         PAGE.pack_into(raw, root, *changed, count, beyond)
     database.write_bytes(raw)
     with pytest.raises(Unreadable):
-        look(database, lambda state: built_as(state, CHAIN))
+        look(database, lambda state: built_as(state, LAYERS))
     with pytest.raises(Unreadable):
         look(database.with_name("none"), keys)

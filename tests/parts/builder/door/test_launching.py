@@ -8,18 +8,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from binderbox.parts.builder.door.bolt import State
 from binderbox.parts.builder.door.containerd import Images
-from binderbox.parts.builder.door.launching import MOST_LAYERS, Launching, chain_of
+from binderbox.parts.builder.door.launching import MOST_LAYERS, Launching, built_as, chain_of
 
 from .conftest import RunningDoor, events_in, make_config
-from .test_bolt import CHAIN, RECORDED, SNAPSHOT
+from .test_bolt import CHAIN, LAYERS, RECORDED, SNAPSHOT
 
 CTR = """\
 #!{python}
@@ -62,14 +63,13 @@ match words:
         fail(f"what is {{words}}?")
 with open(path, "w") as file: json.dump(held, file)
 """
-LAYERS = ("sha256:" + "1" * 64, "sha256:" + "2" * 64)
 BUILT: dict[str, Any] = {"containerimage.config.digest": "sha256:" + "c" * 64}
 
 
 class Node:
     """What a node has after a build: BuildKit's records, the image's content, and its snapshots."""
 
-    def __init__(self, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, state: Path) -> None:
         self.state = state
         (state / "metadata_v2.db").write_bytes(gzip.decompress(RECORDED.read_bytes()))
         self.layers(LAYERS)
@@ -79,7 +79,6 @@ class Node:
         ctr.chmod(0o755)
         config = replace(make_config(state), ctr=(str(ctr),))
         self.launching = Launching(config, Images(config))
-        monkeypatch.setattr("binderbox.parts.builder.door.launching.chain_of", lambda layers: CHAIN)
 
     def layers(self, digests: tuple[str, ...]) -> None:
         blobs = self.state / "containerd/io.containerd.content.v1.content/blobs/sha256"
@@ -101,14 +100,20 @@ class Node:
         path.touch()
         return path
 
+    def later(self) -> None:
+        """When containerd has done or forgotten whatever it was asked."""
+        for name in self.notes:
+            os.utime(self.state / "launching" / name, (1, 1))
+        self.launching.settle()
+
     @property
     def notes(self) -> list[str]:
         return os.listdir(self.state / "launching")
 
 
 @pytest.fixture
-def node(state: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
-    return Node(state, monkeypatch)
+def node(state: Path) -> Node:
+    return Node(state)
 
 
 def test_the_launch_has_a_snapshot_on_top_of_buildkits_own(node: Node) -> None:
@@ -135,10 +140,10 @@ def test_what_is_there_already_is_taken(node: Node) -> None:
 
 
 def test_an_image_of_which_buildkit_has_built_nothing_needs_what_was_pulled(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: Node,
 ) -> None:
     other = "sha256:" + "d" * 64
-    monkeypatch.setattr("binderbox.parts.builder.door.launching.chain_of", lambda layers: other)
+    node.layers((other,))
     assert "not found" in node.launching.make(BUILT)
     node.has(other)
     assert node.launching.make(BUILT) == ""
@@ -161,6 +166,7 @@ def test_a_containerd_that_is_away_for_a_moment_leaves_nothing_behind(node: Node
     node.launching.settle()
     assert not any(one["root"] for one in node.held["snapshots"].values())
     assert node.held["snapshots"].keys() - {SNAPSHOT, CHAIN} == set()
+    node.later()
     assert node.notes == []
     assert node.launching.make(BUILT) == ""
 
@@ -185,7 +191,30 @@ def test_a_door_that_was_killed_in_it_leaves_it_to_the_next_one(
     node.launching.settle()
     assert not any(one["root"] for one in node.held["snapshots"].values())
     assert node.held["snapshots"].keys() <= {SNAPSHOT, CHAIN}
+    node.later()
     assert node.notes == []
+
+
+def test_what_containerd_makes_late_goes_too(node: Node) -> None:
+    """Its disk was slow, `ctr` was given up, and it went on with what it had been asked."""
+    down = node.down_at("prepare")
+    assert "connection refused" in node.launching.make(BUILT)
+    down.unlink()
+    node.launching.settle()
+    (note,) = node.notes
+    held = node.held
+    held["snapshots"][note.partition(".")[0]] = {"parent": SNAPSHOT, "kind": "Active", "root": True}
+    (node.state / "containerd.json").write_text(json.dumps(held))
+    node.launching.settle()
+    assert node.held["snapshots"].keys() == {SNAPSHOT}
+    assert node.notes == [note]
+
+
+def test_what_is_there_may_go_until_the_image_keeps_it(node: Node) -> None:
+    node.has(SNAPSHOT, CHAIN)
+    node.down_at("label")
+    assert "connection refused" in node.launching.make(BUILT)
+    assert len(node.held["snapshots"]) == 3, "nothing was committed before the image's label was there"
 
 
 def test_what_is_being_made_is_not_settled(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,11 +248,64 @@ def test_what_is_not_understood_is_left_to_buildkit(
     assert node.held["snapshots"].keys() == {SNAPSHOT}
 
 
+class Records:
+    """BuildKit's, made up: a record to its values."""
+
+    def __init__(self, **records: dict[str, Any]) -> None:
+        self.records = records
+
+    def items(self, bucket: Sequence[bytes], prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        if bucket == (b"_index",):
+            found = {
+                f"chainid:{one['cache.chainID']}::{name}".encode(): b"" for name, one in self.records.items()
+            }
+        else:
+            record = self.records.get(bucket[1].decode(), {})
+            found = {name.encode(): json.dumps({"value": value}).encode() for name, value in record.items()}
+        yield from ((name, value) for name, value in sorted(found.items()) if name.startswith(prefix))
+
+
+BASE, STEP, OTHER = ("b" * 25, "s" * 25, "t" * 25)
+D = [f"sha256:{digit * 64}" for digit in "123"]
+
+
+def record(of: str, *layers: str, parent: str = "", **more: Any) -> dict[str, Any]:
+    above = {"cache.parent": parent} if parent else {}
+    return {
+        "cache.chainID": chain_of(layers),
+        "cache.diffID": layers[-1],
+        "cache.snapshot": of,
+        **above,
+        **{f"cache.{name}": value for name, value in more.items()},
+    }
+
+
+def test_a_record_is_believed_by_what_is_below_it_not_by_its_name() -> None:
+    base = record(D[0], D[0])
+    step = record(STEP, D[0], D[1], parent=BASE)
+
+    def found(**records: dict[str, Any]) -> str:
+        return built_as(cast("State", Records(**{BASE: base} | records)), D[:2])
+
+    assert found(**{STEP: step}) == STEP
+    assert found(**{STEP: step | {"cache.snapshot": OTHER}}) == "", "a pulled layer that claims the same name"
+    assert found(**{STEP: step | {"cache.snapshot": chain_of(D[:2])}}) == ""
+    assert found(**{STEP: step | {"cache.diffID": D[2]}}) == "", "a name that does not come of its layers"
+    assert found(**{STEP: step | {"cache.parent": ""}}) == "", "on top of nothing, as after COPY --link"
+    assert found(**{STEP: step, BASE: record(D[2], D[2])}) == ""
+    assert found(**{STEP: step, BASE: base | {"cache.parent": OTHER}, OTHER: record(D[2], D[2])}) == ""
+    for name in ("deleted", "mergeParents", "lowerDiffParent", "upperDiffParent"):
+        assert found(**{STEP: step | {f"cache.{name}": ["x"]}}) == "", name
+        assert found(**{STEP: step, BASE: base | {f"cache.{name}": ["x"]}}) == "", name
+    assert found(**{STEP: step | {"cache.deleted": True}, OTHER: step | {"cache.snapshot": OTHER}}) == OTHER
+
+
 def test_buildkit_then_unpacks_it_which_is_told_and_which_the_visitor_does_not_see(
     door: RunningDoor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     door.not_launchable.append("no record of it")
-    assert door.build("say once").count("once") == 1
+    log = door.build("say once")
+    assert (log.count("once"), log.count("Unpacking the image.")) == (1, 1)
     told = [one for one in events_in(capsys.readouterr().err) if one["event"] in ("unpacks", "build-ended")]
     assert [one["event"] for one in told] == ["unpacks", "build-ended"]
     assert told[0]["fault"] == "no record of it"
@@ -231,7 +313,7 @@ def test_buildkit_then_unpacks_it_which_is_told_and_which_the_visitor_does_not_s
 
 def test_a_chain_is_named_as_the_image_specification_says() -> None:
     """By the example's own command: sha256sum over the parent's name, a space and the layer's."""
-    joined = " ".join(LAYERS).encode()
+    joined = " ".join(D[:2]).encode()
     shown = subprocess.run(["sha256sum"], input=joined, capture_output=True, check=True).stdout.decode()
-    assert chain_of(LAYERS) == f"sha256:{shown.split()[0]}"
-    assert chain_of(LAYERS[:1]) == LAYERS[0]
+    assert chain_of(D[:2]) == f"sha256:{shown.split()[0]}"
+    assert chain_of(D[:1]) == D[0]
