@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 import pytest
 
 from binderbox import layout
+from binderbox.errors import StepFailed
 from binderbox.member.model import Networks
 from tests.e2e.federated import pods, serve_repository, serve_slow_repository
 from tests.e2e.test_follow import gateway, step
@@ -298,6 +299,20 @@ def test_abusers(machine: Callable[[str | None], Machine], slow: Slow) -> None:
 
 
 class SlowNode(Node):
+    def pods(self, *words: str, of: str = "", stdin: bytes | None = None) -> str:
+        """Patiently: an API server of two emulated processors takes a minute over an answer now and then."""
+        for left in range(5, -1, -1):
+            try:
+                return super().pods(*words, "--max-time", "120", of=of, stdin=stdin)
+            except StepFailed as error:
+                if (
+                    left < 5 and stdin and "409" in error.cause
+                ):  # it had come in, and its answer had not gone out
+                    return ""
+                if not left or "404" in error.cause:
+                    raise
+        raise AssertionError("unreachable")
+
     def wait(self, name: str, within_s: float = WELL_S) -> Ended:
         return super().wait(name, WELL_S)
 
@@ -319,7 +334,11 @@ def test_strangers(machine: Callable[[str | None], Machine], slow: Slow) -> None
         scene = Scene(SlowNode(host), server.url, "")  # type: ignore[arg-type]
         more_slots(scene.node)
         for row in rows:
-            faults += alone(scene, row)
+            try:
+                faults += alone(scene, row)
+            except (AssertionError, StepFailed) as error:  # the others are looked at all the same
+                faults.append(f"{row.name}: {error}")
+                print(f"| {row.name} | not seen to its end | | | |", flush=True)
     assert faults == []
 
 
