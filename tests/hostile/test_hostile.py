@@ -96,14 +96,16 @@ def more_slots(node: Node) -> None:
 
 def pressure(node: Node, since: datetime) -> set[str]:
     """Conditions of the node that should not be, and are, or were meanwhile: Kubernetes looks each ten seconds, and takes one
-    back five minutes after it."""
+    back five minutes after it. Where nothing was heard of the node for a while, all of them are unknown, which is none of these."""
     time.sleep(KUBELET_LOOKS_S)
     found = json.loads(node.kubectl("get", "nodes", "-o", "json"))["items"][0]["status"]["conditions"]
+    changed = {one["type"] for one in found if datetime.fromisoformat(one["lastTransitionTime"]) >= since}
+    if "Ready" in changed:
+        changed = set()
     return {
         one["type"]
         for one in found
-        if one["type"] != "Ready"
-        and (one["status"] == "True" or datetime.fromisoformat(one["lastTransitionTime"]) >= since)
+        if one["type"] != "Ready" and (one["status"] == "True" or one["type"] in changed)
     }
 
 

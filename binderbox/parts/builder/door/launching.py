@@ -19,27 +19,21 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ...events import say
+from . import records
 from .bolt import State, Unreadable, look
 from .config import DoorConfig
 from .containerd import ContainerdError, Images
 
 KEEPS = "containerd.io/gc.ref.snapshot.overlayfs"  # on a config: the snapshot that is kept with it
 ROOT = "containerd.io/gc.root"  # on a snapshot: it is nobody's to take away; ctr puts it on all that it makes
-BUILT_HERE = re.compile(r"[a-z0-9]{25}")  # identity.NewID
-JOINED = (
-    b"cache.mergeParents",
-    b"cache.lowerDiffParent",
-    b"cache.upperDiffParent",
-)  # of records that are no single layer
-LATE_S = (
-    600.0  # ctr is given up after a minute; a containerd whose disk is slow goes on with what it was asked
-)
+# ctr is given up after a minute; a containerd whose disk is slow goes on with what it was asked.
+LATE_S = 600.0
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Overlay's mount options have one page for the names of all layers, and this makes one more.
 MOST_LAYERS = 120
@@ -163,31 +157,17 @@ def chain_of(layers: Sequence[str]) -> str:
 def built_as(state: State, layers: Sequence[str]) -> str:
     """The snapshot in which BuildKit itself has built these layers; an empty text where there is none.
 
-    The keys are those of BuildKit 0.32's cache/metadata.go. The record of a layer that was pulled has for its snapshot one of another
-    record, or none, by what the image says of itself, and the name of a step on top of merged layers (`COPY --link`)
-    leaves out what is below (cache/manager.go GetByBlob, cache/blobs.go computeChainMetadata). So the name alone says nothing:
-    the record is one that was built, and its own layer and those below it are these, to the last.
+    The record of a layer that was pulled has for its snapshot one of another record, or none, by what the image says of itself, and
+    the name of a step on top of merged layers (`COPY --link`) leaves out what is below (cache/manager.go GetByBlob,
+    cache/blobs.go computeChainMetadata). So the name alone says nothing: the record is one that was built, and its own layer and
+    those below it are these, to the last.
     """
-    for key, _ in state.items((b"_index",), f"chainid:{chain_of(layers)}::".encode()):
-        record = key.rpartition(b"::")[2].decode()
-        own = BUILT_HERE.fullmatch(record) and _of(state, record, b"cache.snapshot") == record
-        if own and list(_layers_down(state, record)) == [*reversed(layers)]:
+    for _, record in records.named(state, chain_of(layers)):
+        found = records.layer(state, record)
+        if (
+            found
+            and found.built
+            and [*records.layers_down(state, record, MOST_LAYERS + 1)] == [*reversed(layers)]
+        ):
             return record
     return ""
-
-
-def _layers_down(state: State, record: str) -> Iterator[Any]:
-    """The digests of a record's own layer and of all below it; None for what is no such layer or has gone."""
-    for _ in range(MOST_LAYERS + 1):
-        gone = _of(state, record, b"cache.deleted")
-        joined = any(_of(state, record, name) for name in JOINED)
-        yield None if gone or joined else _of(state, record, b"cache.diffID")
-        record = str(_of(state, record, b"cache.parent") or "")
-        if not record:
-            return
-
-
-def _of(state: State, record: str, name: bytes) -> Any:
-    """A value of a record; None where it has none, or one that was cleared."""
-    value = next((value for key, value in state.items((b"_main", record.encode()), name) if key == name), b"")
-    return json.loads(value)["value"] if value else None

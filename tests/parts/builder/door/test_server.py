@@ -250,7 +250,12 @@ def test_a_process_that_is_no_build_pod_is_refused_and_logged(
     door = start()
     config = replace(door.config, state_dir=f"{state}/real")  # each door empties its own when it starts
     real = Door(
-        config, door.door._pods, door.door._pusher, door.door.builds._steps, lambda built: ""
+        config,
+        door.door._pods,
+        door.door._pusher,
+        door.door.builds._steps,
+        lambda built: "",
+        lambda images, known, began: "",
     )  # with the kernel's own answer to who calls
     thread = threading.Thread(target=real.serve, args=(listen(f"{state}/real.sock"),))
     thread.start()
