@@ -94,18 +94,22 @@ def more_slots(node: Node) -> None:
     node.exec(f"systemctl restart {layout.DOOR_UNIT}")
 
 
+def conditions(node: Node) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(node.kubectl("get", "nodes", "-o", "json"))["items"][0][
+        "status"
+    ]["conditions"]
+    return found
+
+
 def pressure(node: Node, since: datetime) -> set[str]:
     """Conditions of the node that should not be, and are, or were meanwhile: Kubernetes looks each ten seconds, and takes one
-    back five minutes after it. Where nothing was heard of the node for a while, all of them are unknown, which is none of these."""
+    back five minutes after it."""
     time.sleep(KUBELET_LOOKS_S)
-    found = json.loads(node.kubectl("get", "nodes", "-o", "json"))["items"][0]["status"]["conditions"]
-    changed = {one["type"] for one in found if datetime.fromisoformat(one["lastTransitionTime"]) >= since}
-    if "Ready" in changed:
-        changed = set()
     return {
         one["type"]
-        for one in found
-        if one["type"] != "Ready" and (one["status"] == "True" or one["type"] in changed)
+        for one in conditions(node)
+        if one["type"] != "Ready"
+        and (one["status"] == "True" or datetime.fromisoformat(one["lastTransitionTime"]) >= since)
     }
 
 
