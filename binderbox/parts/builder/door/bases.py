@@ -145,7 +145,7 @@ class Bases:
             configs = [one for image in images for one in self._configs(image.rpartition("@")[2])]
             layers = [self._json(one)["rootfs"]["diff_ids"] for one in configs]
             return {chain_of(one[: count + 1]) for one in layers for count in range(len(one))}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def _configs(self, digest: str) -> list[str]:

@@ -161,15 +161,15 @@ class Builds:
         running, began = Running(time.monotonic()), time.time()
         self._running[key] = running
         try:
-            ended = self._try_twice(pod, permit, request, place, key, running, unpack=False)
-            if not ended.fault and (
-                lie := self._against(running.vertices.images, running.vertices.told, began)
-            ):
-                return Ended(lie)
+            ended = self._judged(
+                self._try_twice(pod, permit, request, place, key, running, unpack=False), running, began
+            )
             if not ended.fault and (why := self._launchable(json.loads(place.metadata.read_text()))):
                 _log(pod, b"Unpacking the image.\n")
                 say("unpacks", repository=permit.repository, tag=permit.tag, fault=why)
-                ended = self._try_twice(pod, permit, request, place, key, running, unpack=True)
+                ended = self._judged(
+                    self._try_twice(pod, permit, request, place, key, running, unpack=True), running, began
+                )
             return ended
         finally:
             del self._running[key]
@@ -177,6 +177,12 @@ class Builds:
                 with self._lock:
                     kept = [*self._left.items(), (key, Left(time.time(), since))]
                     self._left = dict(kept[-MOST_LEFT:])
+
+    def _judged(self, ended: Ended, running: Running, began: float) -> Ended:
+        """What succeeded, unless it was made from what is not what it says."""
+        if ended.fault:
+            return ended
+        return Ended(self._against(running.vertices.images, running.vertices.told, began))
 
     def _try_twice(
         self,
