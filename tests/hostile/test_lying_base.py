@@ -7,7 +7,6 @@ import dataclasses
 import io
 import tarfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -19,12 +18,10 @@ from tests.conftest import Installed
 from tests.parts.builder.test_on_host import Ended, Node
 from tests.rig import images
 from tests.rig.ociarchive import Layer, compress, write_archive
-from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.long, pytest.mark.timeout(900)]
 
 IMPORT = f"{layout.K3S} ctr -n k8s.io images import --no-unpack - >/dev/null"
-NOT_WHAT_IT_SAYS, MIXED_UP = "is not what it says it is", "Another image has claimed to be a base image"
 
 
 @dataclass
@@ -77,47 +74,18 @@ def bases(installed_host: Installed, tmp_path: Path) -> Iterator[Bases]:
     node.exec(f"{layout.K3S} ctr -n k8s.io images rm {made.honest} {made.evil} >/dev/null")
 
 
-def test_it_is_found_and_the_image_that_it_claimed_to_be_is_itself_again(bases: Bases) -> None:
-    lied = bases.build(bases.evil)
-    assert (lied.phase, NOT_WHAT_IT_SAYS in lied.log) == ("Failed", True), lied.log
-    said: list[Ended] = []
-
-    def built() -> bool:
-        said.append(bases.build(bases.honest))
-        return said[-1].phase == "Succeeded"
-
-    wait_until(built, 120, "a build on the image that it claimed to be")
-    assert "honest-" in said[-1].log
-    assert "evil-" not in said[-1].log
-    assert all(MIXED_UP in one.log for one in said[:-1]), [one.log for one in said]
-    told = bases.node.until_told("base-lied")
-    assert bases.evil in told[-1]["image"]
-    assert "evil-" not in bases.build(bases.evil).log
+@pytest.mark.xfail(
+    strict=True, reason="BuildKit 0.32 believes an image's config: docs/decisions/bases-claim.md"
+)
+def test_whoever_builds_on_the_image_itself_gets_its_files(bases: Bases) -> None:
+    bases.build(bases.evil)
+    built = bases.build(bases.honest)
+    assert "evil-" not in built.log
 
 
-@pytest.mark.long
-def test_who_builds_meanwhile_gets_no_file_of_it(bases: Bases) -> None:
-    """Whether it runs beside, or waits for the only slot and is next."""
-    name = bases.start("lies-long", bases.evil, "sleep 20")
-    bases.node.until_said(name, "evil-")
-    with ThreadPoolExecutor(2) as pool:
-        beside = pool.submit(bases.build, bases.honest)
-        other = pool.submit(bases.build, images.SAMPLE_BASE)
-        lied = bases.node.wait(name)
-        assert (lied.phase, NOT_WHAT_IT_SAYS in lied.log) == ("Failed", True), lied.log
-        got = beside.result()
-        assert got.phase == "Failed" or "honest-" in got.log, got.log
-        assert got.phase == "Succeeded" or MIXED_UP in got.log, got.log
-        assert MIXED_UP not in other.result().log, "it has no layer of that name"
-    wait_until(lambda: bases.build(bases.honest).phase == "Succeeded", 120, "a build on the image itself")
-
-
-def test_one_that_comes_after_what_it_claims_to_be_harms_nobody(bases: Bases) -> None:
-    """It has what was there before, as everybody has."""
+def test_one_that_comes_after_what_it_claims_to_be_has_what_was_there(bases: Bases) -> None:
     before = bases.build(bases.honest)
     assert (before.phase, "honest-" in before.log) == ("Succeeded", True), before.log
-    lied = bases.build(bases.evil)
-    assert "evil-" not in lied.log
-    assert lied.phase == "Succeeded" or NOT_WHAT_IT_SAYS in lied.log, lied.log
+    assert "evil-" not in bases.build(bases.evil).log
     after = bases.build(bases.honest)
     assert (after.phase, "honest-" in after.log) == ("Succeeded", True), after.log

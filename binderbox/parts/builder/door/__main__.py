@@ -15,7 +15,6 @@ from ...events import say
 from ...push_lock import pushing
 from ...systemd import notify
 from ...telling import Telling
-from .bases import Bases
 from .config import ConfigFault, parse_config
 from .containerd import COMMAND_S, Images
 from .growth import Growth
@@ -34,7 +33,6 @@ from .sweeping import Sweep
 REPIN_EVERY_S = 600  # a pin is a label on an image's record, and whoever writes the record anew drops it
 STATUS_EVERY_S = 5
 AFTER_LAUNCH_S = 6.0  # a pod of a new image is ready within two or three seconds
-COMPARE_EVERY_S = 2.0  # beside the builds, which else wait for it at their end
 SWEEP_EVERY_S = 10.0  # for steps whose build has ended without them
 
 
@@ -62,14 +60,13 @@ def main() -> int:
     steps = Steps(
         Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run, Path(config.freezer_dir)
     )
-    launching, bases = Launching(config, images), Bases(config, images, telling, _run)
+    launching = Launching(config, images)
     door = Door(
         config,
         ApiPods(config),
         pusher,
         steps,
         launching.make,
-        bases.judge,
         alive=lambda: notify("WATCHDOG=1"),
     )
     pusher.busy = lambda: bool(door.builds.running)
@@ -79,10 +76,6 @@ def main() -> int:
     def end(key: str, why: str) -> None:
         if door.builds.end(key, why):
             telling.tell("build-ended", why)
-
-    def compare() -> None:
-        if door.builds.running or bases.lies:
-            bases.look()
 
     def restart(why: str) -> None:
         telling.tell("builder-restarted", why)
@@ -110,7 +103,6 @@ def main() -> int:
         lambda: _each(door, REPIN_EVERY_S, pusher.learn),
         lambda: _each(door, SWEEP_EVERY_S, sweep.once),
         lambda: _each(door, SWEEP_EVERY_S, launching.settle),
-        lambda: _each(door, COMPARE_EVERY_S, compare),
         lambda: _each(door, REPIN_EVERY_S, door.builds.sweep),
         lambda: _each(door, EVERY_S, lambda: guard.step(time.monotonic())),
         lambda: _each(door, EVERY_S, lambda: memory.step(time.monotonic())),

@@ -54,13 +54,6 @@ class State:
 
     def items(self, bucket: Sequence[bytes], prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys that begin so, with their values, in order, without buckets; nothing of a bucket that is not there."""
-        yield from ((key, value) for kind, key, value in self._of(bucket, prefix) if not kind & IS_BUCKET)
-
-    def buckets(self, bucket: Sequence[bytes]) -> Iterator[bytes]:
-        """Names of those within it."""
-        yield from (key for kind, key, _ in self._of(bucket) if kind & IS_BUCKET)
-
-    def _of(self, bucket: Sequence[bytes], prefix: bytes = b"") -> Iterator[tuple[int, bytes, bytes]]:
         page = self._page(self._meta.root)
         for name in bucket:
             found = next((value for _, key, value in self._below(page, name) if key == name), None)
@@ -68,7 +61,7 @@ class State:
                 return
             root, _ = BUCKET.unpack_from(found)
             page = self._page(root) if root else found[BUCKET.size :]
-        yield from self._below(page, prefix)
+        yield from ((key, value) for kind, key, value in self._below(page, prefix) if not kind & IS_BUCKET)
 
     def _below(self, page: bytes, prefix: bytes, depth: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Kind, key and value of what begins so."""

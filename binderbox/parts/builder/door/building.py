@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +59,6 @@ class Builds:
     """All builds of the door. A context is taken only once its build has a slot, so the slots bound what lies on the disk.
 
     + launchable: has an image that BuildKit has exported ready for its launch, or says why it cannot
-    + against: says of the images that a build was made from, and whether these are known, why it is not to be answered
     """
 
     def __init__(
@@ -69,7 +68,6 @@ class Builds:
         status: Status,
         steps: Steps,
         launchable: Callable[[Mapping[str, Any]], str],
-        against: Callable[[Collection[str], bool, float], str],
         stopping: Callable[[], bool],
     ) -> None:
         self._config = config
@@ -77,7 +75,6 @@ class Builds:
         self._status = status
         self._steps = steps
         self._launchable = launchable
-        self._against = against
         self._stopping = stopping
         self._running: dict[str, Running] = {}
         self._left: dict[str, Left] = {}
@@ -158,18 +155,13 @@ class Builds:
         self, pod: socket.socket, permit: Permit, request: BuildRequest, place: Workplace, key: str
     ) -> Ended:
         """Run buildctl; once more when the builder went away under it, whose fault the build is not."""
-        running, began = Running(time.monotonic()), time.time()
-        self._running[key] = running
+        running = self._running[key] = Running(time.monotonic())
         try:
-            ended = self._judged(
-                self._try_twice(pod, permit, request, place, key, running, unpack=False), running, began
-            )
+            ended = self._try_twice(pod, permit, request, place, key, running, unpack=False)
             if not ended.fault and (why := self._launchable(json.loads(place.metadata.read_text()))):
                 _log(pod, b"Unpacking the image.\n")
                 say("unpacks", repository=permit.repository, tag=permit.tag, fault=why)
-                ended = self._judged(
-                    self._try_twice(pod, permit, request, place, key, running, unpack=True), running, began
-                )
+                ended = self._try_twice(pod, permit, request, place, key, running, unpack=True)
             return ended
         finally:
             del self._running[key]
@@ -177,12 +169,6 @@ class Builds:
                 with self._lock:
                     kept = [*self._left.items(), (key, Left(time.time(), since))]
                     self._left = dict(kept[-MOST_LEFT:])
-
-    def _judged(self, ended: Ended, running: Running, began: float) -> Ended:
-        """What succeeded, unless it was made from what is not what it says."""
-        if ended.fault:
-            return ended
-        return Ended(self._against(running.vertices.images, running.vertices.told, began))
 
     def _try_twice(
         self,

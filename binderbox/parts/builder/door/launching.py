@@ -162,12 +162,11 @@ def built_as(state: State, layers: Sequence[str]) -> str:
     cache/blobs.go computeChainMetadata). So the name alone says nothing: the record is one that was built, and its own layer and
     those below it are these, to the last.
     """
-    for _, record in records.named(state, chain_of(layers)):
-        found = records.layer(state, record)
+    wanted = [*reversed(layers)]
+    for record in records.named(state, chain_of(layers)):
         if (
-            found
-            and found.built
-            and [*records.layers_down(state, record, MOST_LAYERS + 1)] == [*reversed(layers)]
+            records.is_built(state, record)
+            and [*records.layers_down(state, record, MOST_LAYERS + 1)] == wanted
         ):
             return record
     return ""

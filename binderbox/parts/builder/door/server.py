@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -38,7 +38,7 @@ Identify = Callable[[socket.socket, float], tuple[int, PodProcess]]
 class Door:
     """Builds what build pods hand in. `identify` tells who calls; tests put another in its place.
 
-    `launchable`, `against`: see Builds. `alive` is called about twice a second for as long as callers are taken.
+    `launchable`: see Builds. `alive` is called about twice a second for as long as callers are taken.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class Door:
         pusher: Pusher,
         steps: Steps,
         launchable: Callable[[Mapping[str, Any]], str],
-        against: Callable[[Collection[str], bool, float], str],
         who: Identify = identify,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
@@ -59,7 +58,7 @@ class Door:
         self._alive = alive
         self._callers = Callers(config.max_connections)
         self.status = Status(config.status_file, config.build_slots, pusher.spool, pusher.telling)
-        self.builds = Builds(config, pusher, self.status, steps, launchable, against, lambda: self.stopping)
+        self.builds = Builds(config, pusher, self.status, steps, launchable, lambda: self.stopping)
         self.stopping = False
 
     def serve(self, listener: socket.socket) -> None:

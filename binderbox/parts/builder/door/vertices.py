@@ -8,7 +8,6 @@ from __future__ import annotations
 import calendar
 import json
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 MAX_LINE = 8 << 20  # the first lists all of a Dockerfile's instructions
-_BASE = re.compile(r"FROM (\S+@sha256:[0-9a-f]{64})$")
 _TELLS = b'{"vertexes":'  # Go writes fields in their order, and what a step says stands in lines of its own
 
 
@@ -28,7 +26,6 @@ class Vertices:
 
     def __init__(self) -> None:
         self.told = False
-        self.images: set[str] = set()  # NAME@DIGEST of each that it is made from
         self._since: dict[str, float] = {}
         self._rest = b""
         self._skips = False
@@ -65,8 +62,6 @@ class Vertices:
                 self.told = True
 
     def _set(self, vertex: dict[str, Any]) -> None:
-        if base := _BASE.search(str(vertex.get("name", ""))):
-            self.images.add(base[1])
         if vertex.get("completed") and "cancel" not in str(vertex.get("error", "")):
             self._since.pop(vertex["digest"], None)
         elif vertex.get("started"):

@@ -137,7 +137,6 @@ class RunningDoor:
     pods: dict[str, dict[str, Any]]
     callers: list[PodProcess]
     not_launchable: list[str]
-    against: dict[bool, dict[frozenset[str], str]]
     stop: Callable[[], None]
 
     def connect(self) -> socket.socket:
@@ -203,7 +202,6 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
         pods = {UID: json.loads(json.dumps(POD))}
         callers: list[PodProcess] = []
         images, not_launchable = ImageRecords(), list[str]()
-        against: dict[bool, dict[frozenset[str], str]] = {}
 
         class Lookup:
             def find(self, uid: str, still_there: Callable[[], None]) -> dict[str, Any] | None:
@@ -220,7 +218,6 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
             pusher,
             Steps(Path(config.tasks_dir), (), (), no_command),
             lambda built: not_launchable.pop() if not_launchable else "",
-            lambda images, known, began: against.get(known, {}).get(frozenset(images), ""),
             who,
         )
         thread = threading.Thread(target=door.serve, args=(listen(config.socket),))
@@ -231,7 +228,7 @@ def start(state: Path) -> Iterator[Callable[..., RunningDoor]]:
             thread.join(30)
             assert not thread.is_alive()
 
-        running.append(RunningDoor(config, door, images, pods, callers, not_launchable, against, stop))
+        running.append(RunningDoor(config, door, images, pods, callers, not_launchable, stop))
         return running[-1]
 
     yield go

@@ -275,7 +275,6 @@ def record(of: str, *layers: str, parent: str = "", **more: Any) -> dict[str, An
         "cache.chainID": chain_of(layers),
         "cache.diffID": layers[-1],
         "cache.snapshot": of,
-        "cache.blob": layers[-1],
         **above,
         **{f"cache.{name}": value for name, value in more.items()},
     }

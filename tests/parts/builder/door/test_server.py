@@ -255,7 +255,6 @@ def test_a_process_that_is_no_build_pod_is_refused_and_logged(
         door.door._pusher,
         door.door.builds._steps,
         lambda built: "",
-        lambda images, known, began: "",
     )  # with the kernel's own answer to who calls
     thread = threading.Thread(target=real.serve, args=(listen(f"{state}/real.sock"),))
     thread.start()
