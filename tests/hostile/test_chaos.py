@@ -36,7 +36,6 @@ LEFT = {
     "leases": f"{layout.K3S} ctr -n k8s.io leases ls | grep -v gc.expire | awk 'NR > 1 {{ print $1 }}' | grep -vxE '[0-9a-f]{{64}}' || true",
     "mounts": "grep -cE ' /tmp/(buildkit|containerd)-mount| /var/lib/binderbox/buildkit/.*cachemounts' /proc/1/mountinfo || true",
     # of a launch from what was built: what was half made, and what nothing would ever let go
-    "launches": f"ls {layout.DATA}/door/launching",
     "snapshots": f"{SNAPSHOTS} ls | awk '/^binderbox-/ || length($2) == 25 {{ print $1 }}' | while read one; do "
     f"{SNAPSHOTS} info $one | grep -q gc.root && echo $one; done || true",
     "containers": f"{layout.K3S} ctr -n k8s.io containers ls -q | grep -vxE '[0-9a-f]{{64}}' || true",

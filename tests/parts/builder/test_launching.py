@@ -120,8 +120,9 @@ def launch(node: Node, name: str) -> list[str]:
     return said
 
 
-def settled(node: Node) -> None:
-    wait_until(lambda: not node.exec(f"ls {layout.DATA}/door/launching"), 60, "what was made is containerd's")
+def settled(node: Node, name: str) -> None:
+    info = f"{CTR} snapshots info {name} 2>/dev/null"
+    wait_until(lambda: "containerd.io/gc.root" not in node.exec(info), 60, "what was made is containerd's")
 
 
 def test_it_is_launched_from_what_was_built_and_goes_with_its_image(node: Node) -> None:
@@ -131,7 +132,7 @@ def test_it_is_launched_from_what_was_built_and_goes_with_its_image(node: Node) 
     below = snapshots(node)[name]
     assert not below.startswith("sha256:"), "its parent is BuildKit's own"
     assert launch(node, "user-odd") == ["hello", "new"]
-    settled(node)
+    settled(node, name)
     node.exec(f"{BUILDCTL} prune --all >/dev/null")
     assert launch(node, "user-odd-again") == ["hello", "new"]
     forget(node)
@@ -144,14 +145,14 @@ def test_it_is_the_tree_that_its_layers_say(node: Node) -> None:
     node.repository("odd", ODD, words="hello\n")
     assert build(node) == []
     name = chain(node)
-    settled(node)
+    settled(node, name)
     forget(node)
     wait_until(lambda: name not in snapshots(node), 60, "it has gone with its image")
     assert build(node) == []
     assert chain(node) == name
     assert launch(node, "user-odd-cached") == ["hello", "new"]
     built = tree(node, name)
-    settled(node)
+    settled(node, name)
     forget(node)
     wait_until(lambda: name not in snapshots(node), 60, "it has gone with its image")
 
