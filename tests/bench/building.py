@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -35,6 +36,7 @@ BYTES_GOAL = 0.7
 AT_ONCE_GOAL = 0.5
 PAIRS = 5
 AT_ONCE, AT_ONCE_PAIRS = 8, 3
+QUIET_WITHIN_S = 300.0
 BUSY = 1.0  # load above which the figures are the machine's other work
 WORK = "/var/lib/containerd/bench-build"  # on a volume, as the door's own working directory is
 STEP_TIMEOUT_S = 1800
@@ -194,8 +196,10 @@ def _at_once(host: RigHost, door: DoorConfig) -> Measure:
 
 
 def _quiet() -> float:
-    """The machine's load; raises CouldNotMeasure where it has other work."""
-    load = os.getloadavg()[0]
+    """The machine's load, once that of the install before is gone; raises CouldNotMeasure where it has other work."""
+    deadline = time.monotonic() + QUIET_WITHIN_S
+    while (load := os.getloadavg()[0]) > BUSY and time.monotonic() < deadline:
+        time.sleep(5)
     if load > BUSY:
         raise CouldNotMeasure(
             f"the machine's load is {load:.1f}, and builds are judged below {BUSY:.0f} only"
