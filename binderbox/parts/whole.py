@@ -21,3 +21,12 @@ def replace(path: Path, value: object) -> None:
         partial.rename(path)
     except OSError as error:
         say("not-written", path=str(path), fault=str(error))
+
+
+def sync(directory: Path) -> None:
+    """Have the names in it on the disk when this returns."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import count, pairwise
 from pathlib import Path
+from typing import Any
 
 from binderbox import layout
 from binderbox.parts.builder import settings as builder
@@ -143,56 +144,55 @@ def measures(host: RigHost) -> dict[str, Callable[[], Measure]]:
 
 
 def _measure(host: RigHost, door: DoorConfig, name: str, size: Size) -> Measure:
-    ours, docker, version = _ways(host, door, size)
-    load = _quiet()
-    try:
-        pairs = take_pairs(ours.run, docker.run, PAIRS)
-    finally:
-        dockerd.stop(host)
+    ours, docker, ratio, raw = _compared(host, door, size, Way.run, PAIRS)
     written = [a / b for a, b in zip(ours.written[1:], docker.written[1:], strict=True)]
     return Measure(
         name,
         f"build start to pod Ready, {size.mb:.0f} MB, the door's way / dockerd build, push and pull",
-        median_ratio(pairs),
+        ratio,
         GOAL,
         {
-            "ours_s": median([pair.ours_s for pair in pairs]),
-            "docker_s": median([pair.other_s for pair in pairs]),
-            "ratios": [round(pair.ratio, 3) for pair in pairs],
+            **raw,
             "ours_parts_s": ours.medians(PAIRS),
             "docker_parts_s": docker.medians(PAIRS),
             "written_ratio": median(written),
             "written_goal": BYTES_GOAL,
             "ours_written_mb": median(ours.written[1:]),
             "docker_written_mb": median(docker.written[1:]),
-            "load_before": load,
-            "dockerd": version,
             "files": size.files,
         },
     )
 
 
 def _at_once(host: RigHost, door: DoorConfig) -> Measure:
-    ours, docker, version = _ways(host, door, SMALL)
-    load = _quiet()
-    try:
-        pairs = take_pairs(ours.run_at_once, docker.run_at_once, AT_ONCE_PAIRS)
-    finally:
-        dockerd.stop(host)
+    _, _, ratio, raw = _compared(host, door, SMALL, Way.run_at_once, AT_ONCE_PAIRS)
     return Measure(
         "build-8",
         f"{AT_ONCE} builds of {SMALL.mb:.0f} MB at once until all pods are Ready, the door's way / dockerd's",
-        median_ratio(pairs),
+        ratio,
         AT_ONCE_GOAL,
-        {
-            "ours_s": median([pair.ours_s for pair in pairs]),
-            "docker_s": median([pair.other_s for pair in pairs]),
-            "ratios": [round(pair.ratio, 3) for pair in pairs],
-            "slots": door.build_slots,
-            "load_before": load,
-            "dockerd": version,
-        },
+        {**raw, "slots": door.build_slots},
     )
+
+
+def _compared(
+    host: RigHost, door: DoorConfig, size: Size, run: Callable[[Way], float], count: int
+) -> tuple[Way, Way, float, dict[str, Any]]:
+    """Both ways by turns; ours, dockerd's, the ratio of their times, and its raw figures."""
+    ours, docker, version = _ways(host, door, size)
+    try:
+        load = _quiet()
+        pairs = take_pairs(lambda: run(ours), lambda: run(docker), count)
+    finally:
+        dockerd.stop(host)
+    raw = {
+        "ours_s": median([pair.ours_s for pair in pairs]),
+        "docker_s": median([pair.other_s for pair in pairs]),
+        "ratios": [round(pair.ratio, 3) for pair in pairs],
+        "load_before": load,
+        "dockerd": version,
+    }
+    return ours, docker, median_ratio(pairs), raw
 
 
 def _quiet() -> float:

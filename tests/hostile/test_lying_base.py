@@ -32,15 +32,10 @@ class Bases:
     honest: str
     evil: str
 
-    def start(self, name: str, base: str, then: str = "true") -> str:
-        self.node.write(
-            f"{name}/Dockerfile", f"FROM {base}\nENV UNIQUE={token_hex(4)}\nRUN cat /who && {then}\n"
-        )
-        self.node.start(name)
-        return name
-
     def build(self, base: str) -> Ended:
-        return self.node.wait(self.start(f"base-{token_hex(3)}", base))
+        name = f"base-{token_hex(3)}"
+        self.node.write(f"{name}/Dockerfile", f"FROM {base}\nENV UNIQUE={token_hex(4)}\nRUN cat /who\n")
+        return self.node.build(name)
 
 
 def layer_of(word: str, into: Path) -> Layer:
@@ -68,9 +63,7 @@ def bases(installed_host: Installed, tmp_path: Path) -> Iterator[Bases]:
         )
         node.exec(IMPORT, (tmp_path / "image.tar").read_bytes())
     yield made
-    node.kubectl(
-        "delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force", "--wait=true"
-    )
+    node.delete_all()
     node.exec(f"{layout.K3S} ctr -n k8s.io images rm {made.honest} {made.evil} >/dev/null")
 
 

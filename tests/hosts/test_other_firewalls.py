@@ -165,6 +165,6 @@ def test_no_flush_opens_anything_and_the_public_address_is_back(
             before = asked(node, name)
             wait_until(lambda name=name, before=before: asked(node, name) > before, 60, f"{name} still asks")
     finally:
-        node.kubectl("delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force")
+        node.delete_all()
     # pods that were there before still get out: the proof asks them for names
     assert installed_host.client.install(host, "--json").must().result["changed"] == []

@@ -305,9 +305,8 @@ class SlowNode(Node):
             try:
                 return super().pods(*words, "--max-time", "120", of=of, stdin=stdin)
             except StepFailed as error:
-                if (
-                    left < 5 and stdin and "409" in error.cause
-                ):  # it had come in, and its answer had not gone out
+                # It had come in, and its answer had not gone out.
+                if left < 5 and stdin and "409" in error.cause:
                     return ""
                 if not left or "404" in error.cause:
                     raise

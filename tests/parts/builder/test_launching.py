@@ -57,9 +57,7 @@ print(json.dumps(found))
 def node(installed_host: Installed) -> Iterator[Node]:
     node = Node(installed_host.host)
     yield node
-    node.kubectl(
-        "delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force", "--wait=true"
-    )
+    node.delete_all()
     node.exec(f"{CTR} images ls -q | grep /i-test-2dodd | xargs -r {CTR} images rm >/dev/null")
 
 

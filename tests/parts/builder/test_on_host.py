@@ -146,6 +146,12 @@ class Node:
             with suppress(StepFailed):
                 self.pods("-X", "DELETE", of=f"{name}?gracePeriodSeconds=0")
 
+    def delete_all(self) -> None:
+        """All pods of tests of the builder; returns when they are gone."""
+        self.kubectl(
+            "delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force", "--wait=true"
+        )
+
     def wait(self, name: str, within_s: float = 120) -> Ended:
         deadline = time.monotonic() + within_s
         while True:
@@ -232,9 +238,7 @@ def node(installed_host: Installed) -> Iterator[Node]:
     with ThreadPoolExecutor(1) as watching:
         node.fetch = watching.submit(node.wait, "fetch")
         yield node
-    node.kubectl(
-        "delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force", "--wait=true"
-    )
+    node.delete_all()
     ctr = f"{layout.K3S} ctr -n k8s.io images"
     node.exec(f"rm -rf {REPOSITORIES}; {ctr} ls -q | grep /i-test-2d | xargs -r {ctr} rm >/dev/null")
 

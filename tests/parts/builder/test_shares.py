@@ -79,9 +79,7 @@ def measured_share(node: Node) -> float:
 def node(installed_host: Installed) -> Iterator[Node]:
     node = Node(installed_host.host)
     yield node
-    node.kubectl(
-        "delete", "pod", "-l", "binderbox-test=builder", "--grace-period=0", "--force", "--wait=true"
-    )
+    node.delete_all()
 
 
 def test_a_step_goes_before_any_users_pod_where_the_node_has_no_memory_left(node: Node) -> None:

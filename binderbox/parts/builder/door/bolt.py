@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 MAGIC, VERSION = 0xED0CDAED, 2
-META = struct.Struct(
-    "<IIIIQQQQQQ"
-)  # magic, version, page size, flags, root, sequence, freelist, pages, transaction, checksum
+# Magic, version, page size, flags, root, sequence, freelist, pages, transaction, checksum.
+META = struct.Struct("<IIIIQQQQQQ")
 PAGE = struct.Struct("<QHHI")  # number, kind, count, pages beyond the first
 BRANCH_OF = struct.Struct("<IIQ")  # position, key's size, page
 LEAF_OF = struct.Struct("<IIII")  # kind, position, key's size, value's size

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import threading
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ...events import say
+from ...whole import sync
 from . import records
 from .bolt import State, Unreadable, look
 from .config import DoorConfig
@@ -93,11 +93,7 @@ class Launching:
         """That both may be there, before they are: a file's name, on the disk when this returns."""
         self._notes.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._notes / f"{key}.{chain.partition(':')[2]}").touch()
-        directory = os.open(self._notes, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync(self._notes)
 
     def _snapshot(self, config: str, layers: Sequence[str], key: str) -> None:
         chain = chain_of(layers)

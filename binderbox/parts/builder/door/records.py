@@ -10,11 +10,8 @@ from typing import Any
 from .bolt import State
 
 BUILT_HERE = re.compile(r"[a-z0-9]{25}")  # identity.NewID
-JOINED = (
-    b"cache.mergeParents",
-    b"cache.lowerDiffParent",
-    b"cache.upperDiffParent",
-)  # of records that are no single layer
+# Of records that are no single layer.
+JOINED = (b"cache.mergeParents", b"cache.lowerDiffParent", b"cache.upperDiffParent")
 
 
 def named(state: State, chain: str) -> Iterator[str]:
@@ -25,21 +22,21 @@ def named(state: State, chain: str) -> Iterator[str]:
 
 def is_built(state: State, record: str) -> bool:
     """Whether a step of a build made it here; what was pulled has another record's snapshot, or one with its own name."""
-    return bool(BUILT_HERE.fullmatch(record)) and _of(state, record, b"cache.snapshot") == record
+    return bool(BUILT_HERE.fullmatch(record)) and _values(state, record).get(b"cache.snapshot") == record
 
 
 def layers_down(state: State, record: str, most: int) -> Iterator[str | None]:
     """The digests of a record's own layer and of all below it; None for what is no such layer or has gone."""
     for _ in range(most):
-        gone = _of(state, record, b"cache.deleted")
-        joined = any(_of(state, record, name) for name in JOINED)
-        yield None if gone or joined else _of(state, record, b"cache.diffID")
-        record = str(_of(state, record, b"cache.parent") or "")
+        values = _values(state, record)
+        odd = any(values.get(name) for name in (b"cache.deleted", *JOINED))
+        yield None if odd else values.get(b"cache.diffID")
+        record = str(values.get(b"cache.parent") or "")
         if not record:
             return
 
 
-def _of(state: State, record: str, name: bytes) -> Any:
-    """A value of a record; None where it has none, or one that was cleared."""
-    value = next((value for key, value in state.items((b"_main", record.encode()), name) if key == name), b"")
-    return json.loads(value)["value"] if value else None
+def _values(state: State, record: str) -> dict[bytes, Any]:
+    """Those of a record, without what was cleared, which is empty."""
+    found = state.items((b"_main", record.encode()), b"cache.")
+    return {name: json.loads(value).get("value") for name, value in found if value}

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ...whole import sync
+
 
 @dataclass(frozen=True)
 class Pending:
@@ -47,7 +49,7 @@ class Spool:
             partial.rename(path)
             self._forget(tag)
             self._held[tag] = pending
-        self._sync()
+        sync(self._directory)
         return pending
 
     def all(self) -> list[Pending]:
@@ -65,7 +67,7 @@ class Spool:
                 return
             self._forget(pending.tag)
             self._path(pending.tag).unlink(missing_ok=True)
-        self._sync()
+        sync(self._directory)
 
     def measured(self, pending: Pending, layers: Mapping[str, int]) -> None:
         """Note the bytes of each of its layers by digest; images share many."""
@@ -92,13 +94,6 @@ class Spool:
 
     def _path(self, tag: str) -> Path:
         return self._directory / f"{hashlib.sha256(tag.encode()).hexdigest()}.json"
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _read(directory: Path) -> list[Pending]:
