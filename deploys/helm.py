@@ -9,7 +9,7 @@ from pyinfra.api import deploy
 
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, files, helm
-from binderbox.deploys.operations.images import pulled_all
+from binderbox.deploys.operations.images import imported_all, pulled_all
 from binderbox.parts.helm import release
 from binderbox.parts.helm.chart import pack
 from binderbox.parts.helm.inputs import ChartInputs
@@ -45,6 +45,7 @@ def chart(inputs: ChartInputs) -> None:
             _timeout=artifacts.PLACE_S,
         )
     pulled_all(inputs.images)
+    imported_all(inputs.images)
     made_from = release.ReleaseInputs(
         inputs.release,
         inputs.namespace,

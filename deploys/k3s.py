@@ -29,7 +29,7 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     binary = artifacts.installed(name="install k3s", source=artifacts.path_of(inputs.binary), dest=layout.K3S)
     files.link(name="link kubectl", dest=layout.KUBECTL, target=layout.K3S)
-    archives(inputs.images, inputs.bundle)
+    archives(inputs.first_images, inputs.bundle)
     files.absent(name="remove lists by which k3s pulled images", paths=layout.OLD_IMAGE_LISTS)
 
     files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
@@ -85,6 +85,8 @@ def install_k3s(inputs: K3sInputs) -> None:
         archive=artifacts.path_of(inputs.helm),
         members={"linux-amd64/helm": f"{layout.BIN}/helm"},
     )
+    # while k3s starts, which would import them all before it says that it is ready; who needs one waits for it
+    archives(inputs.images, inputs.bundle)
 
 
 def keeper_tree() -> dict[str, str]:

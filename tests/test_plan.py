@@ -48,6 +48,13 @@ def test_what_came_in_a_bundle_is_not_fetched_ahead() -> None:
     assert made().host.ahead == ()
 
 
+def test_k3s_waits_for_no_image_that_its_node_can_be_ready_without() -> None:
+    k3s = made().k3s
+    assert [one.name for one in k3s.first_images] == ["k3s-images"]
+    assert {"objectstore", "sample-base"} <= {one.name for one in k3s.images}
+    assert "k3s-images" not in {one.name for one in k3s.images}
+
+
 def test_pods_of_the_plan_reach_the_kubelet_and_the_quota_reaches_binderhub() -> None:
     decided = made()
     kubelet = yaml.safe_load(decided.k3s.kubelet)

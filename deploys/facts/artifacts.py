@@ -66,6 +66,25 @@ class Extracted(FactBase[bool]):
         return False
 
 
+class ImportedImages(FactBase[set[str]]):
+    """Those of the wanted names that containerd knows."""
+
+    def command(self, wanted: Sequence[str]) -> Looking:
+        """Ask containerd about `wanted`; where there is none yet, nothing is there."""
+        names = [QuoteString(f'name=="{name}"') for name in wanted]
+        ask = [*CTR, "images", "list", "--quiet", *names]
+        return Looking("[", "-S", layout.CONTAINERD_SOCKET, "]", "&&", *ask, "2>/dev/null", "||", "true")
+
+    def process(self, output: list[str]) -> set[str]:
+        """A name each line."""
+        return set(output)
+
+    @staticmethod
+    def default() -> set[str]:
+        """None is there."""
+        return set()
+
+
 class PulledImages(FactBase[set[tuple[str, str]]]):
     """The pairs of (repository@digest, name) of which the node has that name: whole, unpacked, pinned, of that digest."""
 

@@ -17,7 +17,7 @@ from pyinfra.api import FileUploadCommand, StringCommand, operation
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.deploys.facts.artifacts import ArtifactStates, PulledImages
+from binderbox.deploys.facts.artifacts import ArtifactStates, ImportedImages, PulledImages
 from binderbox.deploys.operations import artifacts
 
 PULL_S = 2 * 3600
@@ -30,7 +30,7 @@ def archive_path(artifact: Artifact) -> str:
 
 
 def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:
-    """One operation for each archive that k3s imports at its start."""
+    """One operation for each archive that k3s imports, at its start or while it runs."""
     for artifact in wanted:
         if artifact.file or artifact.url:
             artifacts.place(
@@ -40,6 +40,31 @@ def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:
                 dest=archive_path(artifact),
                 _timeout=artifacts.PLACE_S,
             )
+
+
+def imported_all(wanted: Iterable[Artifact]) -> None:
+    """One operation for each archive whose images must be there; containerd is asked once for all of them."""
+    lying = [one for one in wanted if one.kind == "image" and (one.file or one.url)]
+    names = tuple(name for one in lying for name in one.images)
+    for one in lying:
+        imported(
+            name=f"have the images of {one.name}",
+            archive=archive_path(one),
+            images=one.images,
+            batch=names,
+            _timeout=PULL_S,
+        )
+
+
+@operation()
+def imported(archive: str, images: tuple[str, ...], batch: tuple[str, ...] = ()) -> Generator[StringCommand]:
+    """Wait until k3s has imported an archive of its folder.
+
+    + images: the names in it
+    + batch: names that are asked for along with these
+    """
+    if not set(images).issubset(host.get_fact(ImportedImages, wanted=batch or images)):
+        yield StringCommand(*artifacts.fetching("archive", archive, *images))
 
 
 def pulled_all(wanted: Iterable[Artifact]) -> None:

@@ -2,6 +2,7 @@
 
     file URL SHA256 PATH     have this file
     image EXACT NAME         have this image under this name
+    archive PATH NAME...     have these images of an archive in k3s's folder
     ahead FILE               have everything that FILE lists, so that an install finds it there
     progress FILE            say what of it is being fetched, how fast, and how long it will take
 
@@ -18,7 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from binderbox import layout
-from binderbox.parts.fetch import fetching, pulling, telling
+from binderbox.parts.fetch import fetching, importing, pulling, telling
 from binderbox.parts.fetch.fetching import FetchFailed
 
 AT_ONCE = 3
@@ -33,6 +34,8 @@ def run(words: list[str]) -> None:
     elif what == "image":
         exact, name = rest
         pulling.pull(exact, name)
+    elif what == "archive":
+        importing.imported(rest[0], rest[1:])
     else:
         raise SystemExit(__doc__)
 

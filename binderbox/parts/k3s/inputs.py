@@ -15,10 +15,14 @@ from binderbox.parts.k3s.files import render_config, render_kubelet, render_mani
 
 @dataclass(frozen=True)
 class K3sInputs:
-    """k3s with everything it reads at its start; `images` are archives that it imports and pins."""
+    """k3s with everything it reads at its start.
+
+    + first_images: archives that the node needs to be Ready; images: those that k3s imports and pins while it runs
+    """
 
     binary: Artifact
     helm: Artifact
+    first_images: tuple[Artifact, ...]
     images: tuple[Artifact, ...]
     bundle: Path | None
     config: str
@@ -44,7 +48,8 @@ def make_inputs(
     return K3sInputs(
         binary=artifacts["k3s"],
         helm=artifacts["helm"],
-        images=tuple(one for one in artifacts.values() if one.kind == "image" or one.name == "k3s-images"),
+        first_images=(artifacts["k3s-images"],),
+        images=tuple(one for one in artifacts.values() if one.kind == "image"),
         bundle=bundle,
         config=render_config(node_name, networks),
         kubelet=render_kubelet(

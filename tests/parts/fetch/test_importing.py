@@ -1,0 +1,62 @@
+"""An archive's images are waited for at a real containerd, and imported where nobody else does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from binderbox.parts.fetch import importing, pulling
+from binderbox.parts.fetch.fetching import FetchFailed
+from tests.rig import images
+from tests.rig.internet.machine import Machine
+
+from .containerd import Containerd
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(300)]
+ADDRESS = "127.0.113.8"
+
+
+@pytest.fixture
+def containerd(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Containerd]:
+    with Containerd(machine, tmp_path) as running:
+        monkeypatch.setattr(pulling, "CTR", running.ctr)
+        yield running
+
+
+def archive(directory: Path) -> str:
+    return str(shutil.copy(images.registry(), directory / "registry.tar"))
+
+
+def test_what_k3s_imports_is_waited_for(containerd: Containerd, tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(importing.imported, path, [images.REGISTRY])
+        assert not waiting.done()
+        containerd.ask("images", "import", "--label", "by=k3s", path)
+        waiting.result(60)
+    assert "by=k3s" in containerd.ask("images", "list")
+    assert not pulling.is_pinned(images.REGISTRY)  # by us: it was not imported twice
+
+
+def test_what_k3s_overlooked_is_imported_and_pinned(
+    containerd: Containerd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "K3S_S", 0.2)
+    importing.imported(archive(tmp_path), [images.REGISTRY])
+    assert pulling.is_pinned(images.REGISTRY)
+
+
+def test_an_archive_that_is_broken_or_has_another_image_is_told(
+    containerd: Containerd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "K3S_S", 0.2)
+    path = archive(tmp_path)
+    with pytest.raises(FetchFailed, match=r"registry\.tar: has no image registry\.example/another:1"):
+        importing.imported(path, [images.REGISTRY, "registry.example/another:1"])
+    (tmp_path / "broken.tar").write_bytes(b"no archive")
+    with pytest.raises(FetchFailed, match=r"ctr images import .*broken\.tar: ctr: "):
+        importing.imported(str(tmp_path / "broken.tar"), ["registry.example/another:1"])
