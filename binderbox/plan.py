@@ -154,6 +154,7 @@ def make(
             mtu=facts.mtu,
             resolvers=facts.own_resolvers if facts.cgroup_version == 2 else facts.resolvers,
             cgroup_v2=facts.cgroup_version == 2,
+            apparmor=facts.apparmor,
             egress_allow=member.egress_allow,
             node_addresses=facts.addresses,
             mirrors=member.mirrors,

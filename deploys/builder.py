@@ -11,7 +11,7 @@ from binderbox.deploys.facts.host import Numbers
 from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
-from binderbox.parts.builder import network, weights
+from binderbox.parts.builder import confinement, network, weights
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
 from binderbox.parts.builder.settings import BuilderInputs
@@ -43,6 +43,7 @@ def install_builder(inputs: BuilderInputs) -> None:
             f"{layout.CNI}/{network.NEIGHBOUR}": files.Content(network.neighbour(), 0o755),
             layout.STEP_RUNC: files.Content(builder_units.render_step_runc(), 0o755),
             **fetches(inputs),
+            **confined(inputs),
         }
     )
     told = host.get_fact(Numbers, paths=weights.PODS_PATHS)
@@ -97,6 +98,12 @@ def fetches(inputs: BuilderInputs) -> dict[str, files.Content]:
     if not inputs.cgroup_v2:
         return {}
     return {layout.FETCHES_FILE: files.Content(builder_units.render_fetches(inputs), 0o600)}
+
+
+def confined(inputs: BuilderInputs) -> dict[str, files.Content]:
+    if not inputs.apparmor:
+        return {}
+    return {layout.BUILDS_PROFILE_FILE: files.Content(confinement.render_profile())}
 
 
 def engine_tree() -> dict[str, str]:

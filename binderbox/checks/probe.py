@@ -180,6 +180,9 @@ class Probe(Protocol):
     def numbers(self, paths: Sequence[str]) -> Mapping[str, int]:
         """What each of these files holds, of those that are there and hold one number."""
 
+    def profiles(self) -> Mapping[str, str]:
+        """AppArmor's profiles that are loaded, each with its mode."""
+
     def nft_tables(self) -> tuple[str, ...]:
         """Families and names, e.g. "inet binderbox"."""
 

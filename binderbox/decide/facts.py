@@ -128,6 +128,7 @@ class HostFacts:
     hidepid: str = ""
     container: str = ""  # what systemd says of the container this is, "none" or "" for a machine
     selinux: str = ""
+    apparmor: bool = False  # whether the kernel has it on, and the program that loads profiles is here
     lockdown: str = ""  # of the kernel: none, integrity or confidentiality, "" where it has none
     missing_options: tuple[str, ...] = ()  # of layout.PROBE_OPTIONS, where the kernel's config can be read
     sshd: Mapping[str, str] = field(

@@ -75,6 +75,11 @@ class HostAnswers:
     def numbers(self, paths: Sequence[str]) -> Mapping[str, int]:
         return parse_numbers(self.host.run(["grep", "-sH", "", *paths], timeout_s=LOOK_S).text)
 
+    def profiles(self) -> Mapping[str, str]:
+        text = self.host.run(["cat", "/sys/kernel/security/apparmor/profiles"]).text
+        rows = (line.rpartition(" (")[::2] for line in text.splitlines())
+        return {name: mode.rstrip(")") for name, mode in rows}
+
     def nft_tables(self) -> tuple[str, ...]:
         return tuple(
             line.removeprefix("table ").strip() for line in self._run("nft", "list", "tables").splitlines()

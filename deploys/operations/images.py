@@ -63,7 +63,8 @@ def imported(archive: str, images: tuple[str, ...], batch: tuple[str, ...] = ())
     + images: the names in it
     + batch: names that are asked for along with these
     """
-    if not set(images).issubset(host.get_fact(ImportedImages, wanted=batch or images)):
+    there = host.get_fact(ImportedImages, wanted=batch or images)
+    if not set(images).issubset(there):
         yield StringCommand(*artifacts.fetching("archive", archive, *images))
 
 

@@ -12,7 +12,7 @@ from binderbox import layout
 from binderbox.deploys.facts.leftovers import Leftovers
 
 STOP_PODS = files("binderbox.deploys.files") / "stop-pods.sh"
-RUNTIME = ("process", "mount", "netns", "interface", "nft-table", "rules", "cgroup")
+RUNTIME = ("process", "mount", "netns", "interface", "nft-table", "rules", "profile", "cgroup")
 
 
 @operation()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
 from binderbox.checks.probe import Answer, Bucket, Calls, FileInfo, Outside, Reached, UnitState
 from binderbox.decide.facts import HostFacts, Listener, Reach
@@ -76,6 +77,7 @@ class FakeProbe:
     lost: Mapping[str, Reached] = field(
         default_factory=dict
     )  # what cannot be reached from the host, by address
+    loaded: Mapping[str, str] = field(default_factory=lambda: {layout.BUILDS_PROFILE: "enforce"})
     held: Mapping[str, int] = field(default_factory=dict)  # by files of the kernel
     outside: Answer | None = None  # what is got at port 80 of the name; None: what the host serves there
     asked: list[str] = field(default_factory=list)
@@ -112,6 +114,9 @@ class FakeProbe:
 
     def sysctls(self, names: Sequence[str]) -> Mapping[str, str]:
         return {name: {"fs.inotify.max_user_instances": "128"}.get(name, "1") for name in names}
+
+    def profiles(self) -> Mapping[str, str]:
+        return self.loaded
 
     def numbers(self, paths: Sequence[str]) -> Mapping[str, int]:
         return {path: number for path, number in self.held.items() if path in paths}

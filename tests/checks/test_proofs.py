@@ -249,6 +249,7 @@ def test_the_checks_of_a_phase_ask_what_they_need() -> None:
     }
     binder, public = "https://binder.example.org", "hub.binder.example.org"
     probe = FakeProbe(
+        facts=facts(apparmor=True),
         plan=plan,
         told=(),
         artifacts={"repo2docker": artifact("repo2docker", images=(PINNED,))},

@@ -19,7 +19,7 @@ from binderbox.checks.workloads import (
     planned,
 )
 from binderbox.parts.binderhub import pod_rules
-from binderbox.parts.builder import build_pods
+from binderbox.parts.builder import build_pods, confinement
 from binderbox.parts.builder.settings import SCOPE_LIMITS
 from binderbox.parts.builder.weights import BUILDS_PATHS, PODS_PATHS, Weights, as_promised, read
 
@@ -102,6 +102,19 @@ def judge_weights(found: Weights) -> Verdict:
     return failed(told, "half of the pods'", AGAIN)
 
 
+def look_profile(probe: Probe) -> str:
+    if not probe.facts.apparmor:
+        raise Skip("this host has no AppArmor")
+    return probe.profiles().get(layout.BUILDS_PROFILE, "not loaded")
+
+
+def judge_confined(found: str) -> Verdict:
+    if found == confinement.LOADED:
+        return passed(f"{layout.BUILDS_PROFILE}: {found}")
+    fix = f"systemctl restart {layout.BUILDKITD_UNIT} on the host, which loads {layout.BUILDS_PROFILE_FILE}; then {AGAIN}"
+    return failed(f"{layout.BUILDS_PROFILE}: {found}", confinement.LOADED, fix)
+
+
 def judge_told(told: tuple[Mapping[str, str], ...]) -> Verdict:
     """An image that is lost costs a build, and says that its push or the disk has a trouble that goes on."""
     if not told:
@@ -160,4 +173,6 @@ CHECKS = (
           "With CAP_NET_RAW a build could be the gateway of its neighbours; what the hub makes is held to the same rules."),
     Check("BBX-B11", "builder", "builds have their part of the processors", look_weights, judge_weights,
           "Where all are busy, builds get one third and sessions two; neither is slowed down while the other is idle."),
+    Check("BBX-B12", "builder", "build steps are confined by AppArmor", look_profile, judge_confined,
+          "Where the host has AppArmor: without the profile no step starts, and in complain mode it stops nothing."),
 )  # fmt: skip

@@ -76,6 +76,7 @@ class BuilderInputs:
     mtu: int = 0
     resolvers: tuple[str, ...] = ()
     cgroup_v2: bool = False
+    apparmor: bool = False
     egress_allow: tuple[EgressAllow, ...] = ()
     node_addresses: tuple[str, ...] = ()
     reserved_images: tuple[str, ...] = ()
@@ -96,6 +97,7 @@ def make_inputs(
     mtu: int = 0,
     resolvers: Iterable[str] = (),
     cgroup_v2: bool = False,
+    apparmor: bool = False,
     egress_allow: tuple[EgressAllow, ...] = (),
     node_addresses: Iterable[str] = (),
     reserved_images: Iterable[str] = (),
@@ -124,6 +126,7 @@ def make_inputs(
         mtu=mtu,
         resolvers=tuple(resolvers),
         cgroup_v2=cgroup_v2,
+        apparmor=apparmor,
         egress_allow=egress_allow,
         node_addresses=tuple(node_addresses),
         reserved_images=tuple(reserved_images),
@@ -161,6 +164,7 @@ def render_buildkitd(inputs: BuilderInputs) -> str:
                     "cniConfigPath": network.CONFIG,
                     "cniBinaryPath": layout.CNI,
                     "cniPoolSize": 2 * inputs.build_slots,  # networks made ahead: 0.1 s less for each step
+                    **({"apparmor-profile": layout.BUILDS_PROFILE} if inputs.apparmor else {}),
                     "defaultCgroupParent": f"{layout.BUILDS_SLICE}:{PREFIX}:",
                     "max-parallelism": 4 * inputs.build_slots,
                     "runtime": {

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from binderbox import layout
+from binderbox.parts.builder import confinement
 from binderbox.parts.builder.door import memory
 from binderbox.parts.builder.settings import (
     BUILDKITD_CONFIG,
@@ -55,6 +56,7 @@ def render_buildkitd_unit(inputs: BuilderInputs) -> str:
         if inputs.cgroup_v2
         else ""
     )
+    confined = confinement.render_loading() if inputs.apparmor else ""
     return f"""\
 [Unit]
 Description=BuildKit on k3s's containerd, for binderbox
@@ -68,7 +70,7 @@ StartLimitIntervalSec=0
 Type=notify
 # its CNI plugins look for ip and iptables
 Environment=PATH={layout.BIN}:/usr/sbin:/usr/bin:/sbin:/bin
-{inputs.proxy}{names}ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
+{inputs.proxy}{names}{confined}ExecStart={layout.BIN}/buildkitd --config {BUILDKITD_CONFIG}
 RuntimeDirectory=binderbox/buildkit
 RuntimeDirectoryMode=0700
 LimitNOFILE=1048576

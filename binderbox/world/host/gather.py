@@ -150,6 +150,7 @@ def parse_sections(found: Sections) -> dict[str, Any]:
         "hidepid": _first(found["hidepid"]).partition("=")[2],
         "container": _first(found["virt"]),
         "selinux": _first(found["selinux"]),
+        "apparmor": bool(found["apparmor"]),
         **_probes(found["probes"]),
         "sshd": dict(line.lower().split(None, 1) for line in found["sshd"]),
         "trials": tuple(tuple(line.split("|", 2)) for line in found["trials"]),

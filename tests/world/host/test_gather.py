@@ -95,6 +95,7 @@ def test_a_recorded_host_with_everything_on_it() -> None:
     )
     assert facts.filters == ("ufw", "chain inet filter input")
     assert (facts.hidepid, facts.container, facts.selinux) == ("2", "none", "")
+    assert facts.apparmor
     assert (facts.lockdown, facts.missing_options) == ("integrity", ("CONFIG_BPF_EVENTS",))
     assert facts.sshd["maxsessions"] == "10"
     assert facts.trials == (("/var/lib/rancher/k3s", "exec", "/var"),)
