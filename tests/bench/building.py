@@ -34,6 +34,7 @@ from tests.rig.host import RigHost
 
 GOAL = 0.4
 BYTES_GOAL = 0.7
+PUSH_GOAL = 1.1
 AT_ONCE_GOAL = 0.5
 PAIRS = 5
 AT_ONCE, AT_ONCE_PAIRS = 8, 3
@@ -68,6 +69,8 @@ SMALL, LARGE = Size(1_500, 4_000), Size(6_700, 17_900)
 class Way:
     """One way from Dockerfile to pod; `parts` has one entry per run: seconds by part, in order; `written` megabytes.
 
+    + pushed: bytes that went to the registry / those of layers that are not its base image's
+
     + script: the image's name, which is also its seed, to sh text with marks
     + later: what follows the launch, and counts for what is written only
     + slots: how many builds run at once where there are more
@@ -83,6 +86,7 @@ class Way:
     slots: int
     parts: list[Parts] = field(default_factory=list)
     written: list[float] = field(default_factory=list)
+    pushed: list[float] = field(default_factory=list)
     numbers: count[int] = field(default_factory=lambda: count(1))
 
     def run(self) -> float:
@@ -94,7 +98,8 @@ class Way:
             f"pull_event {name}\nremove_pod {name}\n{self.later(name)}"
         )
         self.written.append(_written_mb(self.host) - before)
-        parts, said = _read(shown)
+        parts, said, pushed = _read(shown)
+        self.pushed += pushed
         if self.pulls == ("already present" in said):
             raise CouldNotMeasure(f"{name}: the kubelet said: {said}")
         self.parts.append(parts)
@@ -159,6 +164,8 @@ def _measure(host: RigHost, door: DoorConfig, name: str, size: Size) -> Measure:
             "written_goal": BYTES_GOAL,
             "ours_written_mb": median(ours.written[1:]),
             "docker_written_mb": median(docker.written[1:]),
+            "pushed_ratio": median(ours.pushed[1:]),
+            "pushed_goal": PUSH_GOAL,
             "files": size.files,
         },
     )
@@ -262,19 +269,28 @@ from pathlib import Path
 from binderbox.parts.builder.door.config import parse_config
 from binderbox.parts.builder.door.containerd import Images
 from binderbox.parts.builder.door.launching import Launching
+from binderbox.parts.builder.door.mounting import of_registry
+from binderbox.parts.builder.door.pusher import repository_in
 config = parse_config(Path(sys.argv[1]).read_text())
 images = Images(config)
-launching = Launching(config, images)
+launching, sources = Launching(config, images), of_registry(config, images)
+to_pods = Path("/sys/class/net/cni0/statistics/tx_bytes")
+base = images.layers(images.digest(sys.argv[2]))
 for line in sys.stdin:
     verb, _, what = line.strip().partition(" ")
     if verb == "push":
+        layers, before = images.layers(images.digest(what)), int(to_pods.read_text())
+        sources.before(layers)
         images.push(what)
+        sources.after(repository_in(what), layers)
+        print("pushed", int(to_pods.read_text()) - before, sum(layers[one] for one in layers.keys() - base.keys()))
+        continue
     if verb == "launchable" and (fault := launching.make(json.loads(Path(what).read_text()))):
         sys.exit(fault)
     print("done")
 ''')
-} {builder.DOOR_CONFIG}; }}
-ask() {{ echo "$*" >&"${{DOOR[1]}}"; read -r said <&"${{DOOR[0]}}"; [ "$said" = done ]; }}
+} {builder.DOOR_CONFIG} {images.SAMPLE_BASE}; }}
+ask() {{ echo "$*" >&"${{DOOR[1]}}"; read -r said <&"${{DOOR[0]}}"; case $said in done) ;; pushed*) echo "$said" ;; *) false ;; esac; }}
 ask ready"""
 
 
@@ -286,9 +302,12 @@ def _written_mb(host: RigHost) -> float:
     return int(counts[6]) * 512 / 1e6
 
 
-def _read(shown: str) -> tuple[Parts, str]:
-    """Marks to seconds between them (named after the later one), and the kubelet's word."""
-    marks = [line.split() for line in shown.splitlines() if not line.startswith("Pulled:")]
-    said = "\n".join(line for line in shown.splitlines() if line.startswith("Pulled:"))
+def _read(shown: str) -> tuple[Parts, str, list[float]]:
+    """Marks to seconds between them (named after the later one), the kubelet's word, and what was pushed beside what was new."""
+    lines = shown.splitlines()
+    said = "\n".join(line for line in lines if line.startswith("Pulled:"))
+    pushed = [line.split()[1:] for line in lines if line.startswith("pushed ")]
+    marks = [line.split() for line in lines if not line.startswith(("Pulled:", "pushed "))]
     times = [(name, float(at)) for name, at in marks]
-    return {name: at - before for (_, before), (name, at) in pairwise(times)}, said
+    parts = {name: at - before for (_, before), (name, at) in pairwise(times)}
+    return parts, said, [int(moved) / int(new) for moved, new in pushed]

@@ -36,6 +36,7 @@ from tests.hostile.steps import STEPS
 from tests.hostile.test_hostile import Scene, conditions, hostile, more_slots, pressure, put
 from tests.parts.builder.test_holding import tasks
 from tests.parts.builder.test_on_host import Ended, Node
+from tests.parts.builder.test_shares import SHARE, measured_share
 from tests.rig import images
 from tests.rig.client import Finished, install_arguments, render_member
 from tests.rig.internet import REGISTRY, Internet
@@ -343,6 +344,10 @@ def test_strangers(machine: Callable[[str | None], Machine], slow: Slow) -> None
             except (AssertionError, StepFailed) as error:  # the others are looked at all the same
                 faults.append(f"{row.name}: {error}")
                 print(f"| {row.name} | not seen to its end | | | |", flush=True)
+        share = measured_share(scene.node, start_s=300)
+        print(f"builds to sessions, both busy: {share:.2f}, promised {SHARE}", flush=True)
+        if share != pytest.approx(SHARE, rel=0.1):
+            faults.append(f"shares: {share:.2f}")
     assert faults == []
 
 

@@ -46,9 +46,12 @@ def used_s(node: Node, group: str) -> float:
     return 0.0
 
 
-def measured_share(node: Node) -> float:
-    """Processor time of builds to that of pods, both busy for a while."""
-    node.repository("busy", f"RUN {BUSY.format(seconds=MEASURED_S + 20)}")
+def measured_share(node: Node, start_s: int = 20) -> float:
+    """Processor time of builds to that of pods, both busy for a while.
+
+    + start_s: what the start of either may take
+    """
+    node.repository("busy", f"RUN {BUSY.format(seconds=MEASURED_S + start_s)}")
     pod = [
         "run",
         "user-busy",
@@ -60,8 +63,10 @@ def measured_share(node: Node) -> float:
         *pod, "--image-pull-policy=IfNotPresent", "--command", "--", "sh", "-c", BUSY.format(seconds=600)
     )
     node.start("busy")
-    node.until_said("busy", "RUN for n in", within_s=120)
-    node.kubectl("wait", "pod/user-busy", "--for=jsonpath={.status.phase}=Running", "--timeout=120s")
+    node.until_said("busy", "RUN for n in", within_s=6 * start_s)
+    node.kubectl(
+        "wait", "pod/user-busy", "--for=jsonpath={.status.phase}=Running", f"--timeout={6 * start_s}s"
+    )
     time.sleep(5)  # what the start of both took
     pods = next(one for one in PODS if used_s(node, one))
     before = [used_s(node, one) for one in (layout.OUR_SLICE, pods)]
