@@ -283,14 +283,14 @@ for line in sys.stdin:
         sources.before(layers)
         images.push(what)
         sources.after(repository_in(what), layers)
-        print("pushed", int(to_pods.read_text()) - before, sum(layers[one] for one in layers.keys() - base.keys()))
+        print("sent", int(to_pods.read_text()) - before, sum(layers[one] for one in layers.keys() - base.keys()))
         continue
     if verb == "launchable" and (fault := launching.make(json.loads(Path(what).read_text()))):
         sys.exit(fault)
     print("done")
 ''')
 } {builder.DOOR_CONFIG} {images.SAMPLE_BASE}; }}
-ask() {{ echo "$*" >&"${{DOOR[1]}}"; read -r said <&"${{DOOR[0]}}"; case $said in done) ;; pushed*) echo "$said" ;; *) false ;; esac; }}
+ask() {{ echo "$*" >&"${{DOOR[1]}}"; read -r said <&"${{DOOR[0]}}"; case $said in done) ;; sent*) echo "$said" ;; *) false ;; esac; }}
 ask ready"""
 
 
@@ -306,8 +306,8 @@ def _read(shown: str) -> tuple[Parts, str, list[float]]:
     """Marks to seconds between them (named after the later one), the kubelet's word, and what was pushed beside what was new."""
     lines = shown.splitlines()
     said = "\n".join(line for line in lines if line.startswith("Pulled:"))
-    pushed = [line.split()[1:] for line in lines if line.startswith("pushed ")]
-    marks = [line.split() for line in lines if not line.startswith(("Pulled:", "pushed "))]
+    pushed = [line.split()[1:] for line in lines if line.startswith("sent ")]
+    marks = [line.split() for line in lines if not line.startswith(("Pulled:", "sent "))]
     times = [(name, float(at)) for name, at in marks]
     parts = {name: at - before for (_, before), (name, at) in pairwise(times)}
     return parts, said, [int(moved) / int(new) for moved, new in pushed]
