@@ -9,7 +9,7 @@ from pyinfra.operations import systemd
 
 from binderbox import layout
 from binderbox.deploys.operations import artifacts, files
-from binderbox.deploys.operations.units import up
+from binderbox.deploys.operations.units import all_up
 from binderbox.deploys.travelling import module, modules_of, with_packages
 from binderbox.parts.agent import units as agent_units
 from binderbox.parts.agent.units import JOBS, AgentInputs
@@ -61,18 +61,20 @@ def install_agent(inputs: AgentInputs) -> None:
     files.contents({path: files.Content(text) for path, text in tree.items()})
     files.directories({layout.AGENT_DATA: 0o700})
     files.contents({layout.AGENT_CONFIG: files.Content(inputs.config, 0o600)})
+    texts = {f"{layout.SYSTEMD}/{job.service}": agent_units.render_service(job) for job in JOBS}
+    texts |= {f"{layout.SYSTEMD}/{job.timer}": agent_units.render_timer(job) for job in JOBS}
+    units = dict(
+        zip(texts, files.contents({path: files.Content(text) for path, text in texts.items()}), strict=True)
+    )
+    systemd.daemon_reload(name="read the jobs' units", _if=files.any_changed(units.values()))
     for job in JOBS:
-        units = files.contents(
-            {
-                f"{layout.SYSTEMD}/{job.service}": files.Content(agent_units.render_service(job)),
-                f"{layout.SYSTEMD}/{job.timer}": files.Content(agent_units.render_timer(job)),
-            }
+        systemd.service(
+            name=f"restart {job.timer} with its new settings",
+            service=job.timer,
+            restarted=True,
+            _if=files.any_changed([units[f"{layout.SYSTEMD}/{one}"] for one in (job.service, job.timer)]),
         )
-        changed = files.any_changed(units)
-        systemd.daemon_reload(name=f"read the units of the job {job.name}", _if=changed)
-        restart = f"restart {job.timer} with its new settings"
-        systemd.service(name=restart, service=job.timer, restarted=True, _if=changed)
-        up(name=f"start {job.timer}", unit=job.timer)
+    all_up(name="start the jobs' timers", units=tuple(job.timer for job in JOBS))
     artifacts.only(name="remove artifacts that nothing wants any more", wanted=inputs.artifacts)
     # a run that began before has read its modules already
     files.nothing_else(

@@ -27,3 +27,15 @@ def up(*, unit: str, at_boot: bool = True, waits: bool = True) -> Generator[Stri
         yield StringCommand("systemctl", "enable", "--quiet", QuoteString(unit))
     if found.get("ActiveState") not in UP:
         yield StringCommand("systemctl", "start", *(() if waits else ("--no-block",)), QuoteString(unit))
+
+
+@operation()
+def all_up(*, units: tuple[str, ...]) -> Generator[StringCommand, None, None]:
+    """The same of several, each kind of change at once: systemd reads all its units anew whenever one is enabled."""
+    found = {unit: host.get_fact(UnitState, unit=unit) for unit in units}
+    disabled = [unit for unit in units if found[unit].get("UnitFileState") != "enabled"]
+    down = [unit for unit in units if found[unit].get("ActiveState") not in UP]
+    if disabled:
+        yield StringCommand("systemctl", "enable", "--quiet", *map(QuoteString, disabled))
+    if down:
+        yield StringCommand("systemctl", "start", *map(QuoteString, down))
