@@ -61,6 +61,7 @@ class Check(Generic[T]):
 
 
 AT_ONCE = 5  # each waits for the host or for a public address most of its time
+FIRST_S = 0.25  # most of what a phase waits for is there within a second or two
 
 
 def run_check(check: Check[Any], probe: Probe) -> CheckResult:
@@ -150,6 +151,6 @@ def prove(
             break
         first = results[failing[0].id]
         progress.waiting(first.claim, first.measured, elapsed_s)
-        sleep(every_s)
+        sleep(min(every_s, FIRST_S + elapsed_s / 10))
         results |= {one.id: one for one in run_checks(failing[:AT_ONCE], probe, at_once=AT_ONCE)}
     return tuple(results[check.id] for check in checks)
