@@ -9,6 +9,7 @@ from pyinfra.operations import systemd
 from binderbox import layout
 from binderbox.deploys.facts.host import Numbers
 from binderbox.deploys.operations import artifacts, builds, files, reader
+from binderbox.deploys.operations import host as operations
 from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.builder import confinement, network, weights
@@ -65,6 +66,12 @@ def install_builder(inputs: BuilderInputs) -> None:
     engine = engine_tree()
     files.contents({path: files.Content(text) for path, text in engine.items()})
 
+    if inputs.apparmor:
+        operations.profile_loaded(
+            name="load the profile of build steps",
+            profile=layout.BUILDS_PROFILE,
+            path=layout.BUILDS_PROFILE_FILE,
+        )
     units = [buildkit[1], *limits, door[1]]
     systemd.daemon_reload(
         name="read the builder's units", _if=files.any_changed(units)

@@ -18,6 +18,7 @@ from binderbox.world import cluster, jobs, units
 from binderbox.world.host import port_80
 from binderbox.world.host.hosts import Host
 from binderbox.world.host.numbers import parse_numbers
+from binderbox.world.host.profiles import parse_profiles
 from binderbox.world.objects import Objects
 from binderbox.world.s3.outside import looked
 from binderbox.world.s3.seen import seen_by_its_key, seen_outside
@@ -76,9 +77,7 @@ class HostAnswers:
         return parse_numbers(self.host.run(["grep", "-sH", "", *paths], timeout_s=LOOK_S).text)
 
     def profiles(self) -> Mapping[str, str]:
-        text = self.host.run(["cat", "/sys/kernel/security/apparmor/profiles"]).text
-        rows = (line.rpartition(" (")[::2] for line in text.splitlines())
-        return {name: mode.rstrip(")") for name, mode in rows}
+        return parse_profiles(self.host.run(["cat", "/sys/kernel/security/apparmor/profiles"]).text)
 
     def nft_tables(self) -> tuple[str, ...]:
         return tuple(

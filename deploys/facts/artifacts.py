@@ -6,7 +6,7 @@ marked, the file counts as verified; otherwise it is hashed again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pyinfra.api import FactBase, QuoteString
 
@@ -66,23 +66,28 @@ class Extracted(FactBase[bool]):
         return False
 
 
-class ImportedImages(FactBase[set[str]]):
-    """Those of the wanted names that containerd knows."""
+class WholeImages(FactBase[set[str]]):
+    """Those of the wanted names whose image the node has: whole, and unpacked."""
 
     def command(self, wanted: Sequence[str]) -> Looking:
         """Ask containerd about `wanted`; where there is none yet, nothing is there."""
         names = [QuoteString(f'name=="{name}"') for name in wanted]
-        ask = [*CTR, "images", "list", "--quiet", *names]
+        ask = [*CTR, "images", "check", *names]
         return Looking("[", "-S", layout.CONTAINERD_SOCKET, "]", "&&", *ask, "2>/dev/null", "||", "true")
 
     def process(self, output: list[str]) -> set[str]:
-        """A name each line."""
-        return set(output)
+        """containerd's table to names."""
+        return whole([line.split() for line in output])
 
     @staticmethod
     def default() -> set[str]:
         """None is there."""
         return set()
+
+
+def whole(rows: Iterable[list[str]]) -> set[str]:
+    """Names in the table of `ctr images check` that lack nothing and are unpacked."""
+    return {row[0] for row in rows if row and "complete" in row and row[-1] == "true"}
 
 
 class PulledImages(FactBase[set[tuple[str, str]]]):
@@ -101,11 +106,11 @@ class PulledImages(FactBase[set[tuple[str, str]]]):
         """containerd's two tables to pairs."""
         rows = [line.split() for line in output]
         middle = rows.index(["=="]) if ["=="] in rows else len(rows)
-        whole = {row[0] for row in rows[middle + 1 :] if row and "complete" in row and row[-1] == "true"}
+        complete = whole(rows[middle + 1 :])
         digests = {
             row[0]: next((word for word in row if word.startswith("sha256:")), "")
             for row in rows[:middle]
-            if row and row[0] in whole and PINNED in row[-1].split(",")
+            if row and row[0] in complete and PINNED in row[-1].split(",")
         }
         return {
             (exact, name) for exact, name in self._wanted if digests.get(name) == exact.rpartition("@")[2]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from binderbox.world.host.numbers import parse_numbers
+from binderbox.world.host.profiles import parse_profiles
 from binderbox.world.pyinfra.connector import Looking
 
 
@@ -25,6 +26,20 @@ class Owners(FactBase[dict[str, tuple[str, int]]]):
     def process(self, output: Iterable[str]) -> dict[str, tuple[str, int]]:
         rows = (line.split("|", 3) for line in output)
         return {path: (mode, int(owner)) for kind, mode, owner, path in rows if kind == "directory"}
+
+
+class Profiles(FactBase[dict[str, str]]):
+    """AppArmor's profiles that are loaded, each with its mode."""
+
+    def command(self) -> StringCommand:
+        return Looking("cat", "/sys/kernel/security/apparmor/profiles", "2>/dev/null", "||", "true")
+
+    @staticmethod
+    def default() -> dict[str, str]:
+        return {}
+
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        return parse_profiles("\n".join(output))
 
 
 class Sysctls(FactBase[dict[str, str]]):

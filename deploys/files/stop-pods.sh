@@ -50,7 +50,7 @@ nft list tables 2>/dev/null | grep -E '^table ip6? (filter|nat|mangle|raw|securi
     nft list table "$family" "$name" | grep -qE '^[[:space:]]+[a-z]' || nft delete table "$family" "$name"
 done
 
-grep -qs "^$BUILDS_PROFILE " /sys/kernel/security/apparmor/profiles && printf %s "$BUILDS_PROFILE" >/sys/kernel/security/apparmor/.remove
+grep -qs "^$BUILDS_PROFILE (" /sys/kernel/security/apparmor/profiles && printf %s "$BUILDS_PROFILE" >/sys/kernel/security/apparmor/.remove
 
 for path in $(find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox*.slice' \) -not -path '*/docker/*' 2>/dev/null); do
     find "$path" -depth -type d -exec rmdir {} + 2>/dev/null

@@ -12,7 +12,7 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from binderbox import layout
-from binderbox.deploys.facts.host import AtBoot, Loadable, NftTables, Owners, Sysctls
+from binderbox.deploys.facts.host import AtBoot, Loadable, NftTables, Owners, Profiles, Sysctls
 from binderbox.deploys.facts.states import FileText
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
@@ -63,6 +63,13 @@ def table_loaded(*, table: str, unit: str) -> Commands:
     """Load the firewall where its unit says it is and its table is gone: another program's flush takes every table away."""
     if table not in host.get_fact(NftTables):
         yield StringCommand("systemctl", "reload-or-restart", QuoteString(unit))
+
+
+@operation()
+def profile_loaded(*, profile: str, path: str) -> Commands:
+    """Have AppArmor enforce a profile from its file: aa-teardown and aa-remove-unknown take away what lies elsewhere than theirs."""
+    if host.get_fact(Profiles).get(profile) != "enforce":
+        yield StringCommand("/usr/sbin/apparmor_parser", "--replace", "--skip-cache", QuoteString(path))
 
 
 @operation()

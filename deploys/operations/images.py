@@ -17,7 +17,7 @@ from pyinfra.api import FileUploadCommand, StringCommand, operation
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.deploys.facts.artifacts import ArtifactStates, ImportedImages, PulledImages
+from binderbox.deploys.facts.artifacts import ArtifactStates, PulledImages, WholeImages
 from binderbox.deploys.operations import artifacts
 
 PULL_S = 2 * 3600
@@ -58,12 +58,12 @@ def imported_all(wanted: Iterable[Artifact]) -> None:
 
 @operation()
 def imported(archive: str, images: tuple[str, ...], batch: tuple[str, ...] = ()) -> Generator[StringCommand]:
-    """Wait until k3s has imported an archive of its folder.
+    """Wait until k3s has imported an archive of its folder, and unpack it.
 
     + images: the names in it
     + batch: names that are asked for along with these
     """
-    there = host.get_fact(ImportedImages, wanted=batch or images)
+    there = host.get_fact(WholeImages, wanted=batch or images)
     if not set(images).issubset(there):
         yield StringCommand(*artifacts.fetching("archive", archive, *images))
 

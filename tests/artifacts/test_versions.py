@@ -35,6 +35,7 @@ def test_every_artifact_that_an_install_needs_is_pinned() -> None:
         "registry": "image",
         "traefik": "image",
         "repo2docker": "image",
+        "build-base": "image",
         "sample-base": "image",
         "binderhub-chart": "chart",
         "binderhub-images": "image",
@@ -117,7 +118,7 @@ def test_a_checksum_goes_in_as_one_line(name: str) -> None:
 def test_what_has_no_checksum_is_what_nobody_states_in_public_yet() -> None:
     """Each other one was read in two places that do not know of each other; none is ever invented."""
     assert {pin.name for pin in load().values() if not (pin.sha256 or pin.images_of)} == {
-        "repo2docker", "sample-base", "binderhub-chart", "cryptnono-chart",
+        "repo2docker", "build-base", "sample-base", "binderhub-chart", "cryptnono-chart",
     }  # fmt: skip
 
 

@@ -32,9 +32,9 @@ class Bases:
     honest: str
     evil: str
 
-    def build(self, base: str) -> Ended:
+    def build(self, base: str, step: str = "cat /who") -> Ended:
         name = f"base-{token_hex(3)}"
-        self.node.write(f"{name}/Dockerfile", f"FROM {base}\nENV UNIQUE={token_hex(4)}\nRUN cat /who\n")
+        self.node.write(f"{name}/Dockerfile", f"FROM {base}\nENV UNIQUE={token_hex(4)}\nRUN {step}\n")
         return self.node.build(name)
 
 
@@ -82,3 +82,21 @@ def test_one_that_comes_after_what_it_claims_to_be_has_what_was_there(bases: Bas
     assert "evil-" not in bases.build(bases.evil).log
     after = bases.build(bases.honest)
     assert (after.phase, "honest-" in after.log) == ("Succeeded", True), after.log
+
+
+def test_nobody_takes_the_name_of_what_repo2docker_builds_on(
+    installed_host: Installed, tmp_path: Path
+) -> None:
+    """An install has unpacked it before anybody comes."""
+    node, name = Node(installed_host.host), f"evil.example/{token_hex(4)}:1"
+    (base,) = images.build_base_image().layers
+    lying = dataclasses.replace(layer_of("evil\n", tmp_path / "evil"), diff_id=base.diff_id)
+    evil = dataclasses.replace(images.build_base_image(), reference=name, layers=(lying,))
+    write_archive(tmp_path / "image.tar", [evil])
+    node.exec(IMPORT, (tmp_path / "image.tar").read_bytes())
+    made = Bases(node, images.BUILD_BASE, name)
+    for base_image in (made.evil, made.honest):
+        built = made.build(base_image, "test ! -e /who && ls /usr/bin/dpkg")
+        assert (built.phase, "/usr/bin/dpkg" in built.log) == ("Succeeded", True), built.log
+    node.delete_all()
+    node.exec(f"{layout.K3S} ctr -n k8s.io images rm {name} >/dev/null")

@@ -87,6 +87,7 @@ def entries() -> list[Entry]:
         _image(
             "repo2docker", images.repo2docker(), images.REPO2DOCKER, f"repo2docker {repo2docker} from PyPI"
         ),
+        _image("build-base", images.build_base(), images.BUILD_BASE, "Debian, as the rig's hosts have it"),
         _image("sample-base", images.sample_base(), images.SAMPLE_BASE, "JupyterLab from PyPI on Debian"),
         Entry("binderhub-chart", "chart", chart_archive(), chart, "rig: the double of BinderHub's chart"),
         _image(

@@ -35,6 +35,7 @@ REGISTRY = reference("registry", binaries.REGISTRY_VERSION)
 TRAEFIK = reference("traefik", binaries.TRAEFIK_VERSION)
 REPO2DOCKER = reference("repo2docker", "2026.4.0")
 SAMPLE_BASE = reference("sample-base", "1")
+BUILD_BASE = reference("build-base", "1")
 
 
 def binder_double_name() -> str:
@@ -86,6 +87,15 @@ def repo2docker_image(name: str) -> Image:
         "WorkingDir": "/",
     }
     return Image(name, (base_layer(), layer), settings)
+
+
+def build_base() -> Path:
+    """In the place of what repo2docker builds on: Debian alone."""
+    return _archive("build-base", [build_base_image()])
+
+
+def build_base_image() -> Image:
+    return Image(BUILD_BASE, (base_layer(),), {"Env": [f"PATH={PATH}"]})
 
 
 def sample_base() -> Path:

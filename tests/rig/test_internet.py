@@ -22,7 +22,7 @@ from tests.rig.internet.world import World
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(300)]
 ADDRESS = "127.0.113.1"
-IMAGES = ("objectstore", "registry", "traefik", "repo2docker", "sample-base")
+IMAGES = ("objectstore", "registry", "traefik", "repo2docker", "build-base", "sample-base")
 HOSTS = {"docker.io": "registry-1.docker.io"}
 
 

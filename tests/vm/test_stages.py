@@ -299,6 +299,14 @@ def test_abusers(machine: Callable[[str | None], Machine], slow: Slow) -> None:
         assert [(row["name"], row["fault"]) for row in rows if row["fault"]] == [], after
 
 
+# What the profile alone forbids, and one thing that it must not.
+CONFINED = (
+    f"grep -qx '{layout.BUILDS_PROFILE} (enforce)' /proc/self/attr/current && ! head -c 1 /proc/kallsyms"
+    " && ! python3 -c 'import socket; socket.socket(38, socket.SOCK_SEQPACKET)'"
+    " && python3 -c 'import socket; socket.socketpair()'"
+)
+
+
 class SlowNode(Node):
     def pods(self, *words: str, of: str = "", stdin: bytes | None = None) -> str:
         """Patiently: an API server of two emulated processors takes a minute over an answer now and then."""
@@ -334,8 +342,7 @@ def test_strangers(machine: Callable[[str | None], Machine], slow: Slow) -> None
         wait_until(lambda: healthy(slow, host), WELL_S, "the member after a boot")
         scene = Scene(SlowNode(host), server.url, "")  # type: ignore[arg-type]
         more_slots(scene.node)
-        confined = f"grep -qx '{layout.BUILDS_PROFILE} (enforce)' /proc/self/attr/current"
-        scene.node.repository("confined", f"RUN {confined} && ! echo x >/sys/kernel/uevent_helper")
+        scene.node.repository("confined", f"RUN {CONFINED}")
         assert scene.node.build("confined").phase == "Succeeded"
         for row in rows:
             try:

@@ -15,9 +15,14 @@ def render_profile() -> str:
     """The profile, in apparmor.d(5)'s language; steps get it from BuildKit, by its name."""
     return f"""\
 # Made by binderbox: build steps of strangers. buildkitd's unit loads it.
+# Without it a rule means what the kernel makes of it, and from 6.17 on `network` leaves unix sockets out (containerd#12726).
+abi <abi/3.0>,
+
 profile {layout.BUILDS_PROFILE} flags=(attach_disconnected,mediate_deleted) {{
   file,
   network,
+  # CVE-2026-31431 (moby/profiles 946fe8e): a hole of the kernel's that seccomp cannot close for 32-bit programs
+  deny network alg,
   capability,
   umount,
   # who ends it, and itself
@@ -40,8 +45,11 @@ profile {layout.BUILDS_PROFILE} flags=(attach_disconnected,mediate_deleted) {{
   deny /sys/kernel/debug/** rwkl,
   deny /sys/kernel/security/** rwkl,
   deny /sys/kernel/tracing/** rwkl,
+  deny /sys/devices/virtual/powercap/** rwkl,
+  # of /proc, the processes' own directories alone
+  deny /proc/* w,
+  deny /proc/{{[^1-9/],[^1-9/][^0-9/],[^1-9s/][^0-9y/][^0-9s/],[^1-9/][^0-9/][^0-9/][^0-9/]*}}/** w,
   deny /proc/sys/** wkl,
-  deny /proc/{{acpi,bus,driver,fs,irq,scsi}}/** wkl,
   deny /proc/{{kcore,kmem,kallsyms,mem,sysrq-trigger,timer_list}} rwkl,
 }}
 """

@@ -15,11 +15,11 @@ UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def progress(path: str) -> str:
-    """What of the list at `path` is under way now; nothing where nothing is."""
-    if not os.path.exists(path):
-        return ""
-    with open(path) as file:
-        wanted: list[list[str]] = json.load(file)
+    """What of the list at `path`, and of a bundle's images, is under way now; nothing where nothing is."""
+    wanted: list[list[str]] = []
+    if os.path.exists(path):
+        with open(path) as file:
+            wanted = json.load(file)
     paths = [words[3] for words in wanted if words[0] == "file"]
     before, images_before = _files(paths), _images()
     time.sleep(SAMPLE_S)

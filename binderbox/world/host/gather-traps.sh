@@ -2,7 +2,7 @@
 section name; uname -n; sed -n 's/^node-name:[[:space:]]*//p' /etc/rancher/k3s/config.yaml 2>/dev/null | tr -d "\"'"
 section inner; sed -n 's/^\(cluster\|service\)-cidr:[[:space:]]*//p' /etc/rancher/k3s/config.yaml 2>/dev/null | tr -d "\"'"
 section apparmor
-[ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && [ -x /usr/sbin/apparmor_parser ] && echo on
+[ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && [ -x /usr/sbin/apparmor_parser ] && [ -e /sys/kernel/security/apparmor/.replace ] && echo on
 # A look at a member that is installed asks for none of the rest.
 if [ -n "$BRIEF" ]; then
 for name in networks filters hidepid virt selinux probes sshd trials; do section $name; done

@@ -46,7 +46,7 @@ for family in iptables ip6tables; do
     "$family-save" 2>/dev/null | grep -qE 'KUBE-|CNI-|BUILDKIT|FLANNEL|flannel' && echo "$family" | say rules
 done
 
-grep -so "^$BUILDS_PROFILE" /sys/kernel/security/apparmor/profiles | say profile
+grep -qs "^$BUILDS_PROFILE (" /sys/kernel/security/apparmor/profiles && echo "$BUILDS_PROFILE" | say profile
 
 find /sys/fs/cgroup -maxdepth 3 -type d \( -name 'kubepods*' -o -name 'binderbox*.slice' \) -not -path '*/docker/*' 2>/dev/null |
     sort -r | say cgroup

@@ -17,7 +17,8 @@ type fileState struct {
 }
 
 // importArchives imports what is new in agent/images, at the start and every time it is called again. The
-// labels are k3s's pin, which keeps image garbage collection away from images that no registry serves.
+// labels are k3s's pin, which keeps image garbage collection away from images that no registry serves. Nothing is
+// unpacked, as k3s unpacks nothing: that is for whoever starts a container first.
 //
 // What was imported before a restart is imported again, unless there is a .cache.json: k3s then remembers there which
 // archives it has imported, and believes it whatever became of their images.
@@ -42,7 +43,7 @@ func (n *node) importArchives(ctx context.Context) error {
 		}
 		n.imported[entry.Name()] = state
 		log.Printf("importing images from %s", entry.Name())
-		err = n.ctr(ctx, "images", "import", "--label", "io.cattle.k3s.pinned=pinned",
+		err = n.ctr(ctx, "images", "import", "--no-unpack", "--label", "io.cattle.k3s.pinned=pinned",
 			"--label", "io.cri-containerd.pinned=pinned", filepath.Join(directory, entry.Name()))
 		if err != nil { // as with k3s, a broken archive does not keep the node down
 			log.Printf("%s: %v", entry.Name(), err)
