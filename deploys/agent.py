@@ -58,7 +58,7 @@ SHARED = (
 def install_agent(inputs: AgentInputs) -> None:
     """Place the agent and its timers. A run that is under way goes on; the next one has what changed."""
     tree = agent_tree()
-    files.contents({path: files.Content(text) for path, text in tree.items()})
+    files.tree(name="write the agent", root=layout.AGENT, files=tree)
     files.directories({layout.AGENT_DATA: 0o700})
     files.contents({layout.AGENT_CONFIG: files.Content(inputs.config, 0o600)})
     texts = {f"{layout.SYSTEMD}/{job.service}": agent_units.render_service(job) for job in JOBS}

@@ -60,11 +60,11 @@ def install_builder(inputs: BuilderInputs) -> None:
         {
             builder.DOOR_CONFIG: files.Content(builder.render_door(inputs), 0o600),
             DOOR_FILE: files.Content(builder_units.render_door_unit(inputs)),
-            **{path: files.Content(text) for path, text in door_tree().items()},
         }
     )
+    door.append(files.tree(name="write the door", root=layout.DOOR, files=door_tree()))
     engine = engine_tree()
-    files.contents({path: files.Content(text) for path, text in engine.items()})
+    files.tree(name="write the engine", root=layout.ENGINE, files=engine)
 
     if inputs.apparmor:
         operations.profile_loaded(

@@ -43,7 +43,6 @@ def prepare_host(inputs: HostInputs) -> None:
         unit: files.Content(firewall_units.UNIT),
         layout.BACKSTOP_FILE: files.Content(inputs.backstop, 0o600),
         backstop_unit: files.Content(firewall_units.BACKSTOP_UNIT_TEXT),
-        **{path: files.Content(text) for path, text in {**loader_tree(), **backstop_tree()}.items()},
         layout.SYSCTL_FILE: files.Content(
             "".join(f"{key} = {value}\n" for key, value in inputs.sysctls.items())
         ),
@@ -61,7 +60,6 @@ def prepare_host(inputs: HostInputs) -> None:
         texts[layout.VERSIONS_FILE] = files.Content(inputs.versions_text)
     else:
         files.absent(name="forget the site's own pins", paths=(layout.VERSIONS_FILE,))
-    texts |= {path: files.Content(text) for path, text in fetch_tree().items()}
     if pyinfra_host.get_fact(Owners, paths=(layout.NEEDRESTART,)):
         texts[layout.NEEDRESTART_FILE] = files.Content(NEEDRESTART)
     if inputs.proxy:
@@ -72,6 +70,9 @@ def prepare_host(inputs: HostInputs) -> None:
         files.absent(name="forget the site's proxy", paths=(layout.PROXY_FILE,))
     files.absent(name="remove settings of an older release", paths=(layout.OLD_SYSCTL_FILE,))
     written = dict(zip(texts, files.contents(texts), strict=True))
+    files.tree(name="write what fetches artifacts", root=layout.FETCH, files=fetch_tree())
+    files.tree(name="write what loads the firewall", root=layout.LOADER, files=loader_tree())
+    backstop = files.tree(name="write the firewall's backstop", root=layout.KEEPER, files=backstop_tree())
 
     routes(inputs.drain)
 
@@ -118,7 +119,7 @@ def prepare_host(inputs: HostInputs) -> None:
         name="restart the firewall's backstop",  # new rules it loads by itself
         service=layout.BACKSTOP_UNIT,
         restarted=True,
-        _if=files.any_changed([written[path] for path in (backstop_unit, *backstop_tree())]),
+        _if=files.any_changed([written[backstop_unit], backstop]),
     )
     up(name="start the firewall's backstop", unit=layout.BACKSTOP_UNIT, at_boot=False)
 

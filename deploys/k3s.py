@@ -62,10 +62,10 @@ def install_k3s(inputs: K3sInputs) -> None:
             f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
                 firewall_units.render_keeper_unit(inputs.networks.pods)
             ),
-            **{path: files.Content(text) for path, text in keeper_tree().items()},
         }
     )
-    systemd.daemon_reload(name="read the keeper's unit", _if=files.any_changed(keeper[:1]))
+    systemd.daemon_reload(name="read the keeper's unit", _if=files.any_changed(keeper))
+    keeper.append(files.tree(name="write the keeper", root=layout.KEEPER, files=keeper_tree()))
     systemd.service(
         name="restart the keeper of system pods",
         service=layout.KEEPER_UNIT,

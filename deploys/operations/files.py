@@ -8,6 +8,8 @@
     files.directories({"/var/lib/x": 0o755, "/etc/binderbox": 0o700})
     files.link(name="link kubectl", dest="/usr/local/bin/kubectl", target=layout.K3S)
 
+    files.tree(name="write the agent", root=layout.AGENT, files=agent_tree())
+
 Everything belongs to root. A missing parent directory is made (0755). Content that is a HiddenValue, that only root
 may read, or that lies under the secrets directory never appears in a diff. For one file: `files.content`.
 """
@@ -19,17 +21,19 @@ import hashlib
 import io
 import os
 import shlex
+import tarfile
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pyinfra import host, state
-from pyinfra.api import FileUploadCommand, HiddenValue, OperationError, StringCommand, operation
+from pyinfra.api import FileUploadCommand, HiddenValue, OperationError, QuoteString, StringCommand, operation
 from pyinfra.api.operation import OperationMeta
 
 from binderbox import layout
 from binderbox.deploys.facts.states import Below, FileStates, FileText, PathState
 
+_PACKED, _UNPACKED = ".bbx-tree.tar", ".bbx-tree"  # below the root of a tree that is being written
 Text = str | bytes | HiddenValue
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
 
@@ -97,6 +101,48 @@ def content(dest: str, text: Text, mode: int = 0o644, batch: tuple[str, ...] = (
 
 
 @operation()
+def tree(root: str, files: Mapping[str, str]) -> Commands:
+    """Make files below one directory hold these texts (0644): two round trips, however many there are.
+
+    + files: path to text; each is written as a whole, and they lie on the disk before any has its name
+    """
+    texts = {dest: text.encode() for dest, text in files.items()}
+    states = host.get_fact(FileStates, paths=_with_parents(texts))
+    for dest in texts:
+        if states[dest].kind in ("directory", "other"):
+            raise OperationError(f"{dest} is there, and is no file")
+    wanted = {
+        os.path.relpath(dest, root): data
+        for dest, data in texts.items()
+        if states[dest].kind != "file"
+        or states[dest].sha256 != _sha256(data)
+        or _differs(states[dest], 0o644)
+    }
+    if not wanted:
+        return
+    for path, data in wanted.items():
+        dest = os.path.join(root, path)
+        _note_diff(dest, data, states[dest], secret=False)
+    packed = f"{root}/{_PACKED}"
+    yield StringCommand(shlex.join(["mkdir", "-p", root]))
+    yield FileUploadCommand(Upload(_tar(wanted), 0o600), packed)
+    folders: dict[str, list[str]] = {}
+    for path in wanted:
+        folders.setdefault(os.path.dirname(path) or ".", []).append(f"{_UNPACKED}/{path}")
+    script = [
+        f"cd {shlex.quote(root)}",
+        f"rm -rf {_UNPACKED}",
+        f"trap 'rm -rf {_UNPACKED} {_PACKED}' EXIT",
+        f"mkdir -m 700 {_UNPACKED}",
+        f"tar -xf {_PACKED} -C {_UNPACKED} --no-same-owner",
+        f"sync -f {_UNPACKED}",
+        shlex.join(["mkdir", "-p", *folders]),
+        *(shlex.join(["mv", "-f", "-t", folder, *paths]) for folder, paths in folders.items()),
+    ]
+    yield StringCommand("sh", "-ec", QuoteString("\n".join(script)))
+
+
+@operation()
 def directory(dest: str, mode: int = 0o755, batch: tuple[str, ...] = ()) -> Commands:
     """Make a directory, with its parents (0755)."""
     now: PathState = host.get_fact(FileStates, paths=batch or (dest,))[dest]
@@ -147,6 +193,16 @@ def nothing_else(directories: tuple[str, ...], wanted: tuple[str, ...]) -> Comma
     tops = [path for path in strangers if os.path.dirname(path) not in strangers]
     if tops:
         yield StringCommand(shlex.join(["rm", "-rf", "--one-file-system", "--", *sorted(tops)]))
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, data in files.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(data), 0o644
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
 
 
 def _parents(path: str) -> list[str]:

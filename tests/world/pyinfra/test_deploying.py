@@ -90,6 +90,60 @@ def test_secrets_are_in_no_diff(host: Host, directory: Path, monkeypatch: pytest
     assert SECRET not in host.log.path.read_text()
 
 
+@deploy("Write a tree")
+def write_tree(directory: Path, text: str, count: int = 60) -> None:
+    root = f"{directory}/tree"
+    texts = {f"{root}/a/b c/{number}.py": f"{text} {number}\n" for number in range(count)}
+    written = files.tree(name="write the tree", root=root, files=texts | {f"{root}/top.py": ""})
+    server.shell(name="restart", commands=["true"], _if=files.any_changed([written]))
+
+
+def test_a_tree_is_one_operation_of_few_round_trips(host: Host, directory: Path) -> None:
+    would = deploying.run(host, write_tree, directory, "text", dry=True)
+    assert not (directory / "tree").exists()
+    first = deploying.run(host, write_tree, directory, "text")
+    assert (would.changed, first.changed) == (("write the tree", "restart"),) * 2
+    assert first.round_trips <= 6
+    root = directory / "tree"
+    assert (root / "a/b c/59.py").read_text() == "text 59\n"
+    assert sorted(one.name for one in root.iterdir()) == ["a", "top.py"], "nothing of the way is left"
+    second = deploying.run(host, write_tree, directory, "text")
+    assert (second.changed, second.round_trips) == ((), 1)
+
+
+def test_of_a_tree_what_differs_alone_is_written(host: Host, directory: Path) -> None:
+    deploying.run(host, write_tree, directory, "text")
+    folder = directory / "tree/a/b c"
+    (folder / "3.py").write_text("spoiled")
+    (folder / "4.py").chmod(0o600)
+    (folder / "5.py").unlink()
+    (folder / "5.py").symlink_to("/etc/passwd")
+    before = (folder / "7.py").stat().st_ino
+    assert deploying.run(host, write_tree, directory, "text").changed == ("write the tree", "restart")
+    assert [(folder / f"{number}.py").read_text() for number in (3, 4, 5)] == [
+        f"text {number}\n" for number in (3, 4, 5)
+    ]
+    assert (folder / "4.py").stat().st_mode & 0o777 == 0o644
+    assert not (folder / "5.py").is_symlink()
+    assert (folder / "7.py").stat().st_ino == before
+    dry = deploying.run(host, write_tree, directory, "other", dry=True)
+    assert len(dry.diffs) == 60
+
+
+def test_what_an_interrupted_tree_has_left_is_in_nobodys_way(host: Host, directory: Path) -> None:
+    (directory / "tree/.bbx-tree/a").mkdir(parents=True)
+    (directory / "tree/.bbx-tree/a/old.py").write_text("half")
+    deploying.run(host, write_tree, directory, "text")
+    assert sorted(one.name for one in (directory / "tree").iterdir()) == ["a", "top.py"]
+
+
+def test_a_directory_where_a_file_of_a_tree_belongs_is_refused(host: Host, directory: Path) -> None:
+    (directory / "tree/top.py").mkdir(parents=True)
+    with pytest.raises(StepFailed, match=r"top\.py is there, and is no file"):
+        deploying.run(host, write_tree, directory, "text")
+    assert not (directory / "tree/a").exists()
+
+
 @deploy("Fail")
 def fail() -> None:
     server.shell(name="go well", commands=["true"])
