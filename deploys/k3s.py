@@ -9,7 +9,7 @@ from pyinfra.operations import server, systemd
 from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.host import backstop_tree
-from binderbox.deploys.operations import artifacts, files
+from binderbox.deploys.operations import artifacts, files, images
 from binderbox.deploys.operations.images import archives
 from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
@@ -87,6 +87,7 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     # while k3s starts, which would import them all before it says that it is ready; who needs one waits for it
     archives(inputs.images, inputs.bundle)
+    images.unpacked_ahead(name="unpack images ahead", wanted=inputs.images)
 
 
 def keeper_tree() -> dict[str, str]:

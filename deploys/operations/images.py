@@ -103,18 +103,28 @@ def ahead(wanted: Iterable[Artifact]) -> Generator[StringCommand | FileUploadCom
     pulled_there = host.get_fact(PulledImages, wanted=images) if images else ()
     words = [["file", str(one.url), one.sha256, path] for path, one in paths.items() if not there[path]]
     words += [["image", *pair] for pair in images if pair not in pulled_there]
-    if words:
-        yield StringCommand("mkdir", "-p", layout.FETCH_RUN)
-        yield FileUploadCommand(io.BytesIO(json.dumps(words).encode()), layout.FETCH_AHEAD)
-        yield StringCommand("systemctl", "stop", layout.FETCH_UNIT, "2>/dev/null", "||", "true")
-        unit = [
-            "systemd-run",
-            "--quiet",
-            "--collect",
-            f"--unit={layout.FETCH_UNIT}",
-            f"--property=RuntimeMaxSec={PULL_S}",
-        ]
-        yield StringCommand(*unit, *artifacts.fetching("ahead", layout.FETCH_AHEAD))
+    yield from _beside(layout.FETCH_UNIT, layout.FETCH_AHEAD, words)
+
+
+@operation()
+def unpacked_ahead(wanted: Iterable[Artifact]) -> Generator[StringCommand | FileUploadCommand]:
+    """Let the node unpack all archives in k3s's folder beside the install, in the order of its phases."""
+    lying = [one for one in wanted if one.file or one.url]
+    there = host.get_fact(WholeImages, wanted=tuple(name for one in lying for name in one.images))
+    missing = [one for one in lying if not set(one.images).issubset(there)]
+    words = [["archive", archive_path(one), *one.images] for one in missing]
+    yield from _beside(layout.UNPACK_UNIT, layout.UNPACK_AHEAD, words)
+
+
+def _beside(unit: str, path: str, words: list[list[str]]) -> Generator[StringCommand | FileUploadCommand]:
+    """A unit of the node's own that does what the list says, and is gone then; nothing for an empty one."""
+    if not words:
+        return
+    yield StringCommand("mkdir", "-p", layout.FETCH_RUN)
+    yield FileUploadCommand(io.BytesIO(json.dumps(words).encode()), path)
+    yield StringCommand("systemctl", "stop", unit, "2>/dev/null", "||", "true")
+    run = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--property=RuntimeMaxSec={PULL_S}"]
+    yield StringCommand(*run, *artifacts.fetching("ahead", path))
 
 
 def path_of(artifact: Artifact) -> str:

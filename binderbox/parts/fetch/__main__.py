@@ -45,7 +45,7 @@ def ahead(path: str) -> None:
     with open(path) as file:
         wanted: list[list[str]] = json.load(file)
     files = [one for one in wanted if one[0] == "file"]
-    images = [one for one in wanted if one[0] == "image"]
+    images = [one for one in wanted if one[0] in ("image", "archive")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for first in files[:1]:
             _quietly(first)

@@ -7,10 +7,12 @@ is one that no stranger's image can take any more (docs/decisions/bases-claim.md
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 
-from binderbox.parts.fetch.fetching import FetchFailed
+from binderbox import layout
+from binderbox.parts.fetch.fetching import FetchFailed, alone
 from binderbox.parts.fetch.pulling import PINNED, PULL_S, ctr, digest_of, is_whole
 
 # Since anything was imported: k3s takes one archive after another, minutes each on a slow disk. It notes the files that it
@@ -22,6 +24,11 @@ EVERY_S = 0.5
 
 def imported(archive: str, names: Sequence[str]) -> None:
     """Have all of these here, whole; what k3s does not import within K3S_S is imported from the archive, or FetchFailed raised."""
+    with alone(f"{layout.FETCH_RUN}/{os.path.basename(archive)}.lock"):
+        _imported(archive, names)
+
+
+def _imported(archive: str, names: Sequence[str]) -> None:
     if not _waited_for(names):
         _import(archive)
         if missing := set(names) - _here():

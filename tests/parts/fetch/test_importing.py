@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from binderbox import layout
 from binderbox.parts.fetch import importing, pulling
 from binderbox.parts.fetch.fetching import FetchFailed
 from tests.rig import images
@@ -26,6 +27,7 @@ ADDRESS = "127.0.113.8"
 def containerd(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Containerd]:
     with Containerd(machine, tmp_path) as running:
         monkeypatch.setattr(pulling, "CTR", running.ctr)
+        monkeypatch.setattr(layout, "FETCH_RUN", str(tmp_path / "fetch"))
         yield running
 
 
