@@ -41,21 +41,31 @@ def run(words: list[str]) -> None:
 
 
 def ahead(path: str) -> None:
-    """The first file alone, as an install waits for it; then others in order, and images once containerd is there."""
+    """The first file alone, as an install waits for it; then others in order, and images once containerd is there.
+
+    Archives one after another: what unpacks them is containerd, which the phases need meanwhile.
+    """
     with open(path) as file:
         wanted: list[list[str]] = json.load(file)
     files = [one for one in wanted if one[0] == "file"]
-    images = [one for one in wanted if one[0] in ("image", "archive")]
+    images = [one for one in wanted if one[0] == "image"]
+    archives = [one for one in wanted if one[0] == "archive"]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for first in files[:1]:
             _quietly(first)
         done = [pool.submit(_quietly, one) for one in files[1:]]
         deadline = time.monotonic() + CONTAINERD_S
-        while images and not os.path.exists(layout.CONTAINERD_SOCKET) and time.monotonic() < deadline:
+        while (
+            (images or archives)
+            and not os.path.exists(layout.CONTAINERD_SOCKET)
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.5)
         done += [pool.submit(_quietly, one) for one in images]
-        for one in done:
-            one.result()
+        for one in archives:
+            _quietly(one)
+        for future in done:
+            future.result()
 
 
 def _quietly(words: list[str]) -> None:
