@@ -10,7 +10,6 @@ from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.host import backstop_tree
 from binderbox.deploys.operations import artifacts, files, images
-from binderbox.deploys.operations.images import archives
 from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
@@ -29,7 +28,7 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     binary = artifacts.installed(name="install k3s", source=artifacts.path_of(inputs.binary), dest=layout.K3S)
     files.link(name="link kubectl", dest=layout.KUBECTL, target=layout.K3S)
-    archives(inputs.first_images, inputs.bundle)
+    images.archives(inputs.first_images, inputs.bundle)
     files.absent(name="remove lists by which k3s pulled images", paths=layout.OLD_IMAGE_LISTS)
 
     files.contents({layout.RESOLV_CONF: files.Content(inputs.resolv_conf)})
@@ -86,7 +85,7 @@ def install_k3s(inputs: K3sInputs) -> None:
         members={"linux-amd64/helm": f"{layout.BIN}/helm"},
     )
     # while k3s starts, which would import them all before it says that it is ready; who needs one waits for it
-    archives(inputs.images, inputs.bundle)
+    images.archives(inputs.images, inputs.bundle)
     images.unpacked_ahead(name="unpack images ahead", wanted=inputs.images)
 
 

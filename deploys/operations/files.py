@@ -102,7 +102,7 @@ def content(dest: str, text: Text, mode: int = 0o644, batch: tuple[str, ...] = (
 
 @operation()
 def tree(root: str, files: Mapping[str, str]) -> Commands:
-    """Make files below one directory hold these texts (0644): two round trips, however many there are.
+    """Make files below one directory hold these texts (0644): a look and three round trips, however many there are.
 
     + files: path to text; each is written as a whole, and they lie on the disk before any has its name
     """

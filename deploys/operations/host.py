@@ -14,6 +14,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from binderbox import layout
 from binderbox.deploys.facts.host import AtBoot, Loadable, NftTables, Owners, Profiles, Sysctls
 from binderbox.deploys.facts.states import FileText
+from binderbox.parts.builder import confinement
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
 
@@ -68,8 +69,8 @@ def table_loaded(*, table: str, unit: str) -> Commands:
 @operation()
 def profile_loaded(*, profile: str, path: str) -> Commands:
     """Have AppArmor enforce a profile from its file: aa-teardown and aa-remove-unknown take away what lies elsewhere than theirs."""
-    if host.get_fact(Profiles).get(profile) != "enforce":
-        yield StringCommand("/usr/sbin/apparmor_parser", "--replace", "--skip-cache", QuoteString(path))
+    if host.get_fact(Profiles).get(profile) != confinement.LOADED:
+        yield StringCommand(*confinement.LOAD, QuoteString(path))
 
 
 @operation()

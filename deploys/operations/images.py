@@ -31,20 +31,24 @@ def archive_path(artifact: Artifact) -> str:
 
 def archives(wanted: Iterable[Artifact], bundle: Path | None) -> None:
     """One operation for each archive that k3s imports, at its start or while it runs."""
-    for artifact in wanted:
-        if artifact.file or artifact.url:
-            artifacts.place(
-                name=f"bring images {artifact.name}",
-                artifact=artifact,
-                bundle=bundle,
-                dest=archive_path(artifact),
-                _timeout=artifacts.PLACE_S,
-            )
+    for artifact in _lying(wanted):
+        artifacts.place(
+            name=f"bring images {artifact.name}",
+            artifact=artifact,
+            bundle=bundle,
+            dest=archive_path(artifact),
+            _timeout=artifacts.PLACE_S,
+        )
+
+
+def _lying(wanted: Iterable[Artifact]) -> list[Artifact]:
+    """Those that come as an archive; the others are pulled."""
+    return [one for one in wanted if one.file or one.url]
 
 
 def imported_all(wanted: Iterable[Artifact]) -> None:
     """One operation for each archive whose images must be there; containerd is asked once for all of them."""
-    lying = [one for one in wanted if one.kind == "image" and (one.file or one.url)]
+    lying = _lying(wanted)
     names = tuple(name for one in lying for name in one.images)
     for one in lying:
         imported(
@@ -109,7 +113,9 @@ def ahead(wanted: Iterable[Artifact]) -> Generator[StringCommand | FileUploadCom
 @operation()
 def unpacked_ahead(wanted: Iterable[Artifact]) -> Generator[StringCommand | FileUploadCommand]:
     """Let the node unpack all archives in k3s's folder beside the install, in the order of its phases."""
-    lying = [one for one in wanted if one.file or one.url]
+    lying = _lying(wanted)
+    if not lying:  # nothing to ask about: without names containerd would check all that it has
+        return
     there = host.get_fact(WholeImages, wanted=tuple(name for one in lying for name in one.images))
     missing = [one for one in lying if not set(one.images).issubset(there)]
     words = [["archive", archive_path(one), *one.images] for one in missing]

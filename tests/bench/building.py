@@ -70,7 +70,6 @@ class Way:
     """One way from Dockerfile to pod; `parts` has one entry per run: seconds by part, in order; `written` megabytes.
 
     + pushed: bytes that went to the registry / those of layers that are not its base image's
-
     + script: the image's name, which is also its seed, to sh text with marks
     + later: what follows the launch, and counts for what is written only
     + slots: how many builds run at once where there are more

@@ -9,6 +9,7 @@ from __future__ import annotations
 from binderbox import layout
 
 LOADED = "enforce"
+LOAD = ("/usr/sbin/apparmor_parser", "--replace", "--skip-cache")  # and the profile's file
 
 
 def render_profile() -> str:
@@ -57,4 +58,4 @@ profile {layout.BUILDS_PROFILE} flags=(attach_disconnected,mediate_deleted) {{
 
 def render_loading() -> str:
     """A line of buildkitd's unit: without the profile no step would start, and neither does it."""
-    return f"ExecStartPre=/usr/sbin/apparmor_parser --replace --skip-cache {layout.BUILDS_PROFILE_FILE}\n"
+    return f"ExecStartPre={' '.join(LOAD)} {layout.BUILDS_PROFILE_FILE}\n"
