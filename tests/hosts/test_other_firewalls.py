@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from binderbox import layout
+from binderbox.errors import StepFailed
 from tests.conftest import Installed
 from tests.e2e.test_follow import gateway
 from tests.hosts.test_preflight import STATES
@@ -114,9 +115,22 @@ def forbidden(installed_host: Installed) -> Iterator[list[str]]:
     host.exec(
         ["systemd-run", "-q", "--collect", "--unit=forbidden", "python3", "-m", "http.server", str(PORT)]
     )
+    targets = [f"{gateway(host)}:{PORT}", f"{host.address}:{PORT}", f"{host.address}:10250"]
     with socket.create_server((gateway(host), PORT), backlog=512):
-        yield [f"{gateway(host)}:{PORT}", f"{host.address}:{PORT}", f"{host.address}:10250"]
+        for target in targets:
+            wait_until(lambda target=target: listens(host, target), 30, f"who listens at {target}")
+        yield targets
     host.exec(["systemctl", "stop", "forbidden"])
+
+
+def listens(host: RigHost, target: str) -> bool:
+    address, _, port = target.rpartition(":")
+    connect = "import socket, sys; socket.create_connection(sys.argv[1:], 5)"
+    try:
+        host.exec(["python3", "-c", connect, address, port])
+    except StepFailed:
+        return False
+    return True
 
 
 def asked(node: Node, name: str) -> int:
@@ -137,11 +151,6 @@ def test_no_flush_opens_anything_and_the_public_address_is_back(
     installed_host: Installed, forbidden: list[str]
 ) -> None:
     host, chance, node = installed_host.host, random.Random(SEED), Node(installed_host.host)
-    for target in forbidden:
-        address, _, port = target.rpartition(":")
-        host.exec(
-            ["python3", "-c", "import socket, sys; socket.create_connection(sys.argv[1:])", address, port]
-        )
     node.repository(
         "asks", f"COPY ask.py /tmp/\nRUN python3 /tmp/ask.py {' '.join(forbidden)}", **{"ask.py": ASK}
     )

@@ -308,11 +308,11 @@ CONFINED = (
 
 
 class SlowNode(Node):
-    def pods(self, *words: str, of: str = "", stdin: bytes | None = None) -> str:
+    def pods(self, *words: str, of: str = "", stdin: bytes | None = None, timeout_s: float = WELL_S) -> str:
         """Patiently: an API server of two emulated processors takes a minute over an answer now and then."""
         for left in range(5, -1, -1):
             try:
-                return super().pods(*words, "--max-time", "120", of=of, stdin=stdin)
+                return super().pods("--max-time", "120", *words, of=of, stdin=stdin, timeout_s=timeout_s)
             except StepFailed as error:
                 # It had come in, and its answer had not gone out.
                 if left < 5 and stdin and "409" in error.cause:

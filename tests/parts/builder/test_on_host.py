@@ -61,6 +61,9 @@ while True:
 FETCHED = f"http://{Networks().registry_ip}:5000/v2/"
 
 
+PODS = f"{layout.API}/api/v1/namespaces/{layout.HUB_NAMESPACE}/pods"
+
+
 @dataclass(frozen=True)
 class Ended:
     phase: str
@@ -131,10 +134,10 @@ class Node:
         made = ("-X", "POST", "-H", "Content-Type: application/json", "--data-binary", "@-")
         self.pods(*made, stdin=json.dumps(pod).encode())
 
-    def pods(self, *words: str, of: str = "", stdin: bytes | None = None) -> str:
+    def pods(self, *words: str, of: str = "", stdin: bytes | None = None, timeout_s: float = 120) -> str:
         """Asks the API server by curl: a kubectl takes a processor for a second, and six wait for their builds at once."""
-        place = f"{layout.API}/api/v1/namespaces/{layout.HUB_NAMESPACE}/pods"
-        return self.host.exec([*cluster.CURL, *words, f"{place}/{of}" if of else place], stdin=stdin)
+        place = f"{PODS}/{of}" if of else PODS
+        return self.host.exec([*cluster.CURL, *words, place], stdin=stdin, timeout_s=timeout_s)
 
     def status(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.pods(of=f"build-{name}"))["status"]
@@ -153,34 +156,60 @@ class Node:
         )
 
     def wait(self, name: str, within_s: float = 120) -> Ended:
+        """How it ended, and what it wrote. BinderHub takes ended build pods away once a minute and waits for nobody, so
+        both are streams that begin before the end.
+        """
+        follower = ThreadPoolExecutor(1)
+        followed = follower.submit(self._followed, name, within_s)
+        follower.shutdown(wait=False)
+        phase = self._ended(name, within_s)
+        try:
+            return Ended(phase, self.log(name))
+        except StepFailed:
+            return Ended(phase, followed.result(60))
+
+    def _ended(self, name: str, within_s: float) -> str:
+        """Its last phase, as the API server tells it."""
+        deadline = time.monotonic() + within_s
+        # curl ends by itself: with the pod's next change, or at its bound
+        script = 'grep -m1 -oE "\\"phase\\":\\"(Succeeded|Failed)\\"" < <("$@" 2>/dev/null)'
+        watch = f"{PODS}?watch=true&fieldSelector=metadata.name=build-{name}"
+        while True:
+            left_s = deadline - time.monotonic()
+            words = ["bash", "-c", script, "-", *cluster.CURL, "--no-buffer", "-m", f"{left_s:.0f}", watch]
+            try:
+                return self.host.exec(words, timeout_s=left_s + 60).split('"')[3]
+            except StepFailed as error:
+                said = f"{self._log_so_far(name)}\n{error.cause}"
+                assert time.monotonic() < deadline - 1, (
+                    f"build-{name} has not ended in {within_s:.0f} s\n{said}"
+                )
+            time.sleep(0.5)
+
+    def _followed(self, name: str, within_s: float) -> str:
+        """Its log, of which the answer ends with its container."""
         deadline = time.monotonic() + within_s
         while True:
-            phase = self.status(name)["phase"]
-            if phase in ("Succeeded", "Failed"):
-                return Ended(phase, self.log(name))
-            assert time.monotonic() < deadline, (
-                f"build-{name} is {phase} after {within_s} s\n{self.log(name)}"
-            )
-            time.sleep(0.3)
+            try:
+                bound = ("-m", f"{within_s:.0f}")
+                return messages(
+                    self.pods(*bound, of=f"build-{name}/log?follow=true", timeout_s=within_s + 60)
+                )
+            except StepFailed:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
-    def log(self, name: str, within_s: float = 20) -> str:
+    def log(self, name: str, within_s: float = 5) -> str:
         """What the pod wrote. The kubelet, which is asked for it, may not know yet what the API server says already."""
         deadline = time.monotonic() + within_s
         while True:
             try:
-                written = self.pods(of=f"build-{name}/log")
-                break
+                return messages(self.pods(of=f"build-{name}/log"))
             except StepFailed:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(0.3)
-        text = ""
-        for line in written.splitlines():
-            try:
-                text += json.loads(line)["message"]
-            except (ValueError, KeyError, TypeError):
-                text += line + "\n"
-        return text
 
     def until_said(self, name: str, words: str, within_s: float = 60) -> None:
         deadline = time.monotonic() + within_s
@@ -195,13 +224,6 @@ class Node:
             return ""
 
     def build(self, name: str, within_s: float = 120) -> Ended:
-        self.start(name)
-        try:
-            return self.wait(name, within_s)
-        except StepFailed as error:
-            if "404" not in error.cause:
-                raise
-        # BinderHub takes ended build pods away once a minute, and was there between its end and its log
         self.start(name)
         return self.wait(name, within_s)
 
@@ -223,6 +245,17 @@ class Node:
     def processes(self, words: str) -> str:
         """Processes of build steps with these words; a shell that looks for them is none."""
         return self.exec(f"pgrep -x -a sleep | grep -F '{words}' || true")
+
+
+def messages(written: str) -> str:
+    """A build pod's log as people read it."""
+    text = ""
+    for line in written.splitlines():
+        try:
+            text += json.loads(line)["message"]
+        except (ValueError, KeyError, TypeError):
+            text += line + "\n"
+    return text
 
 
 def tag_of(name: str) -> str:
