@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
+from threading import Event
 from typing import Any
 
 import pytest
@@ -159,14 +160,18 @@ class Node:
         """How it ended, and what it wrote. BinderHub takes ended build pods away once a minute and waits for nobody, so
         both are streams that begin before the end.
         """
+        over = Event()
         follower = ThreadPoolExecutor(1)
-        followed = follower.submit(self._followed, name, within_s)
+        followed = follower.submit(self._followed, name, within_s, over)
         follower.shutdown(wait=False)
-        phase = self._ended(name, within_s)
         try:
-            return Ended(phase, self.log(name))
-        except StepFailed:
-            return Ended(phase, followed.result(60))
+            phase = self._ended(name, within_s)
+            try:
+                return Ended(phase, self.log(name))
+            except StepFailed:
+                return Ended(phase, followed.result(60))
+        finally:
+            over.set()
 
     def _ended(self, name: str, within_s: float) -> str:
         """Its last phase, as the API server tells it."""
@@ -186,7 +191,7 @@ class Node:
                 )
             time.sleep(0.5)
 
-    def _followed(self, name: str, within_s: float) -> str:
+    def _followed(self, name: str, within_s: float, over: Event) -> str:
         """Its log, of which the answer ends with its container."""
         deadline = time.monotonic() + within_s
         while True:
@@ -196,9 +201,8 @@ class Node:
                     self.pods(*bound, of=f"build-{name}/log?follow=true", timeout_s=within_s + 60)
                 )
             except StepFailed:
-                if time.monotonic() > deadline:
+                if over.wait(0.5) or time.monotonic() > deadline:
                     raise
-            time.sleep(0.5)
 
     def log(self, name: str, within_s: float = 5) -> str:
         """What the pod wrote. The kubelet, which is asked for it, may not know yet what the API server says already."""
