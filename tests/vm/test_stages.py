@@ -308,6 +308,8 @@ CONFINED = (
 
 
 class SlowNode(Node):
+    pause_s = 10
+
     def pods(self, *words: str, of: str = "", stdin: bytes | None = None, timeout_s: float = WELL_S) -> str:
         """Patiently: an API server of two emulated processors takes a minute over an answer now and then."""
         for left in range(5, -1, -1):

@@ -74,6 +74,8 @@ class Ended:
 class Node:
     """Makes repositories and build pods on a host, and removes them again."""
 
+    pause_s = 0.5
+
     def __init__(self, host: RigHost) -> None:
         self.host = host
         self.fetch: Future[Ended] | None = None
@@ -189,7 +191,7 @@ class Node:
                 assert time.monotonic() < deadline - 1, (
                     f"build-{name} has not ended in {within_s:.0f} s\n{said}"
                 )
-            time.sleep(0.5)
+            time.sleep(self.pause_s)
 
     def _followed(self, name: str, within_s: float, over: Event) -> str:
         """Its log, of which the answer ends with its container."""
@@ -201,7 +203,7 @@ class Node:
                     self.pods(*bound, of=f"build-{name}/log?follow=true", timeout_s=within_s + 60)
                 )
             except StepFailed:
-                if over.wait(0.5) or time.monotonic() > deadline:
+                if over.wait(self.pause_s) or time.monotonic() > deadline:
                     raise
 
     def log(self, name: str, within_s: float = 5) -> str:

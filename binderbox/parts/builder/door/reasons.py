@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 NEAR = 25  # lines: what a visitor sees of a log without going back in it
 AGAIN = "Please try again in a few minutes."
-# The daemon behind a connection that ended: BuildKit's own (killed, upgraded), or the containerd below it.
+# The daemon behind a connection that ended: BuildKit's own (killed, upgraded), or the containerd below it. Both are asked by
+# gRPC over a unix socket; what a build fetches fails in much the same words, over TCP, and is nobody's restart.
 GONE = re.compile(
-    r"error reading from server: EOF|transport is closing|connection (refused|reset)|ttrpc: closed"
-    r"|Unavailable|containerd.*(no such file|EOF)|failed to (dial|list workers)"
+    r"error reading from server|transport is closing|ttrpc: closed|code = Unavailable|Unavailable: connection error"
+    r"|\bunix\b.*(connection (refused|reset)|no such file)|containerd\.sock.*(no such file|EOF)"
+    r"|failed to (dial|list workers)"
 )
 FULL = re.compile(r"no space left on device|disk quota exceeded", re.I)
 KILLED = re.compile(r"exit code: 137\b")

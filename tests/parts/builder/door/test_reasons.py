@@ -23,6 +23,13 @@ PROCESS = 'process "/bin/sh -c x" did not complete successfully: exit code: '
         (f"error: failed to solve: {PROCESS}1", PROCESS + "1", False),
         (f"#3 0.1 curl: (7) connection refused\nerror: failed to solve: {PROCESS}7", PROCESS + "7", False),
         ("error: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN", "line 3", False),
+        ('error: failed to solve: failed to get container: connection error: desc = "transport: Error while dialing: dial unix:///run/k3s/containerd/containerd.sock: connect: connection refused": unavailable', "was restarted", True),
+        ("error: failed to receive status: rpc error: code = Unavailable desc = error reading from server: read unix @->/run/x.sock: read: connection reset by peer", "was restarted", True),
+        ('error: failed to solve: failed to load cache key: Get "http://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: connection refused', "127.0.0.1:5000", False),
+        ('error: failed to solve: failed to load cache key: Get "https://example.org/": read tcp 10.0.0.1:33-192.0.2.1:443: read: connection reset by peer', "example.org", False),
+        ("error: failed to solve: example.org/x: unexpected status from HEAD request to https://example.org/v2/x/manifests/1: 503 Service Unavailable", "503", False),
+        ('error: failed to solve: ghcr.io/containerd/x: failed to do request: Head "https://ghcr.io/v2/containerd/x/manifests/1": EOF', "ghcr.io", False),
+        ("error: failed to solve: failed to fetch remote https://example.org/containerd/containerd.git: git stderr: fatal: no such file", "containerd.git", False),
         ("", "exit status 1", False),
     ],
 )  # fmt: skip
