@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,10 @@ import pytest
 
 from binderbox import layout
 from binderbox.deploys.k3s import keeper_tree
-from binderbox.parts.firewall.keeper.known import PodSet, Rules, known_of, named_of
+from binderbox.parts.firewall.keeper.__main__ import Keeper
+from binderbox.parts.firewall.keeper.builds import Builds
+from binderbox.parts.firewall.keeper.known import Known, PodSet, Rules, known_of, named_of
+from binderbox.parts.firewall.keeper.refusals import Refusals
 from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
 from binderbox.parts.firewall.units import render_keeper_unit
 from binderbox.parts.secrets.ca import make_ca, make_leaf
@@ -402,3 +406,51 @@ def test_new_rules_of_an_install_are_no_tampering(watched: Watched) -> None:
     assert "10.45.0.0/16" in watched.nft("list", "table", "inet", "binderbox")
     watched.heard.seek(0)
     assert "changed" not in watched.heard.read()
+
+
+class Counted:
+    """A kernel that counts how often it is asked what its sets hold, which takes a process for each."""
+
+    def __init__(self) -> None:
+        self.handle, self.reads, self.held = 1, 0, Known()
+
+    def table(self) -> str:
+        return f"table inet binderbox {{ # handle {self.handle}\n}}"
+
+    def written(self) -> float:
+        return 1.0
+
+    def load(self) -> None:
+        raise AssertionError("the same rules are no reason to load them")
+
+    def steps(self) -> frozenset[tuple[str, str]]:
+        return frozenset()
+
+    def read(self) -> Known:
+        self.reads += 1
+        return self.held
+
+    def write(self, known: Known) -> None:
+        self.held = known
+
+    def refused(self) -> list[Any]:
+        return []
+
+
+def test_sets_are_read_again_when_the_table_is_another_one(tmp_path: Path) -> None:
+    kernel = Counted()
+    builds = Builds(tmp_path, tmp_path, tmp_path / "door.json")
+    keeper = Keeper(kernel, builds, Refusals(lambda *_: None, re.compile("none")))  # type: ignore[arg-type]
+    wanted = PodSet(Rules("10.42.0.0/16", ("binderbox",), "binderhub", ()))
+    wanted.replace([pod("1", "binderbox", "10.42.0.9")])
+    keeper.want(wanted)
+    for _ in range(5):
+        keeper.ensure()
+    assert (kernel.reads, kernel.held.addresses) == (1, {"10.42.0.9"})
+    kernel.handle, kernel.held = 2, Known()  # loaded by an install
+    keeper.ensure()
+    assert (kernel.reads, kernel.held.addresses) == (2, {"10.42.0.9"})
+    wanted.replace([])
+    keeper.want(wanted)
+    keeper.ensure()
+    assert (kernel.reads, kernel.held.addresses) == (3, frozenset())

@@ -7,7 +7,8 @@ this program does not know it does not open. Which pods count is decided in know
 
 - the API server out of reach: the sets stay as they are, no pod can be made meanwhile; the unit stopped: they are emptied;
 - a program that hangs leaves them as they were, with addresses that others may have by now;
-- the sets are compared with the kernel's each second, because loading the firewall's rules empties them;
+- the sets are compared with the kernel's when the table is another one, because loading the firewall's rules empties them,
+  and each few seconds, because anybody may empty one alone;
 - host ports are written beside them, because a flush takes those of CNI's portmap for good;
 - so is the whole table: `nft flush ruleset`, or a reload of nftables.service, takes every table of everybody away.
   What is not there as it was loaded is loaded again, before anything else is done.
@@ -45,6 +46,7 @@ from binderbox.parts.whole import replace as write_whole
 
 WATCH_S = 60  # then the list is read again
 CHECK_S = 1
+COMPARE_S = 5  # what sets hold: a process for each
 REMEMBERED_S = 60.0  # who had an address
 LOOK_S = 0.2  # at what costs nothing to look at
 RETRY_S = 1
@@ -90,6 +92,8 @@ class Keeper:
         self._named: dict[str, Named] = {}
         self._lately: dict[str, tuple[float, Named]] = {}
         self._loaded: str | None = None  # the table as it was loaded last
+        self._equal: tuple[str, Known] | None = None  # of which table, and to what, its sets were equal
+        self._compared = 0.0
         self._written = kernel.written()
         self._wanted: Known | None = None
         self._changed = threading.Event()
@@ -115,36 +119,46 @@ class Keeper:
                 time.sleep(RETRY_S)
                 self._changed.set()
 
-    def guard(self) -> None:
-        """Load the table where it is gone, or is not what was loaded; who writes new rules into the file loads them, too."""
+    def guard(self) -> str:
+        """Load the table where it is gone, or is not what was loaded; who writes new rules into the file loads them, too.
+        Returns which table it is, which another one of the same rules is not."""
         found, written = self._kernel.table(), self._kernel.written()
-        if found is not None and self._loaded in (None, found):
-            self._loaded = found
-            return
+        if found is not None and self._loaded in (None, rules_of(found)):
+            self._loaded = rules_of(found)
+            return found
         self._kernel.load()
-        self._loaded = self._kernel.table()
+        loaded = self._kernel.table() or ""
+        self._loaded = rules_of(loaded)
         if written == self._written:
             happened = "gone" if found is None else "changed by another program"
             say(f"the firewall's table was {happened}, and is loaded again")
         self._written = written
+        return loaded
 
     def ensure(self) -> None:
-        self.guard()
+        table = self.guard()
         if self._wanted is None:
             return
         builds = self._builds.named()
         groups = {(address, one.group) for address, one in builds.items()}
         wanted = replace(self._wanted, groups=self._wanted.groups | groups, steps=self._kernel.steps())
-        found = self._kernel.read()
-        if found != wanted:
-            self._kernel.write(wanted)
-            added, removed = wanted.addresses - found.addresses, found.addresses - wanted.addresses
-            if added or removed:
-                say(f"system pods: added {sorted(added)}, removed {sorted(removed)}")
+        if (table, wanted) != self._equal or time.monotonic() - self._compared > COMPARE_S:
+            self._compare(wanted)
+            self._equal, self._compared = (table, wanted), time.monotonic()
         self._refusals.hear(self._kernel.refused(), self._names({**self._named, **builds}))
         if not self._ready:
             self._ready = True
             notify("READY=1")
+
+    def _compare(self, wanted: Known) -> None:
+        """Make what the sets hold equal to it."""
+        found = self._kernel.read()
+        if found == wanted:
+            return
+        self._kernel.write(wanted)
+        added, removed = wanted.addresses - found.addresses, found.addresses - wanted.addresses
+        if added or removed:
+            say(f"system pods: added {sorted(added)}, removed {sorted(removed)}")
 
     def _names(self, now: Mapping[str, Named]) -> Mapping[str, Named]:
         """Those who are there, and those who left a moment ago: a scan may be over within the second."""
@@ -152,6 +166,11 @@ class Keeper:
         self._lately |= {address: (at, one) for address, one in now.items()}
         self._lately = {key: found for key, found in self._lately.items() if at - found[0] < REMEMBERED_S}
         return {address: one for address, (_, one) in self._lately.items()}
+
+
+def rules_of(table: str) -> str:
+    """A table's text without the numbers that the kernel gives its objects anew each time it is loaded."""
+    return re.sub(r" # handle \d+", "", table)
 
 
 def follow(api: Api, pods: PodSet, keeper: Keeper) -> None:

@@ -1,4 +1,4 @@
-"""The firewall's table in the kernel, and what of it changes, by the node's `nft` and `ip`.
+"""The firewall's table in the kernel, and what of it changes, by the node's `nft`.
 
 Standard library only: it travels with the keeper.
 """
@@ -25,6 +25,8 @@ from binderbox.parts.firewall.names import (
 
 COMMAND_S = 10
 LOAD_S = 60
+NEIGHBOURS = Path("/proc/net/arp")
+PERMANENT = 0x4  # ATF_PERM of linux/if_arp.h
 Refused = tuple[str, str, str, int]
 
 
@@ -39,9 +41,9 @@ class Kernel:
         self._rules, self._build_interface = rules, build_interface
 
     def table(self) -> str | None:
-        """The table as text, without what its sets hold; None where there is none."""
+        """The table as text, with its objects' handles and without what its sets hold; None where there is none."""
         try:
-            return _run("nft", "--terse", "--stateless", "list", "table", "inet", TABLE)
+            return _run("nft", "--terse", "--stateless", "--handle", "list", "table", "inet", TABLE)
         except OSError as error:
             if "No such file or directory" in str(error):
                 return None
@@ -66,13 +68,12 @@ class Kernel:
 
     def steps(self) -> frozenset[tuple[str, str]]:
         """Addresses of build steps with their link addresses, as the network's plugin has made them neighbours for good."""
-        try:
-            shown = _run("ip", "-j", "neigh", "show", "dev", self._build_interface, "nud", "permanent")
-        except OSError as error:
-            if "Cannot find device" in str(error):  # the first build makes it
-                return frozenset()
-            raise
-        return frozenset((one["dst"], one["lladdr"]) for one in json.loads(shown or "[]"))
+        rows = [line.split() for line in NEIGHBOURS.read_text().splitlines()[1:]]
+        return frozenset(
+            (address, link)
+            for address, _, flags, link, _, device in rows
+            if device == self._build_interface and int(flags, 16) & PERMANENT
+        )
 
     def read(self) -> Known:
         ports = [(port, *to["concat"]) for port, to in _elements("map", HOST_PORTS_MAP)]
