@@ -74,7 +74,7 @@ def measured_share(node: Node, start_s: int = 20) -> float:
     builds_s, pods_s = (
         used_s(node, one) - was for one, was in zip((layout.OUR_SLICE, pods), before, strict=True)
     )
-    node.kubectl("delete", "pod", "user-busy", "--grace-period=0", "--force")
+    node.delete("user-busy")
     assert node.wait("busy", 300).phase == "Succeeded"
     node.delete("build-busy")
     return builds_s / pods_s
