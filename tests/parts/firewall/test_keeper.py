@@ -19,8 +19,8 @@ import pytest
 
 from binderbox import layout
 from binderbox.deploys.k3s import keeper_tree
-from binderbox.parts.firewall.keeper.__main__ import Keeper
 from binderbox.parts.firewall.keeper.builds import Builds
+from binderbox.parts.firewall.keeper.keeping import Keeper
 from binderbox.parts.firewall.keeper.known import Known, PodSet, Rules, known_of, named_of
 from binderbox.parts.firewall.keeper.refusals import Refusals
 from binderbox.parts.firewall.rules import FirewallInputs, render_ruleset
