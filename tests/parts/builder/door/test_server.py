@@ -218,7 +218,10 @@ def test_a_builder_that_is_gone_again_is_told_without_its_errors(
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as back:
         back.bind(door.config.buildkit_address.removeprefix("unix://"))
         back.listen()
-        _, reason = failing(door, "say error: failed to solve: Unavailable: connection refused\nfail 1")
+        _, reason = failing(
+            door,
+            "say error: failed to solve: rpc error: code = Unavailable desc = closing transport due to: EOF\nfail 1",
+        )
     assert (
         reason == "The builder of this node was restarted while it built. Please try again in a few minutes."
     )
