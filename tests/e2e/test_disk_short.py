@@ -6,6 +6,7 @@ Somebody's file grows past each floor in turn. Kubernetes never sees pressure, a
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -114,9 +115,10 @@ def test_what_costs_users_least_gives_way_first_and_launches_go_on(short: Short)
         short.leave(short.floor("cache", "images") - GB // 2, short.images)
         short.look()
         assert short.free(short.images) >= short.floor("cache", "images")
-        assert "BuildKit's cache gave up" in short.made_room()
-        assert "images" not in short.made_room(), "no more gave way than was short"
-        assert short.free(short.images) < short.floor("cache", "images") + GB
+        gave_gb = re.findall(r"BuildKit's cache gave up ([0-9.]+) GB", told := short.made_room())
+        # the one cache that is there, by the job's own word: what containerd lets go of meanwhile is free, too
+        assert 0.5 <= sum(map(float, gave_gb)) < 1.5, told
+        assert "images" not in told, "no more gave way than was short"
 
         short.leave(short.floor("unused", "images") - GB // 2, short.images)
         short.look()
