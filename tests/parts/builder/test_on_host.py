@@ -60,8 +60,6 @@ while True:
     eaten.append(b"x" * (64 << 20))
 """
 FETCHED = f"http://{Networks().registry_ip}:5000/v2/"
-
-
 PODS = f"{layout.API}/api/v1/namespaces/{layout.HUB_NAMESPACE}/pods"
 
 
@@ -169,7 +167,7 @@ class Node:
         try:
             phase = self._ended(name, within_s)
             try:
-                return Ended(phase, self.log(name))
+                return Ended(phase, self.log(name, 5))
             except StepFailed:
                 return Ended(phase, followed.result(60))
         finally:
@@ -182,7 +180,7 @@ class Node:
         script = 'grep -m1 -oE "\\"phase\\":\\"(Succeeded|Failed)\\"" < <("$@" 2>/dev/null)'
         watch = f"{PODS}?watch=true&fieldSelector=metadata.name=build-{name}"
         while True:
-            left_s = deadline - time.monotonic()
+            left_s = max(1.0, deadline - time.monotonic())  # 0 is no bound for curl
             words = ["bash", "-c", script, "-", *cluster.CURL, "--no-buffer", "-m", f"{left_s:.0f}", watch]
             try:
                 return self.host.exec(words, timeout_s=left_s + 60).split('"')[3]
@@ -206,7 +204,7 @@ class Node:
                 if over.wait(self.pause_s) or time.monotonic() > deadline:
                     raise
 
-    def log(self, name: str, within_s: float = 5) -> str:
+    def log(self, name: str, within_s: float = 20) -> str:
         """What the pod wrote. The kubelet, which is asked for it, may not know yet what the API server says already."""
         deadline = time.monotonic() + within_s
         while True:
