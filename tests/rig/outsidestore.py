@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +30,7 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
 
 class Front(Served):
     """+ pace: bytes a second, for all together; busy: every so manieth question is put off; ahead_s: of its own clock
-    + redirected: to another region; gone: it hangs up; refused: what of it cannot be read
+    + redirected: to another region; gone: it hangs up; cuts: every long upload; refused: what of it cannot be read
     """
 
     def __init__(self, address: str, inner: str, tls: ssl.SSLContext | None) -> None:
@@ -41,7 +43,7 @@ class Front(Served):
     def well(self) -> None:
         self.pace: Pace | None = None
         self.busy = self.ahead_s = 0
-        self.redirected = self.gone = False
+        self.redirected = self.gone = self.cuts = False
         self.refused = ""
 
 
@@ -60,8 +62,14 @@ class _Passing(Handler):
             self.close_connection = True
             self.send(503, b"<Error><Code>SlowDown</Code></Error>")
             return
+        if front.cuts and size > BLOCK:
+            self.cut()
+            return
         if front.busy and front.asked % front.busy == 0:
             self.close_connection = True
+            if size > BLOCK:
+                self.cut()
+                return
             self.send(503, b"<Error><Code>SlowDown</Code></Error>")
             return
         if front.redirected:
@@ -97,6 +105,13 @@ class _Passing(Handler):
                     front.pace.wait(len(piece))
                 self.wfile.write(piece)
         inner.close()
+
+    def cut(self) -> None:
+        """A reset in the midst of an upload, which is all that the sender gets when a 503 comes before its end."""
+        self.rfile.read(BLOCK)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.shutdown(socket.SHUT_RD)
+        self.connection.close()
 
     def _pieces(self, front: Front, size: int) -> Iterator[bytes]:
         if self.headers.get("Transfer-Encoding") == "chunked":

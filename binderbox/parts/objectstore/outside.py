@@ -94,8 +94,19 @@ def judge_opens(asked: Asked, found: Outside) -> Verdict:
 
 
 def judge_rights(asked: Asked, found: Outside) -> Verdict:
-    tried = {"write": found.put == 200, "read": found.get == 200, "upload in parts": found.uploads == 200}
-    tried |= {"delete": found.delete in (200, 204) and found.after == 404}
+    told = {"write": found.put, "read": found.get, "upload in parts": found.uploads, "delete": found.delete}
+    tried = {what: status in (200, 204) for what, status in told.items()}
+    tried["delete"] &= found.after == 404
+    if unanswered := [
+        f"{what} ({'cut off' if status < 200 else f'HTTP {status}'})"
+        for what, status in told.items()
+        if status < 200 or status == 429 or status >= 500
+    ]:
+        return failed(
+            f"it did not get to {', '.join(unanswered)}",
+            "an answer within five tries",
+            "ask whoever runs it why it puts off or cuts off what is sent there",
+        )
     if lacking := [what for what, may in tried.items() if not may]:
         rights = "s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListMultipartUploadParts, s3:ListBucketMultipartUploads, s3:ListBucket"
         return failed(

@@ -67,9 +67,9 @@ class _Signed:
             "connect-timeout = 5",
             "silent",
             "show-error",
-            *(
-                [] if name.startswith(BUSY) else ["retry = 4", "retry-delay = 1"]
-            ),  # what is put off comes later
+            # What is put off comes later; a 503 in the midst of a sample arrives as a reset.
+            *([] if name.startswith(BUSY) else ["retry = 4", "retry-delay = 1"]),
+            *(["retry-all-errors"] if max_s == SAMPLE_S else []),
             *(['cacert = "ca"'] if self._extra_ca else []),
             *more,
         ]

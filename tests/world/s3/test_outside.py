@@ -176,6 +176,13 @@ def test_a_store_that_is_busy_is_told(outside: OutsideStore) -> None:
     look(outside)
 
 
+def test_a_store_that_cuts_off_every_upload_is_no_key_without_rights(outside: OutsideStore) -> None:
+    outside.front.cuts = True
+    one = judged(look(outside))["BBX-C04"]
+    assert (one.verdict, one.measured.startswith("it did not get to write (cut off)")) == ("fail", True), one
+    assert "rights" not in one.fix
+
+
 @pytest.mark.parametrize(
     ("key", "more", "says", "fix"),
     [
