@@ -65,13 +65,13 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     systemd.daemon_reload(name="read the keeper's unit", _if=files.any_changed(keeper))
     keeper.append(files.tree(name="write the keeper", root=layout.KEEPER, files=keeper_tree()))
-    systemd.service(
+    # It is ordered after k3s, so whoever waits for it waits for k3s.
+    server.shell(
         name="restart the keeper of system pods",
-        service=layout.KEEPER_UNIT,
-        restarted=True,
+        commands=f"systemctl restart --no-block {layout.KEEPER_UNIT}",
         _if=files.any_changed(keeper),
     )
-    up(name="start the keeper of system pods", unit=layout.KEEPER_UNIT)
+    up(name="start the keeper of system pods", unit=layout.KEEPER_UNIT, waits=False)
     files.absent(name="remove the keeper of an older release", paths=(f"{layout.LIB}/systempods.py",))
     files.nothing_else(
         name="remove modules of an older release",

@@ -18,6 +18,7 @@ SCANNED, SCAN_S = 60, 4
 REFUSED_AT_LEAST = 20  # of them; the node lets 24 addresses through, and a few while it does not know us yet
 QUESTIONS, TUNNEL_S = 1200, 3
 TUNNELLED = 1000  # of them; what is let through carries no more than 850
+SILENT_S = 1  # what is answered at all is answered by then: CoreDNS knows these names by itself
 LIVES_S = 1.5
 LAST = ("scan:", "tunnel:")  # they use up what an honest question needs
 
@@ -87,7 +88,8 @@ def tunnel() -> bool | str:
             count += came(sock)
             time.sleep(0.0005)
         while count < TUNNELLED and time.monotonic() < deadline:
-            select.select([sock], [], [], 0.1)
+            if not select.select([sock], [], [], SILENT_S)[0]:
+                break
             count += came(sock)
     return count >= TUNNELLED or f"answered {count} of {QUESTIONS}"
 

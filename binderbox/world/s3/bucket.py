@@ -43,19 +43,18 @@ def _opened(host: Host) -> Iterator[tuple[Store, Key]]:
     )
     address = cluster.service_address(host, layout.NAMESPACE, "objectstore")
     with host.forward(f"{address}:{layout.OBJECTSTORE_PORT}") as (local, port):
-        there = store.connect(f"{local}:{port}", root)
-        _wait(host, there)
-        yield there, key
+        _wait(host, f"{local}:{port}", root)
+        yield store.connect(f"{local}:{port}", root), key
 
 
-def _wait(host: Host, there: Store) -> None:
+def _wait(host: Host, address: str, root: Key) -> None:
     """Until the server answers; its pod may just have been made."""
     try:
         for attempt in stamina.retry_context(
-            on=(HTTPError, OSError), attempts=None, timeout=patient(UP_WITHIN_S), wait_max=2.0
+            on=(HTTPError, OSError), attempts=None, timeout=patient(UP_WITHIN_S), wait_max=0.5
         ):
             with attempt:
-                there.s3.list_buckets()
+                store.answers(address, root)
     except (HTTPError, OSError) as error:
         raise WaitTimedOut(
             f"{host.name}: the object store did not answer within {UP_WITHIN_S} s",

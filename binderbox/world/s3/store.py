@@ -27,6 +27,7 @@ from binderbox.world.s3.seen import REGION
 
 OWNER_MARKER = "binderbox-owner.json"
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 20
+TRIES = 7
 BAD_KEY = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"}
 
 
@@ -48,6 +49,11 @@ class Store:
     s3: Minio
     admin: MinioAdmin
     address: str
+
+
+def answers(address: str, root: Key) -> None:
+    """Ask it once; raises urllib3's HTTPError where it does not answer yet, and S3Error where it refuses the key."""
+    _s3(address, root, tries=1).list_buckets()
 
 
 def connect(address: str, root: Key) -> Store:
@@ -166,16 +172,16 @@ def _plain(policy: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], tuple[
 # ---- asked of the server ----
 
 
-def _http() -> urllib3.PoolManager:
+def _http(tries: int = TRIES) -> urllib3.PoolManager:
     timeout = urllib3.Timeout(connect=patient(CONNECT_TIMEOUT_S), read=patient(READ_TIMEOUT_S))
     # It answers 503 for the first moments of its life.
-    again = urllib3.Retry(total=6, backoff_factor=0.3, status_forcelist=(502, 503, 504))
+    again = urllib3.Retry(total=tries - 1, backoff_factor=0.3, status_forcelist=(502, 503, 504))
     return urllib3.PoolManager(timeout=timeout, retries=again)
 
 
-def _s3(address: str, key: Key) -> Minio:
+def _s3(address: str, key: Key, tries: int = TRIES) -> Minio:
     # The region is given, or the client would ask for it before each call on a bucket.
-    return Minio(address, key.access, key.secret, secure=False, region=REGION, http_client=_http())
+    return Minio(address, key.access, key.secret, secure=False, region=REGION, http_client=_http(tries))
 
 
 def _opens(address: str, key: Key, bucket: str) -> bool:
