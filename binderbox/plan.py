@@ -146,7 +146,7 @@ def make(
         builder=make_builder(
             sizing,
             disk,
-            artifacts["buildkit"],
+            artifacts,
             bundle,
             data_dir=member.data_dir,
             arch=ARCHITECTURES[facts.arch],

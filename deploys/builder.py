@@ -10,6 +10,7 @@ from binderbox import layout
 from binderbox.deploys.facts.host import Numbers
 from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.operations import host as operations
+from binderbox.deploys.operations.images import imported_all, pulled_all
 from binderbox.deploys.operations.units import up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.builder import confinement, network, weights
@@ -93,6 +94,8 @@ def install_builder(inputs: BuilderInputs) -> None:
             _if=files.any_changed(parts),
         )
         up(name=f"start {service}", unit=service)
+    pulled_all(inputs.images)
+    imported_all(inputs.images)
     files.nothing_else(
         name="remove modules of an older release",
         directories=(layout.DOOR, layout.ENGINE),

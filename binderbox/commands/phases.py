@@ -7,7 +7,7 @@ what the deploy has just started), and the category of checks that prove it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ After = Callable[[Host, Plan, bool], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase; `proof` is the category of checks that must hold `within_s` seconds after it.
+    """One phase; `proof` is the category of checks that must hold `within_s` seconds after it, or, where it does not
+    wait, after the next phase that does: its pods start meanwhile.
 
     `watch` says, while a deploy takes long, what it waits for or how much is left; "" for nothing. `settle` waits for
     what the deploy has only begun.
@@ -56,6 +57,7 @@ class Phase:
     within_s: float = 180
     watch: Callable[[Host], str] | None = None
     settle: Callable[[Host, Progress], None] | None = None
+    waits: bool = True
 
 
 INSTALL = (
@@ -85,26 +87,14 @@ INSTALL = (
         watch=fetches,
         after=bucket_is_ours,
     ),
+    # From here to the builder nothing waits for pods: they start while the builder is laid out.
     Phase(
         "Install the registry",
         install_chart,
         inputs=lambda plan: plan.registry,
         proof="registry",
         watch=fetches,
-    ),
-    Phase(
-        "Start the builder",
-        install_builder,
-        inputs=lambda plan: plan.builder,
-        proof="builder",
-        watch=builds_or_fetches,
-    ),
-    Phase(
-        "Install the ingress",
-        install_chart,
-        inputs=lambda plan: plan.ingress,
-        proof="ingress",
-        watch=fetches,
+        waits=False,
     ),
     Phase(
         "Install BinderHub",
@@ -113,6 +103,22 @@ INSTALL = (
         proof="binderhub",
         within_s=300,
         watch=fetches,
+        waits=False,
+    ),
+    Phase(
+        "Install the ingress",
+        install_chart,
+        inputs=lambda plan: plan.ingress,
+        proof="ingress",
+        watch=fetches,
+        waits=False,
+    ),
+    Phase(
+        "Start the builder",
+        install_builder,
+        inputs=lambda plan: plan.builder,
+        proof="builder",
+        watch=builds_or_fetches,
     ),
     Phase("Install the agent", install_agent, inputs=lambda plan: plan.agent, proof="agent"),
     # Its detectors compile for a minute, and may not be had at all: launches go on, and `check` says so.
@@ -145,8 +151,8 @@ def run(
     progress: Progress,
     on_step: Callable[[str], None],
 ) -> Outcome:
-    """Carry out the phases, each proved before the next; raises what the failing phase raised."""
-    outcome = Outcome()
+    """Carry out the phases, each proved before the next that needs it; raises what the failing phase raised."""
+    outcome, unproved = Outcome(), list[Phase]()
     for phase in phases:
         on_step(phase.title)
         progress.phase_started(phase.title)
@@ -157,7 +163,10 @@ def run(
             if phase.settle:
                 phase.settle(host, progress)
             after = phase.after(host, plan, False) if phase.after else ()
-            proven = _proven(phase, host, probe, progress) if probe and phase.proof else ()
+            unproved += [phase] if phase.proof else []
+            proven = tuple[CheckResult, ...]()
+            if probe and phase.waits and unproved:
+                proven, unproved = _proven(phase.title, unproved, host, probe, progress), []
         except BinderboxError:
             progress.phase_failed(phase.title, time.monotonic() - started)
             raise
@@ -183,12 +192,15 @@ def preview(phases: Iterable[Phase], host: Host, plan: Plan, progress: Progress)
     return outcome
 
 
-def _proven(phase: Phase, host: Host, probe: HostProbe, progress: Progress) -> tuple[CheckResult, ...]:
-    results = prove(checks.of(phase.proof), probe, progress, within_s=patient(phase.within_s))
+def _proven(
+    title: str, phases: Sequence[Phase], host: Host, probe: HostProbe, progress: Progress
+) -> tuple[CheckResult, ...]:
+    within_s = patient(max(phase.within_s for phase in phases))
+    results = prove(checks.of(*(phase.proof for phase in phases)), probe, progress, within_s=within_s)
     if failing := failures(results):
         raise WaitTimedOut(
-            f"{host.name}: {phase.title}: {'; '.join(f'{one.claim}: no, {one.measured}' for one in failing)}",
-            cause=probe.why(phase.proof),
+            f"{host.name}: {title}: {'; '.join(f'{one.claim}: no, {one.measured}' for one in failing)}",
+            cause=probe.why(failing[0].category),
             remedy=failing[0].fix or f"binderbox install {host.name}",
         )
     return results

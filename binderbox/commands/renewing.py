@@ -35,4 +35,4 @@ def renewed_in_time(
         return seen, Outcome()
     (ingress,) = (phase for phase in INSTALL if phase.proof == "ingress")
     again = replace(decided, ingress=wanted)
-    return seen, run((replace(ingress, title=TITLE),), host, again, seen, progress, on_step)
+    return seen, run((replace(ingress, title=TITLE, waits=True),), host, again, seen, progress, on_step)

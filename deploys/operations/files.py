@@ -23,7 +23,7 @@ import os
 import shlex
 import tarfile
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyinfra import host, state
@@ -56,7 +56,7 @@ class Upload(io.BytesIO):
 
 def contents(files: Mapping[str, Content]) -> list[OperationMeta]:
     """One operation per file, named after its path; their facts come in one round trip together."""
-    batch = _with_parents(files)
+    batch = _Batch(_with_parents(files))
     return [
         content(name=f"write {dest}", dest=dest, text=one.text, mode=one.mode, batch=batch)
         for dest, one in files.items()
@@ -75,12 +75,26 @@ def any_changed(operations: Iterable[OperationMeta]) -> Callable[[], bool]:
     return lambda: any(one.did_change() for one in kept)
 
 
+class _Batch:
+    """Files that are written right after one another: looked at once before all are planned, and once before the first is written."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self._paths = paths
+        self._found: dict[bool, dict[str, PathState]] = {}
+
+    def states(self) -> dict[str, PathState]:
+        if state.is_executing not in self._found:
+            found = host.get_fact(FileStates, paths=self._paths)
+            self._found[state.is_executing] = dict(found)
+        return self._found[state.is_executing]
+
+
 @operation()
-def content(dest: str, text: Text, mode: int = 0o644, batch: tuple[str, ...] = ()) -> Commands:
-    """Make the file at `dest` hold `text`. `batch` are paths whose state is fetched along with this one's."""
+def content(dest: str, text: Text, mode: int = 0o644, batch: _Batch | None = None) -> Commands:
+    """Make the file at `dest` hold `text`. `batch` has the state of others, too."""
     data = _data(text)
-    states = host.get_fact(FileStates, paths=batch or _with_parents([dest]))
-    now: PathState = states[dest]
+    states = (batch or _Batch(_with_parents([dest]))).states()
+    now = states[dest]
     if now.kind in ("directory", "other"):
         raise OperationError(f"{dest} is there, and is no file")
     if now.kind == "file" and now.sha256 == _sha256(data):
@@ -91,6 +105,7 @@ def content(dest: str, text: Text, mode: int = 0o644, batch: tuple[str, ...] = (
     parent = os.path.dirname(dest)
     if states[parent].kind == "absent":
         yield StringCommand(shlex.join(["mkdir", "-p", parent]))
+        states[parent] = replace(states[parent], kind="directory")
     if now.kind == "link":
         yield StringCommand(shlex.join(["rm", "-f", dest]))
     if not getattr(host.connector, "sets_mode", False) and now.kind == "absent":

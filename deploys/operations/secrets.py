@@ -20,7 +20,8 @@ def made(*, kinds: Mapping[str, str]) -> Generator[StringCommand, None, None]:
 
     + kinds: how each is made, by name; see make-secrets.sh
     """
-    missing = [name for name in kinds if not host.get_fact(Secrets).get(name)]
+    held = host.get_fact(Secrets)
+    missing = [name for name in kinds if not held.get(name)]
     if not missing:
         host.noop("all secrets are there")
         return

@@ -76,7 +76,7 @@ def tunnel() -> bool | str:
         server = next(line.split()[1] for line in file if line.startswith("nameserver"))
     labels = [b"x" * 60] * 3 + [b"default", b"svc", b"cluster", b"local"]
     name = b"".join(bytes([len(one)]) + one for one in labels) + b"\0"
-    count, deadline = 0, time.monotonic() + TUNNEL_S
+    count, last, deadline = 0, time.monotonic(), time.monotonic() + TUNNEL_S
     with socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect((server, 53))
         sock.setblocking(False)
@@ -85,12 +85,13 @@ def tunnel() -> bool | str:
                 sock.send(struct.pack("!6H", number, 0x100, 1, 0, 0, 0) + name + struct.pack("!2H", 1, 1))
             except OSError:
                 continue
-            count += came(sock)
+            if more := came(sock):
+                count, last = count + more, time.monotonic()
             time.sleep(0.0005)
-        while count < TUNNELLED and time.monotonic() < deadline:
-            if not select.select([sock], [], [], SILENT_S)[0]:
-                break
-            count += came(sock)
+        while count < TUNNELLED and time.monotonic() < min(deadline, last + SILENT_S):
+            select.select([sock], [], [], 0.1)
+            if more := came(sock):
+                count, last = count + more, time.monotonic()
     return count >= TUNNELLED or f"answered {count} of {QUESTIONS}"
 
 

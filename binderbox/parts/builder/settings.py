@@ -6,7 +6,7 @@ Sizes: GB are 10^9 bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from binderbox.member.model import EgressAllow, Mirror, Networks
 from binderbox.parts.builder import network
 from binderbox.parts.builder.door.steps import PREFIX
 
+IMAGES = ("repo2docker", "build-base", "sample-base")
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
 READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
@@ -54,6 +55,7 @@ class BuilderInputs:
     + egress_allow: what else it may ask although it is not public
     + proxy: lines of buildkitd's unit for the site's proxy; step_proxy: what build steps are told of it
     + node_addresses: this node's own, which it may not ask although they may be public
+    + images: what the first builds need, so that nothing is pulled while somebody waits for it
     """
 
     buildkit: Artifact
@@ -83,12 +85,13 @@ class BuilderInputs:
     mirrors: tuple[Mirror, ...] = ()
     proxy: str = ""
     step_proxy: tuple[str, ...] = ()
+    images: tuple[Artifact, ...] = ()
 
 
 def make_inputs(
     sizing: Sizing,
     disk: DiskPlan,
-    buildkit: Artifact,
+    artifacts: Mapping[str, Artifact],
     bundle: Path | None,
     *,
     data_dir: str = layout.DATA,
@@ -106,7 +109,8 @@ def make_inputs(
     step_proxy: Iterable[str] = (),
 ) -> BuilderInputs:
     return BuilderInputs(
-        buildkit=buildkit,
+        buildkit=artifacts["buildkit"],
+        images=tuple(one for one in artifacts.values() if one.name in IMAGES),
         bundle=bundle,
         data_dir=data_dir,
         platform=f"linux/{arch}",

@@ -23,10 +23,11 @@ from binderbox.parts.fetch import fetching, importing, pulling, telling
 from binderbox.parts.fetch.fetching import FetchFailed
 
 AT_ONCE = 3
+AHEAD_EVERY_S = 2.0  # nobody waits for it, and the install needs the processors
 CONTAINERD_S = 3600
 
 
-def run(words: list[str]) -> None:
+def run(words: list[str], every_s: float = importing.EVERY_S) -> None:
     what, *rest = words
     if what == "file":
         url, sha256, path = rest
@@ -35,7 +36,7 @@ def run(words: list[str]) -> None:
         exact, name = rest
         pulling.pull(exact, name)
     elif what == "archive":
-        importing.imported(rest[0], rest[1:])
+        importing.imported(rest[0], rest[1:], every_s)
     else:
         raise SystemExit(__doc__)
 
@@ -63,14 +64,14 @@ def ahead(path: str) -> None:
             time.sleep(0.5)
         done += [pool.submit(_quietly, one) for one in images]
         for one in archives:
-            _quietly(one)
+            _quietly(one, AHEAD_EVERY_S)
         for future in done:
             future.result()
 
 
-def _quietly(words: list[str]) -> None:
+def _quietly(words: list[str], every_s: float = importing.EVERY_S) -> None:
     try:
-        run(words)
+        run(words, every_s)
     except (FetchFailed, OSError) as error:
         print(error, file=sys.stderr, flush=True)
 

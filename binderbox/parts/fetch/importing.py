@@ -22,14 +22,17 @@ AT_MOST = 6  # times that: builds bring new names all the time
 EVERY_S = 0.5
 
 
-def imported(archive: str, names: Sequence[str]) -> None:
-    """Have all of these here, whole; what k3s does not import within K3S_S is imported from the archive, or FetchFailed raised."""
+def imported(archive: str, names: Sequence[str], every_s: float = EVERY_S) -> None:
+    """Have all of these here, whole; what k3s does not import within K3S_S is imported from the archive, or FetchFailed raised.
+
+    + every_s: between two looks, each of which is a program's start
+    """
     with alone(f"{layout.FETCH_RUN}/{os.path.basename(archive)}.lock"):
-        _imported(archive, names)
+        _imported(archive, names, every_s)
 
 
-def _imported(archive: str, names: Sequence[str]) -> None:
-    if not _waited_for(names):
+def _imported(archive: str, names: Sequence[str], every_s: float) -> None:
+    if not _waited_for(names, every_s):
         _import(archive)
         if missing := set(names) - _here():
             raise FetchFailed(f"{archive}: has no image {', '.join(sorted(missing))}")
@@ -38,13 +41,13 @@ def _imported(archive: str, names: Sequence[str]) -> None:
             _unpack(archive, name)
 
 
-def _waited_for(names: Sequence[str]) -> bool:
+def _waited_for(names: Sequence[str], every_s: float) -> bool:
     here = _here()
     began = since = time.monotonic()
     while not here.issuperset(names):
         if time.monotonic() > min(since + K3S_S, began + AT_MOST * K3S_S):
             return False
-        time.sleep(EVERY_S)
+        time.sleep(every_s)
         found = _here()
         if found - here:
             since = time.monotonic()

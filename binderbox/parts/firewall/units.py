@@ -94,7 +94,7 @@ Type=notify
 RuntimeDirectory=binderbox-systempods
 RuntimeDirectoryMode=0700
 # The token of a service account that can read pods and nothing else; Kubernetes fills it in a moment after it starts.
-ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 1; done"
+ExecStartPre=+/bin/sh -c "umask 077; until {K3S} kubectl --namespace {NAMESPACE} get secret node-reader --output json > {KEEPER_RUN}/secret.json && grep -q ca.crt {KEEPER_RUN}/secret.json; do sleep 0.2; done"
 Environment=PYTHONPATH={KEEPER} {KUBECTL_CACHE}
 ExecStart=/usr/bin/python3 -sB -m binderbox.parts.firewall.keeper --secret {KEEPER_RUN}/secret.json --rules {FIREWALL_FILE} --pod-cidr {pod_cidr} --build-interface {BUILD_INTERFACE} --tasks {TASKS} --leases {LEASES} --door-status {DOOR_STATUS} --status {KEEPER_STATUS} --told {DATA}/refused.json --audit {AUDIT_FILE} --namespace kube-system --namespace {NAMESPACE} --hub-namespace {HUB_NAMESPACE} --component hub --component proxy --component binder
 # Without it nobody is trusted, and no port of the node is a pod's that may have another address by now.

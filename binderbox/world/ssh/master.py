@@ -127,6 +127,8 @@ class Master:
         self.address = "" if self.proxy else settings.get("hostname", "")
         if settings.get("connecttimeout", "none") in ("none", "0"):
             options["ConnectTimeout"] = f"{patient(CONNECT_S):.0f}"
+        if ciphers := quick_first(settings.get("ciphers", "")):
+            options["Ciphers"] = ciphers
         if settings.get("stricthostkeychecking") in ("ask", "true", None):
             options["StrictHostKeyChecking"] = "yes"
         flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
@@ -173,6 +175,16 @@ def proxy(settings: dict[str, str]) -> str:
     if (jump := settings.get("proxyjump", "none")) != "none":
         return f"ProxyJump {jump}"
     return "ProxyCommand" if settings.get("proxycommand", "none") != "none" else ""
+
+
+def quick_first(ciphers: str) -> str:
+    """The same ciphers, those before the others that processors have instructions for; "" where there are none.
+
+    With OpenSSH's own first choice, a bundle keeps half a processor busy at each end.
+    """
+    names = ciphers.split(",")
+    quick = [one for one in names if one.endswith("-gcm@openssh.com")]
+    return ",".join([*quick, *(one for one in names if one not in quick)]) if quick else ""
 
 
 def own_words(log: str) -> list[str]:

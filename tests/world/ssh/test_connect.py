@@ -12,7 +12,7 @@ import pytest
 from binderbox.errors import ConfigError, ConnectError, ConnectionLost, HostKeyUnknown, StepFailed
 from binderbox.world.host.hosts import Host, connect
 from binderbox.world.ssh.destination import parse_destination
-from binderbox.world.ssh.master import keys_tried, own_words
+from binderbox.world.ssh.master import keys_tried, own_words, quick_first
 from tests.waiting import wait_until
 from tests.world.conftest import OpenHost
 from tests.world.sshd import LocalSshd
@@ -218,3 +218,12 @@ def test_a_key_with_a_command_of_its_own_is_told_in_the_hosts_words(sshd: LocalS
     assert "Use the account admin on this machine, not root." in refused.value.cause
     assert "sudo" not in refused.value.remedy
     assert "USER@HOST" in refused.value.remedy
+
+
+def test_the_quickest_of_the_allowed_ciphers_comes_first_and_none_is_added() -> None:
+    gcm = "aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+    own = f"chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,{gcm}"
+    assert quick_first(own) == f"{gcm},chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
+    assert quick_first("aes256-ctr,aes256-gcm@openssh.com") == "aes256-gcm@openssh.com,aes256-ctr"
+    assert quick_first("aes256-ctr,chacha20-poly1305@openssh.com") == "", "left as the user has it"
+    assert quick_first("") == ""
