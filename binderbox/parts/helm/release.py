@@ -29,17 +29,26 @@ ENVIRONMENT = (
     layout.KUBECTL_CACHE,
 )
 
-# $@ helm and its arguments. helm gives the API server ten seconds for a handshake, which one that has just started on a
-# slow machine does not always keep, and asks once; whatever else it says is its last word.
-PATIENT = """
-for again in 1 2 3 4 5 6; do
+# What helm and kubectl say of an API server that they do not reach just now. They give it ten seconds for a handshake, which
+# one that has just started on a slow machine does not always keep, and ask once; whatever else they say is their last word.
+AWAY = (
+    "cluster unreachable",
+    "TLS handshake timeout",
+    "connection refused",
+    "i/o timeout",
+    "client connection lost",
+)
+TRIES, BETWEEN_S = 6, 5
+# $@ helm and its arguments
+PATIENT = f"""
+for again in $(seq {TRIES}); do
     said=$("$@" 2>&1 >/dev/null) && exit 0
     code=$?
     case "$said" in
-        *"cluster unreachable"*|*"TLS handshake timeout"*|*"connection refused"*|*"i/o timeout"*|*"client connection lost"*) ;;
+        {"|".join(f'*"{word}"*' for word in AWAY)}) ;;
         *) break ;;
     esac
-    [ "$again" = 6 ] || sleep 5
+    [ "$again" = {TRIES} ] || sleep {BETWEEN_S}
 done
 printf '%s\\n' "$said" >&2
 exit "$code"

@@ -6,16 +6,20 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from binderbox import layout
+from binderbox.parts.agent.jobs import __main__ as jobs_main
 from binderbox.parts.agent.jobs import guard, telling
 from binderbox.parts.agent.jobs.config import AgentConfig
 from binderbox.parts.agent.jobs.locking import Busy
 from binderbox.parts.agent.jobs.running import CommandFailed
+from binderbox.parts.helm.release import TRIES
 from tests.parts.agent.test_abuse import CONFIG
 
 DOUBLE: AgentConfig = replace(CONFIG, detectors=("execwhacker", "flowkiller"), attaches=False)
@@ -121,6 +125,34 @@ def test_bans_that_cannot_be_brought_are_told_and_the_rest_is_looked_at(
     found = node()
     assert found["faults"] == ["kubectl apply: exit code 1: annotations: Too long"]
     assert [one["event"] for one in found["audit"]] == ["alert"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "asked", "code"),
+    [
+        (["kubectl apply: exit code 1: net/http: TLS handshake timeout"] * 2, 3, 0),
+        (["kubectl apply: exit code 1: dial tcp 127.0.0.1:6443: connect: connection refused"] * 99, TRIES, 1),
+        (["kubectl apply: exit code 1: annotations: Too long"], 1, 1),
+    ],
+)  # fmt: skip
+def test_an_install_waits_for_an_api_server_that_is_away_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    faults: list[str],
+    asked: int,
+    code: int,
+) -> None:
+    times = count(1)
+
+    def put() -> None:
+        if (now := next(times)) <= len(faults):
+            raise CommandFailed(faults[now - 1])
+
+    monkeypatch.setattr(guard, "in_force", put)
+    monkeypatch.setattr(jobs_main, "time", SimpleNamespace(sleep=lambda seconds: None))
+    assert jobs_main._bans() == code
+    assert next(times) == asked + 1
+    assert capsys.readouterr().err == (f"{faults[-1]}\n" if code else "")
 
 
 def test_a_process_of_the_host_is_an_alarm_once(node: Node) -> None:

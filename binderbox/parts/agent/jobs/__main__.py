@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import asdict
 
 from binderbox import layout
@@ -17,6 +18,7 @@ from binderbox.federation.following.follow import decide
 from binderbox.parts.agent.jobs import abuse, detectors, disk, files, follow, guard, retention, telling, watch
 from binderbox.parts.agent.jobs.config import ConfigFault, parse_config
 from binderbox.parts.agent.jobs.launching import TROUBLE
+from binderbox.parts.helm.release import AWAY, BETWEEN_S, TRIES
 
 USAGE = "usage: python3 -m binderbox.parts.agent.jobs follow|look|watch|abuse|guard|retention|disk|bans"
 
@@ -59,12 +61,7 @@ def main() -> int:
     if job == "disk":
         return 0 if disk.run(config) else 1
     if job == "bans":
-        try:
-            guard.in_force()
-        except TROUBLE as error:
-            print(error, file=sys.stderr)
-            return 1
-        return 0
+        return _bans()
     if job != "follow":
         print(USAGE, file=sys.stderr)
         return 2
@@ -76,6 +73,22 @@ def main() -> int:
     decision = follow.run(config, **how)
     guarded = detectors.run(config, **how)
     return 0 if guarded and decision.verdict not in ("unmatched", "refused", "rolled-back") else 1
+
+
+def _bans() -> int:
+    """An install waits for it: an API server that is away for a moment ends none."""
+    for again in range(TRIES):
+        time.sleep(BETWEEN_S if again else 0)
+        try:
+            guard.in_force()
+        except TROUBLE as error:
+            told = str(error)
+        else:
+            return 0
+        if not any(word in told for word in AWAY):
+            break
+    print(told, file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
