@@ -41,8 +41,9 @@ class Good:
 
 
 def goods() -> list[Good]:
-    shipped = versions.load()
-    return [_good(entry, shipped[entry.name]) for entry in bundle.entries()]
+    """In the order of versions.toml, which is that of an install."""
+    made = {entry.name: entry for entry in bundle.entries()}
+    return [_good(made[name], pin) for name, pin in versions.load().items() if name in made]
 
 
 def chart_images(chart: str = "binderhub-chart") -> tuple[str, ...]:
