@@ -81,6 +81,9 @@ def install_builder(inputs: BuilderInputs) -> None:
         (layout.BUILDKITD_UNIT, [programs, *directories, *buildkit]),
         (layout.DOOR_UNIT, [*directories, credential, *door]),
     )
+    # Before anybody builds, or a stranger's image could pass for one of them: docs/decisions/bases-claim.md.
+    pulled_all(inputs.images)
+    imported_all(inputs.images)
     builds.ended(
         name="wait until nobody builds",
         _if=files.any_changed([part for _, parts in restarts for part in parts]),
@@ -94,8 +97,6 @@ def install_builder(inputs: BuilderInputs) -> None:
             _if=files.any_changed(parts),
         )
         up(name=f"start {service}", unit=service)
-    pulled_all(inputs.images)
-    imported_all(inputs.images)
     files.nothing_else(
         name="remove modules of an older release",
         directories=(layout.DOOR, layout.ENGINE),

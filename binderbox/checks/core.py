@@ -145,6 +145,7 @@ def prove(
     """
     started = asked = now()
     results = {one.id: one for one in run_checks(checks, probe, at_once=AT_ONCE)}
+    asked_at = dict.fromkeys(results, started)
     while failing := [check for check in checks if results[check.id].verdict == "fail"]:
         elapsed_s = now() - started
         if elapsed_s >= within_s:
@@ -155,5 +156,9 @@ def prove(
         pause_s = max(now() - asked, min(every_s, FIRST_S + elapsed_s / 10))
         sleep(min(pause_s, within_s - elapsed_s))
         asked = now()
-        results |= {one.id: one for one in run_checks(failing[:AT_ONCE], probe, at_once=AT_ONCE)}
+        turn = sorted(failing, key=lambda check: asked_at[check.id])[
+            :AT_ONCE
+        ]  # none waits behind those that stay
+        asked_at |= {check.id: asked for check in turn}
+        results |= {one.id: one for one in run_checks(turn, probe, at_once=AT_ONCE)}
     return tuple(results[check.id] for check in checks)

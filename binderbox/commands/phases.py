@@ -97,19 +97,19 @@ INSTALL = (
         waits=False,
     ),
     Phase(
+        "Install the ingress",
+        install_chart,
+        inputs=lambda plan: plan.ingress,
+        proof="ingress",
+        watch=fetches,
+        waits=False,
+    ),
+    Phase(
         "Install BinderHub",
         install_chart,
         inputs=lambda plan: plan.binderhub,
         proof="binderhub",
         within_s=300,
-        watch=fetches,
-        waits=False,
-    ),
-    Phase(
-        "Install the ingress",
-        install_chart,
-        inputs=lambda plan: plan.ingress,
-        proof="ingress",
         watch=fetches,
         waits=False,
     ),
@@ -195,7 +195,7 @@ def preview(phases: Iterable[Phase], host: Host, plan: Plan, progress: Progress)
 def _proven(
     title: str, phases: Sequence[Phase], host: Host, probe: HostProbe, progress: Progress
 ) -> tuple[CheckResult, ...]:
-    within_s = patient(max(phase.within_s for phase in phases))
+    within_s = patient(sum(phase.within_s for phase in phases))
     results = prove(checks.of(*(phase.proof for phase in phases)), probe, progress, within_s=within_s)
     if failing := failures(results):
         raise WaitTimedOut(

@@ -12,7 +12,7 @@ from binderbox.world.host.hosts import Host
 
 START_S = 1800  # k3s's first start on 2 slow CPUs took 7 minutes
 FIRST_S, EVERY_S = 0.25, 1.0
-ENDED_OFTEN = 5  # starts that ended by themselves, each 5 s after the one before it
+ENDED_OFTEN = 5  # starts that ended by themselves, each 5 s (k3s) or 1 s after the one before it
 LOG_LINES = 15
 LOG_OF = ("journalctl", "--no-pager", "--output", "cat", "--unit")
 

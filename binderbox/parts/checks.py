@@ -31,7 +31,6 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         ("binderbox.parts.registry.checks",),
         "The registry, and that nobody reaches it who should not.",
     ),
-    "builder": (("binderbox.parts.builder.checks",), "BuildKit and the build door."),
     "ingress": (
         ("binderbox.parts.ingress.checks",),
         "What visitors meet first: ports, redirect, certificates.",
@@ -40,6 +39,7 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], str]] = {
         ("binderbox.parts.binderhub.checks", "binderbox.parts.fetch.checks"),
         "BinderHub, that builds go through the door, and that all images are here to stay.",
     ),
+    "builder": (("binderbox.parts.builder.checks",), "BuildKit and the build door."),
     "guard": (
         ("binderbox.parts.firewall.checks", "binderbox.parts.guard.checks", "binderbox.parts.guard.policies"),
         "Whether strangers' code harms others from this node.",
@@ -69,8 +69,8 @@ INSTALLED = (
     "k3s",
     "objectstore",
     "registry",
-    "binderhub",
     "ingress",
+    "binderhub",
     "builder",
     "guard",
     "agent",

@@ -88,6 +88,7 @@ def tunnel() -> bool | str:
             if more := came(sock):
                 count, last = count + more, time.monotonic()
             time.sleep(0.0005)
+        last = last if count else time.monotonic()  # nobody has answered yet
         while count < TUNNELLED and time.monotonic() < min(deadline, last + SILENT_S):
             select.select([sock], [], [], 0.1)
             if more := came(sock):

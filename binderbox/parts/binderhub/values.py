@@ -20,7 +20,7 @@ from binderbox.parts.builder.build_class import SNIPPET, build_class
 from binderbox.parts.helm.inputs import PRIORITY_CLASS, ChartInputs, reference, resources
 
 CHART = "binderhub-chart"
-IMAGES = "binderhub-images"
+IMAGES = ("binderhub-images", "repo2docker")  # its own, and that of the build pods that it makes
 USER_STORAGE_REQUEST = "20M"  # what a server writes as it starts; the whole quota fits
 POD_ENGINE = "/opt/binderbox-engine"  # where build pods see the engine
 POD_CA = "/opt/binderbox-ca/ca-certificates.crt"
@@ -140,7 +140,7 @@ def make_inputs(
             },
         },
         timeout_s=600,
-        images=tuple(one for one in artifacts.values() if one.name == IMAGES or one.of == CHART),
+        images=tuple(one for one in artifacts.values() if one.name in IMAGES or one.of == CHART),
         artifact=artifacts[CHART],
         bundle=bundle,
     )

@@ -21,7 +21,7 @@ from binderbox.member.model import EgressAllow, Mirror, Networks
 from binderbox.parts.builder import network
 from binderbox.parts.builder.door.steps import PREFIX
 
-IMAGES = ("repo2docker", "build-base", "sample-base")
+IMAGES = ("build-base", "sample-base")
 BUILDKITD_CONFIG = f"{layout.ETC}/buildkitd.toml"
 DOOR_CONFIG = f"{layout.ETC}/door.json"
 READER = f"{layout.ETC}/node-reader"  # token and ca.crt of the ServiceAccount that may read pods
@@ -55,7 +55,7 @@ class BuilderInputs:
     + egress_allow: what else it may ask although it is not public
     + proxy: lines of buildkitd's unit for the site's proxy; step_proxy: what build steps are told of it
     + node_addresses: this node's own, which it may not ask although they may be public
-    + images: what the first builds need, so that nothing is pulled while somebody waits for it
+    + images: what the first builds are made from, so that nothing is pulled while somebody waits for it
     """
 
     buildkit: Artifact

@@ -99,8 +99,8 @@ def judge_rights(asked: Asked, found: Outside) -> Verdict:
     tried["delete"] &= found.after == 404
     if unanswered := [
         f"{what} ({'cut off' if status < 200 else f'HTTP {status}'})"
-        for what, status in told.items()
-        if status < 200 or status == 429 or status >= 500
+        for what, status in {**told, "see that it is deleted": found.after}.items()
+        if status < 200 or status in (429, 500, 502, 503, 504)
     ]:
         return failed(
             f"it did not get to {', '.join(unanswered)}",

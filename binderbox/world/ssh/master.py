@@ -178,7 +178,7 @@ def proxy(settings: dict[str, str]) -> str:
 
 
 def quick_first(ciphers: str) -> str:
-    """The same ciphers, those before the others that processors have instructions for; "" where there are none.
+    """The same ciphers, those before the others that most processors have instructions for; "" where there are none.
 
     With OpenSSH's own first choice, a bundle keeps half a processor busy at each end.
     """

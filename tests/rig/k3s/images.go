@@ -16,6 +16,16 @@ type fileState struct {
 	Modified time.Time `json:"modified"`
 }
 
+// importArchivesFirst imports until there is nothing new, as k3s does before it goes on: what comes meanwhile is waited for, too.
+func (n *node) importArchivesFirst(ctx context.Context) error {
+	for {
+		before := len(n.imported)
+		if err := n.importArchives(ctx); err != nil || len(n.imported) == before {
+			return err
+		}
+	}
+}
+
 // importArchives imports what is new in agent/images, at the start and every time it is called again. The
 // labels are k3s's pin, which keeps image garbage collection away from images that no registry serves. Nothing is
 // unpacked, as k3s unpacks nothing: that is for whoever starts a container first.

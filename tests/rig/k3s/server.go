@@ -69,7 +69,7 @@ func (n *node) bringUp(ctx context.Context) error {
 		{"start the API server", n.startAPIServer},
 		{"start the controllers and the scheduler", n.startControllers},
 		{"start containerd", n.startContainerd},
-		{"import image archives", n.importArchives},
+		{"import image archives", n.importArchivesFirst},
 		{"start the kubelet", n.startKubelet},
 		{"set up the pod network", n.setUpPodNetwork},
 		{"start kube-proxy", n.startKubeProxy},
