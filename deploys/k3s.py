@@ -84,7 +84,8 @@ def install_k3s(inputs: K3sInputs) -> None:
         archive=artifacts.path_of(inputs.helm),
         members={"linux-amd64/helm": f"{layout.BIN}/helm"},
     )
-    # while k3s starts, which would import them all before it says that it is ready; who needs one waits for it
+    # While k3s starts: what comes during its first import is imported before it says that it is ready, the rest beside the
+    # next phases; who needs one waits for it.
     images.archives(inputs.images, inputs.bundle)
     images.unpacked_ahead(name="unpack images ahead", wanted=inputs.images)
 

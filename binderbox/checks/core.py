@@ -156,9 +156,8 @@ def prove(
         pause_s = max(now() - asked, min(every_s, FIRST_S + elapsed_s / 10))
         sleep(min(pause_s, within_s - elapsed_s))
         asked = now()
-        turn = sorted(failing, key=lambda check: asked_at[check.id])[
-            :AT_ONCE
-        ]  # none waits behind those that stay
+        # by turns: none waits behind those that go on failing
+        turn = sorted(failing, key=lambda check: asked_at[check.id])[:AT_ONCE]
         asked_at |= {check.id: asked for check in turn}
         results |= {one.id: one for one in run_checks(turn, probe, at_once=AT_ONCE)}
     return tuple(results[check.id] for check in checks)

