@@ -11,8 +11,8 @@ from binderbox.deploys.facts.host import Numbers
 from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.operations import host as operations
 from binderbox.deploys.operations.images import imported_all, pulled_all
-from binderbox.deploys.operations.units import up
-from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
+from binderbox.deploys.operations.units import all_up
+from binderbox.deploys.travelling import TOLD, library, module, modules_of, with_packages
 from binderbox.parts.builder import confinement, network, weights
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
@@ -22,6 +22,7 @@ BUILDKITD_FILE = f"{layout.SYSTEMD}/{layout.BUILDKITD_UNIT}"
 DOOR_FILE = f"{layout.SYSTEMD}/{layout.DOOR_UNIT}"
 OUR_SLICE_FILE = f"{layout.SYSTEMD}/{layout.OUR_SLICE}"
 SLICE_FILE = f"{layout.SYSTEMD}/{layout.BUILDS_SLICE}"
+LIBRARIES = ("h2", "hpack", "hyperframe")  # what speaks to containerd: door/rpc.py
 
 
 @deploy("Start the builder")
@@ -96,7 +97,7 @@ def install_builder(inputs: BuilderInputs) -> None:
             restarted=True,
             _if=files.any_changed(parts),
         )
-        up(name=f"start {service}", unit=service)
+    all_up(name="start BuildKit and the door", units=tuple(service for service, _ in restarts))
     files.nothing_else(
         name="remove modules of an older release",
         directories=(layout.DOOR, layout.ENGINE),
@@ -135,4 +136,6 @@ def door_tree() -> dict[str, str]:
             (*TOLD, "parts.builder.engine.wire", "parts.push_lock", "parts.repositories", "parts.systemd"),
         )
     )
+    for name in LIBRARIES:
+        modules |= library(name)
     return {f"{layout.DOOR}/{path}": text for path, text in with_packages(modules).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import PurePosixPath
 
@@ -25,6 +26,16 @@ def modules_of(package: str) -> dict[str, str]:
     """Path to text of every module of a package."""
     here = sorted(entry.name for entry in files(f"binderbox.{package}").iterdir())
     return dict(module(f"{package}.{name.removesuffix('.py')}") for name in here if name.endswith(".py"))
+
+
+def library(name: str) -> dict[str, str]:
+    """Path to text of every module of a library in plain Python, as it is installed here, with its licence."""
+    own = distribution(name)
+    wanted = [one for one in own.files or () if one.parts[0] == name and one.suffix == ".py"]
+    licences = [one for one in own.files or () if one.name == "LICENSE"]
+    if not wanted or not licences:
+        raise FileNotFoundError(f"{name} {own.version} has no modules and licence of its own")
+    return {str(one): one.read_text() for one in wanted} | {f"{name}/LICENSE": licences[0].read_text()}
 
 
 def with_packages(modules: Mapping[str, str]) -> dict[str, str]:

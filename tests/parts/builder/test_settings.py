@@ -12,7 +12,7 @@ import pytest
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.deploys.builder import door_tree, engine_tree
+from binderbox.deploys.builder import LIBRARIES, door_tree, engine_tree
 from binderbox.member.model import EgressAllow, Mirror, Networks
 from binderbox.parts.builder import network
 from binderbox.parts.builder import settings as builder
@@ -195,7 +195,9 @@ def _lay_out(tree: dict[str, str], root: Path) -> None:
 
 
 def test_the_door_as_it_lies_on_the_node_runs_by_itself(tmp_path: Path) -> None:
-    _lay_out(door_tree(), tmp_path)
+    tree = door_tree()
+    assert {f"{layout.DOOR}/{name}/LICENSE" for name in LIBRARIES} <= tree.keys()
+    _lay_out(tree, tmp_path)
     (tmp_path / "door.json").write_text(json.dumps({"socket": 3}))
     start = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('binderbox.parts.builder.door', run_name='__main__')"
     command = [

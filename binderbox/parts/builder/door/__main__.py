@@ -15,6 +15,7 @@ from ...events import say
 from ...push_lock import pushing
 from ...systemd import notify
 from ...telling import Telling
+from .api import Api
 from .config import ConfigFault, parse_config
 from .containerd import COMMAND_S, Images
 from .growth import Growth
@@ -43,7 +44,7 @@ def main() -> int:
         say("no-config", fault=str(error), usage="python3 -m binderbox.parts.builder.door CONFIG")
         return 2
     os.umask(0o077)
-    state, images = Path(config.state_dir), Images(config)
+    state, images, api = Path(config.state_dir), Images(config), Api(config)
     telling = Telling(state / "told.json", Path(config.audit_file), "build door")
     budget = Budget(config.pins_mb * MB, config.pins)
     lock = Path(config.push_lock)
@@ -54,13 +55,13 @@ def main() -> int:
         budget,
         telling,
         lambda: pushing(lock),
-        of_registry(config, images),
+        of_registry(config, api),
         AFTER_LAUNCH_S,
     )
     steps = Steps(
         Path(config.tasks_dir), map(Path, config.slice_dirs), images.ctr, _run, Path(config.freezer_dir)
     )
-    launching = Launching(config, images)
+    launching = Launching(config, api)
     door = Door(
         config,
         ApiPods(config),

@@ -85,12 +85,6 @@ class Images:
         manifest = json.loads(self._ctr(["content", "get", digest], COMMAND_S))
         return {str(one["digest"]): int(one["size"]) for one in manifest.get("layers", ())}
 
-    def label_content(self, digest: str, label: str) -> None:
-        self._ctr(["content", "label", digest, label], COMMAND_S)
-
-    def snapshots(self, words: list[str]) -> str:
-        return self._ctr(["snapshots", *words], COMMAND_S)
-
     def push(self, tag: str) -> None:
         """Push to the registry, with its credential read afresh from the node's secrets.
 

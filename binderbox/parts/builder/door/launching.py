@@ -18,21 +18,20 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...events import say
 from ...whole import sync
 from . import records
+from .api import SNAPSHOTTER, Api
 from .bolt import State, Unreadable, look
 from .config import DoorConfig
-from .containerd import ContainerdError, Images
+from .containerd import ContainerdError
 
-KEEPS = "containerd.io/gc.ref.snapshot.overlayfs"  # on a config: the snapshot that is kept with it
-ROOT = "containerd.io/gc.root"  # on a snapshot: it is nobody's to take away; ctr puts it on all that it makes
-# ctr is given up after a minute; a containerd whose disk is slow goes on with what it was asked.
+KEEPS = f"containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"  # on a config: the snapshot that is kept with it
+# A call is given up after a minute; a containerd whose disk is slow goes on with what it was asked.
 LATE_S = 600.0
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Overlay's mount options have one page for the names of all layers, and this makes one more.
@@ -42,11 +41,11 @@ MOST_LAYERS = 120
 class Launching:
     """`make` is called for each build; `settle` from time to time, and once after a start."""
 
-    def __init__(self, config: DoorConfig, images: Images) -> None:
+    def __init__(self, config: DoorConfig, api: Api) -> None:
         self._records = Path(config.buildkit_records)
         self._blobs = Path(config.containerd_root, "io.containerd.content.v1.content/blobs/sha256")
         self._notes = Path(config.state_dir, "launching")
-        self._images = images
+        self._api = api
         self._under_way: set[str] = set()
         self._made: set[str] = set()
         self._lock = threading.Lock()
@@ -81,8 +80,8 @@ class Launching:
                 if key in self._under_way:
                     continue
             try:
-                self._quietly(["remove", key])
-                self._quietly(["label", f"sha256:{chain}", f"{ROOT}="])
+                _quietly(self._api.remove, key)
+                _quietly(self._api.let_go, f"sha256:{chain}")
                 if key in self._made or time.time() - note.stat().st_mtime > LATE_S:
                     note.unlink()
                     self._made.discard(key)
@@ -97,27 +96,20 @@ class Launching:
 
     def _snapshot(self, config: str, layers: Sequence[str], key: str) -> None:
         chain = chain_of(layers)
-        with ThreadPoolExecutor(1) as beside:
-            kept = beside.submit(self._images.label_content, config, f"{KEEPS}={chain}")
-            if prepared := self._prepared(chain, layers, key):
-                kept.result()  # first: what is there may be somebody else's, which goes at any time
-                self._commit(chain, key)
-        kept.result()
-        if not prepared:  # nothing of it was built
-            self._images.snapshots(["info", chain])
-
-    def _prepared(self, chain: str, layers: Sequence[str], key: str) -> bool:
-        """Whether there is one to commit now, on top of BuildKit's."""
+        self._api.label_content(
+            config, KEEPS, chain
+        )  # first: what is there may be somebody else's, which goes at any time
         below = look(self._records, lambda state: built_as(state, layers))
-        if not below:
-            return False
+        if not below:  # nothing of it was built
+            self._api.stat(chain)
+            return
         self._note(key, chain)
-        self._images.snapshots(["prepare", key, below])
-        return True
+        self._api.prepare(key, below)
+        self._commit(chain, key)
 
     def _commit(self, chain: str, key: str) -> None:
         try:
-            self._images.snapshots(["commit", chain, key])
+            self._api.commit(chain, key)
         except ContainerdError as error:
             if "already exists" not in str(error):
                 raise
@@ -133,13 +125,14 @@ class Launching:
             raise ValueError("it has no layers")
         return list(found)
 
-    def _quietly(self, words: list[str]) -> None:
-        """What is not there needs nothing."""
-        try:
-            self._images.snapshots(words)
-        except ContainerdError as error:
-            if "not found" not in str(error):
-                raise
+
+def _quietly(ask: Callable[[str], None], name: str) -> None:
+    """What is not there needs nothing."""
+    try:
+        ask(name)
+    except ContainerdError as error:
+        if "not found" not in str(error):
+            raise
 
 
 def chain_of(layers: Sequence[str]) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from .api import Api
 from .config import DoorConfig
-from .containerd import Images, authorization
+from .containerd import authorization
 
 LABEL = "containerd.io/distribution.source"
 ASK_S = 10
@@ -63,7 +64,7 @@ class Sources:
             return False
 
 
-def of_registry(config: DoorConfig, images: Images) -> Sources:
+def of_registry(config: DoorConfig, api: Api) -> Sources:
     """Those of the node's own registry, asked with its credential."""
     host = config.registry.rpartition(":")[0] or config.registry
 
@@ -78,6 +79,6 @@ def of_registry(config: DoorConfig, images: Images) -> Sources:
             connection.close()
 
     def label(digest: str, repository: str) -> None:
-        images.label_content(digest, f"{LABEL}.{host}={repository}")
+        api.label_content(digest, f"{LABEL}.{host}", repository)
 
     return Sources(has, label)

@@ -1,5 +1,4 @@
-"""An image that was built is launchable from what BuildKit has built it in; containerd is a `ctr` that keeps snapshots as the
-real one does: a name once, no parent that is not there, and all that it makes held by a label of its own."""
+"""An image that was built is launchable from what BuildKit has built it in; containerd is a double behind gRPC's own server."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,55 +13,17 @@ from typing import Any, cast
 
 import pytest
 
+from binderbox.parts.builder.door.api import Api
 from binderbox.parts.builder.door.bolt import State
-from binderbox.parts.builder.door.containerd import Images
 from binderbox.parts.builder.door.launching import MOST_LAYERS, Launching, built_as, chain_of
 
 from .conftest import RunningDoor, events_in, make_config
+from .containerd_double import Containerd
 from .test_bolt import CHAIN, LAYERS, RECORDED, SNAPSHOT
 
-CTR = """\
-#!{python}
-import fcntl, json, os, sys
-path = {state!r} + "/containerd.json"
-words = [word for word in sys.argv[1:] if not word.startswith("--")]
-fcntl.flock(os.open(path + ".lock", os.O_CREAT | os.O_RDWR), fcntl.LOCK_EX)  # some are run beside each other
-held = json.load(open(path))
-snapshots, content = held["snapshots"], held["content"]
-
-def fail(why):
-    sys.exit(f"ctr: {{why}}")
-
-def needs(name):
-    return snapshots.get(name) or fail(f"snapshot {{name}} does not exist: not found")
-
-if os.path.exists({state!r} + "/down-at-" + words[1]):
-    fail("failed to dial: connection refused")
-match words:
-    case ["snapshots", "info", name]:
-        needs(name)
-    case ["snapshots", "prepare", name, parent]:
-        needs(parent)
-        if name in snapshots: fail(f"snapshot {{name}}: already exists")
-        snapshots[name] = {{"parent": parent, "kind": "Active", "root": True}}
-    case ["snapshots", "commit", name, active]:
-        if name in snapshots: fail(f"snapshot {{name}}: already exists")
-        snapshots[name] = needs(active) | {{"kind": "Committed", "root": True}}
-        del snapshots[active]
-    case ["snapshots", "remove", name]:
-        needs(name)
-        if any(one["parent"] == name for one in snapshots.values()): fail("cannot remove snapshot with child")
-        del snapshots[name]
-    case ["snapshots", "label", name, "containerd.io/gc.root="]:
-        needs(name)["root"] = False
-    case ["content", "label", digest, label]:
-        if digest not in content: fail(f"content {{digest}}: not found")
-        content[digest] = label
-    case _:
-        fail(f"what is {{words}}?")
-with open(path, "w") as file: json.dump(held, file)
-"""
-BUILT: dict[str, Any] = {"containerimage.config.digest": "sha256:" + "c" * 64}
+ROOT = "containerd.io/gc.root"
+CONFIG = "sha256:" + "c" * 64
+BUILT: dict[str, Any] = {"containerimage.config.digest": CONFIG}
 
 
 class Node:
@@ -73,12 +33,10 @@ class Node:
         self.state = state
         (state / "metadata_v2.db").write_bytes(gzip.decompress(RECORDED.read_bytes()))
         self.layers(LAYERS)
+        config = replace(make_config(state), containerd_socket=str(state / "c.sock"))
+        self.containerd = Containerd(config.containerd_socket)
         self.has(SNAPSHOT)
-        ctr = state / "ctr"
-        ctr.write_text(CTR.format(python=sys.executable, state=str(state)))
-        ctr.chmod(0o755)
-        config = replace(make_config(state), ctr=(str(ctr),))
-        self.launching = Launching(config, Images(config))
+        self.launching = Launching(config, Api(config))
 
     def layers(self, digests: tuple[str, ...]) -> None:
         blobs = self.state / "containerd/io.containerd.content.v1.content/blobs/sha256"
@@ -86,19 +44,19 @@ class Node:
         (blobs / ("c" * 64)).write_text(json.dumps({"rootfs": {"diff_ids": list(digests)}}))
 
     def has(self, *snapshots: str) -> None:
-        made = {name: {"parent": "", "kind": "Committed", "root": False} for name in snapshots}
-        held = {"snapshots": made, "content": {"sha256:" + "c" * 64: ""}}
-        (self.state / "containerd.json").write_text(json.dumps(held))
+        self.containerd.snapshots = {
+            name: {"parent": "", "kind": "Committed", "labels": {}} for name in snapshots
+        }
+        self.containerd.content = {CONFIG: {}}
 
     @property
-    def held(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.state / "containerd.json").read_text())
-        return found
+    def snapshots(self) -> dict[str, dict[str, Any]]:
+        return self.containerd.snapshots
 
-    def down_at(self, verb: str) -> Path:
-        path = self.state / f"down-at-{verb}"
-        path.touch()
-        return path
+    @property
+    def held(self) -> set[str]:
+        """Names of snapshots that nobody may take away."""
+        return {name for name, one in self.snapshots.items() if ROOT in one["labels"]}
 
     def later(self) -> None:
         """When containerd has done or forgotten whatever it was asked."""
@@ -112,20 +70,20 @@ class Node:
 
 
 @pytest.fixture
-def node(state: Path) -> Node:
-    return Node(state)
+def node(state: Path) -> Iterator[Node]:
+    node = Node(state)
+    yield node
+    node.containerd.stop()
 
 
 def test_the_launch_has_a_snapshot_on_top_of_buildkits_own(node: Node) -> None:
     assert node.launching.make(BUILT) == ""
-    made = node.held["snapshots"]
-    assert made.keys() == {SNAPSHOT, CHAIN}
-    assert made[CHAIN] == {"parent": SNAPSHOT, "kind": "Committed", "root": True}
-    assert node.held["content"] == {"sha256:" + "c" * 64: f"containerd.io/gc.ref.snapshot.overlayfs={CHAIN}"}
+    assert node.snapshots.keys() == {SNAPSHOT, CHAIN}
+    assert (node.snapshots[CHAIN]["parent"], node.snapshots[CHAIN]["kind"]) == (SNAPSHOT, "Committed")
+    assert node.held == {CHAIN}
+    assert node.containerd.content == {CONFIG: {"containerd.io/gc.ref.snapshot.overlayfs": CHAIN}}
     node.launching.settle()
-    assert not node.held["snapshots"][CHAIN]["root"], (
-        "the image's own label keeps it, and it goes with the image"
-    )
+    assert node.held == set(), "the image's own label keeps it, and it goes with the image"
     assert node.notes == []
 
 
@@ -134,7 +92,7 @@ def test_what_is_there_already_is_taken(node: Node) -> None:
     node.has(SNAPSHOT, CHAIN)
     assert node.launching.make(BUILT) == ""
     node.launching.settle()
-    assert node.held["snapshots"].keys() == {SNAPSHOT, CHAIN}
+    assert node.snapshots.keys() == {SNAPSHOT, CHAIN}
     (node.state / "metadata_v2.db").unlink()
     assert "No such file" in node.launching.make(BUILT)
 
@@ -147,28 +105,43 @@ def test_an_image_of_which_buildkit_has_built_nothing_needs_what_was_pulled(
     assert "not found" in node.launching.make(BUILT)
     node.has(other)
     assert node.launching.make(BUILT) == ""
-    assert node.held["snapshots"].keys() == {other}
+    assert node.snapshots.keys() == {other}
 
 
 def test_buildkit_may_have_let_go_of_it(node: Node) -> None:
     node.has()
     assert f"snapshot {SNAPSHOT} does not exist" in node.launching.make(BUILT)
     node.launching.settle()
-    assert node.held["snapshots"] == {}
+    assert node.snapshots == {}
 
 
-@pytest.mark.parametrize("verb", ["prepare", "commit", "label"])
-def test_a_containerd_that_is_away_for_a_moment_leaves_nothing_behind(node: Node, verb: str) -> None:
-    down = node.down_at(verb)
+@pytest.mark.parametrize("asked", ["snapshots prepare", "snapshots commit", "content update"])
+def test_a_containerd_that_is_away_for_a_moment_leaves_nothing_behind(node: Node, asked: str) -> None:
+    node.containerd.down.add(asked)
     assert "connection refused" in node.launching.make(BUILT)
     node.launching.settle()
-    down.unlink()
+    node.containerd.down.clear()
     node.launching.settle()
-    assert not any(one["root"] for one in node.held["snapshots"].values())
-    assert node.held["snapshots"].keys() - {SNAPSHOT, CHAIN} == set()
+    assert node.held == set()
+    assert node.snapshots.keys() - {SNAPSHOT, CHAIN} == set()
     node.later()
     assert node.notes == []
     assert node.launching.make(BUILT) == ""
+
+
+def test_a_containerd_that_is_not_there_is_an_ordinary_unpack(node: Node) -> None:
+    node.containerd.stop()
+    assert node.launching.make(BUILT) == "containerd, update: [Errno 2] No such file or directory"
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    does: Callable[..., None] = getattr(Api, verb)
+
+    def killed(self: Api, *words: str) -> None:
+        does(self, *words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Api, verb, killed)
 
 
 @pytest.mark.parametrize("verb", ["prepare", "commit"])
@@ -176,58 +149,49 @@ def test_a_door_that_was_killed_in_it_leaves_it_to_the_next_one(
     node: Node, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until `settle` knows better, what was made is held, and so is all of BuildKit's below it."""
-
-    def killed_after(self: Images, words: list[str]) -> str:
-        self._ctr(["snapshots", *words], 60)
-        if words[0] == verb:
-            raise KeyboardInterrupt
-        return ""
-
-    monkeypatch.setattr(Images, "snapshots", killed_after)
-    with pytest.raises(KeyboardInterrupt):
-        node.launching.make(BUILT)
-    monkeypatch.undo()
-    assert any(one["root"] for one in node.held["snapshots"].values())
+    with monkeypatch.context() as dying:
+        killed_after(dying, verb)
+        with pytest.raises(KeyboardInterrupt):
+            node.launching.make(BUILT)
+    assert len(node.held) == 1
     node.launching.settle()
-    assert not any(one["root"] for one in node.held["snapshots"].values())
-    assert node.held["snapshots"].keys() <= {SNAPSHOT, CHAIN}
+    assert node.held == set()
+    assert node.snapshots.keys() <= {SNAPSHOT, CHAIN}
     node.later()
     assert node.notes == []
 
 
 def test_what_containerd_makes_late_goes_too(node: Node) -> None:
-    """Its disk was slow, `ctr` was given up, and it went on with what it had been asked."""
-    down = node.down_at("prepare")
+    """Its disk was slow, the call was given up, and it went on with what it had been asked."""
+    node.containerd.down.add("snapshots prepare")
     assert "connection refused" in node.launching.make(BUILT)
-    down.unlink()
+    node.containerd.down.clear()
     node.launching.settle()
     (note,) = node.notes
-    held = node.held
-    held["snapshots"][note.partition(".")[0]] = {"parent": SNAPSHOT, "kind": "Active", "root": True}
-    (node.state / "containerd.json").write_text(json.dumps(held))
+    late = {"parent": SNAPSHOT, "kind": "Active", "labels": {ROOT: "2026"}}
+    node.snapshots[note.partition(".")[0]] = late
     node.launching.settle()
-    assert node.held["snapshots"].keys() == {SNAPSHOT}
+    assert node.snapshots.keys() == {SNAPSHOT}
     assert node.notes == [note]
 
 
 def test_what_is_there_may_go_until_the_image_keeps_it(node: Node) -> None:
     node.has(SNAPSHOT, CHAIN)
-    node.down_at("label")
+    node.containerd.down.add("content update")
     assert "connection refused" in node.launching.make(BUILT)
-    assert len(node.held["snapshots"]) == 3, "nothing was committed before the image's label was there"
+    assert "snapshots commit" not in node.containerd.asked, "before the image's label was there"
 
 
 def test_what_is_being_made_is_not_settled(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshots: Callable[[Images, list[str]], str] = Images.snapshots
+    commit = Api.commit
 
-    def settled_meanwhile(self: Images, words: list[str]) -> str:
-        if words[0] == "commit":
-            node.launching.settle()
-        return snapshots(self, words)
+    def settled_meanwhile(self: Api, name: str, key: str) -> None:
+        node.launching.settle()
+        commit(self, name, key)
 
-    monkeypatch.setattr(Images, "snapshots", settled_meanwhile)
+    monkeypatch.setattr(Api, "commit", settled_meanwhile)
     assert node.launching.make(BUILT) == ""
-    assert node.held["snapshots"][CHAIN]["root"]
+    assert node.held == {CHAIN}
 
 
 @pytest.mark.parametrize(
@@ -245,7 +209,7 @@ def test_what_is_not_understood_is_left_to_buildkit(
 ) -> None:
     node.layers(layers)
     assert why in node.launching.make(built)
-    assert node.held["snapshots"].keys() == {SNAPSHOT}
+    assert node.snapshots.keys() == {SNAPSHOT}
 
 
 class Records:
