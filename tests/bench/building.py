@@ -25,7 +25,7 @@ from binderbox.parts.builder.door.config import DoorConfig, parse_config
 from binderbox.parts.builder.door.pods import Permit
 from binderbox.parts.builder.door.request import BuildRequest
 from binderbox.parts.builder.door.workplace import Workplace
-from tests.bench import dockerd
+from tests.bench import dockerd, pods
 from tests.bench.image import fill
 from tests.bench.measure import CouldNotMeasure, Measure, median, median_ratio, take_pairs
 from tests.rig import images
@@ -42,6 +42,7 @@ QUIET_WITHIN_S = 300.0
 BUSY = 1.0  # load above which the figures are the machine's other work
 WORK = "/var/lib/containerd/bench-build"  # on a volume, as the door's own working directory is
 STEP_TIMEOUT_S = 1800
+PODS_UNIT = "bench-pods"
 HERE = files("tests.bench")
 Parts = dict[str, float]
 
@@ -191,6 +192,7 @@ def _compared(
         pairs = take_pairs(lambda: run(ours), lambda: run(docker), count)
     finally:
         dockerd.stop(host)
+        host.exec(["systemctl", "stop", PODS_UNIT])
     raw = {
         "ours_s": median([pair.ours_s for pair in pairs]),
         "docker_s": median([pair.other_s for pair in pairs]),
@@ -217,6 +219,11 @@ def _ways(host: RigHost, door: DoorConfig, size: Size) -> tuple[Way, Way, str]:
     for name in ("Dockerfile", "fill.py"):
         text = (HERE / "image" / name).read_text()
         host.exec(["sh", "-ec", f"mkdir -p {WORK}/context; cat >{WORK}/context/{name}"], stdin=text.encode())
+    start = (
+        f"cat >{WORK}/pods.py; systemd-run --quiet --unit={PODS_UNIT} python3 -u {WORK}/pods.py\n"
+        f"curl -sS --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:{pods.PORT}/"
+    )
+    host.exec(["sh", "-ec", start], stdin=(HERE / "pods.py").read_bytes())
     version = dockerd.start(host, images.sample_base())
     ours = Way(
         "door",
@@ -265,14 +272,15 @@ coproc DOOR {{ PYTHONPATH={layout.DOOR} exec python3 -B -u -c {
     shlex.quote('''
 import json, sys
 from pathlib import Path
+from binderbox.parts.builder.door.api import Api
 from binderbox.parts.builder.door.config import parse_config
 from binderbox.parts.builder.door.containerd import Images
 from binderbox.parts.builder.door.launching import Launching
 from binderbox.parts.builder.door.mounting import of_registry
 from binderbox.parts.builder.door.pusher import repository_in
 config = parse_config(Path(sys.argv[1]).read_text())
-images = Images(config)
-launching, sources = Launching(config, images), of_registry(config, images)
+images, api = Images(config), Api(config)
+launching, sources = Launching(config, api), of_registry(config, api)
 to_pods = Path("/sys/class/net/cni0/statistics/tx_bytes")
 base = images.layers(images.digest(sys.argv[2]))
 for line in sys.stdin:
