@@ -105,7 +105,7 @@ def prepare_host(inputs: HostInputs) -> None:
         after_s=round(patient(TAKE_BACK_S)),
     )
     # at boot they start once somebody has come in past them: binderbox/commands/reached.py
-    up(name="start the firewall", unit=layout.FIREWALL_UNIT, at_boot=False)
+    started = up(name="start the firewall", unit=layout.FIREWALL_UNIT, at_boot=False)
     host.table_loaded(
         name="load the firewall where it was flushed", table=f"inet {TABLE}", unit=layout.FIREWALL_UNIT
     )
@@ -113,7 +113,7 @@ def prepare_host(inputs: HostInputs) -> None:
         name="load the firewall's new rules",
         service=layout.FIREWALL_UNIT,
         reloaded=True,
-        _if=files.any_changed([written[layout.FIREWALL_FILE]]),
+        _if=lambda: written[layout.FIREWALL_FILE].did_change() and not started.did_change(),
     )
     systemd.service(
         name="restart the firewall's backstop",  # new rules it loads by itself

@@ -10,7 +10,7 @@ from binderbox import layout
 from binderbox.deploys.facts.secrets import Secrets
 from binderbox.deploys.host import backstop_tree
 from binderbox.deploys.operations import artifacts, files, images
-from binderbox.deploys.operations.units import up
+from binderbox.deploys.operations.units import all_up
 from binderbox.deploys.travelling import TOLD, module, modules_of, with_packages
 from binderbox.parts.firewall import units as firewall_units
 from binderbox.parts.k3s import files as k3s
@@ -49,13 +49,6 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     # k3s applies it by itself
     files.content(name="write our manifest", dest=k3s.MANIFEST, text=inputs.manifest, mode=0o600)
-    systemd.daemon_reload(name="read k3s's unit", _if=files.any_changed(settings[-1:]))
-    server.shell(
-        name="restart k3s with its new settings",
-        commands=f"systemctl restart --no-block {layout.K3S_UNIT}",
-        _if=files.any_changed([binary, *settings]),
-    )
-    up(name="start k3s", unit=layout.K3S_UNIT, waits=False)
     keeper = files.contents(
         {
             f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
@@ -63,7 +56,14 @@ def install_k3s(inputs: K3sInputs) -> None:
             ),
         }
     )
-    systemd.daemon_reload(name="read the keeper's unit", _if=files.any_changed(keeper))
+    systemd.daemon_reload(
+        name="read the units of k3s and its keeper", _if=files.any_changed([settings[-1], *keeper])
+    )
+    server.shell(
+        name="restart k3s with its new settings",
+        commands=f"systemctl restart --no-block {layout.K3S_UNIT}",
+        _if=files.any_changed([binary, *settings]),
+    )
     keeper.append(files.tree(name="write the keeper", root=layout.KEEPER, files=keeper_tree()))
     # It is ordered after k3s, so whoever waits for it waits for k3s.
     server.shell(
@@ -71,7 +71,11 @@ def install_k3s(inputs: K3sInputs) -> None:
         commands=f"systemctl restart --no-block {layout.KEEPER_UNIT}",
         _if=files.any_changed(keeper),
     )
-    up(name="start the keeper of system pods", unit=layout.KEEPER_UNIT, waits=False)
+    all_up(
+        name="start k3s and the keeper of system pods",
+        units=(layout.K3S_UNIT, layout.KEEPER_UNIT),
+        waits=False,
+    )
     files.absent(name="remove the keeper of an older release", paths=(f"{layout.LIB}/systempods.py",))
     files.nothing_else(
         name="remove modules of an older release",

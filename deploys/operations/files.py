@@ -164,9 +164,7 @@ def directory(dest: str, mode: int = 0o755, batch: tuple[str, ...] = ()) -> Comm
     if now.kind not in ("directory", "absent"):
         raise OperationError(f"{dest} is there, and is no directory")
     if now.kind == "absent":
-        yield StringCommand(
-            f"{shlex.join(['mkdir', '-p', dest])} && {shlex.join(['chmod', f'{mode:o}', dest])}"
-        )
+        yield StringCommand(shlex.join(["mkdir", "-p", "-m", f"{mode:o}", dest]))
     elif _differs(now, mode):
         yield _chmod(dest, mode)
 

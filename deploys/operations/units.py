@@ -17,25 +17,27 @@ UP = ("active", "activating", "reloading", "refreshing")  # systemctl(1), the st
 
 
 @operation()
-def up(*, unit: str, at_boot: bool = True, waits: bool = True) -> Generator[StringCommand, None, None]:
-    """Have a unit started, now and, unless `at_boot` is false, at each boot.
-
-    + waits: until it says that it is up; for one that takes minutes see commands/settling.py
-    """
+def up(*, unit: str, at_boot: bool = True) -> Generator[StringCommand, None, None]:
+    """Have a unit started, now and, unless `at_boot` is false, at each boot."""
     found = host.get_fact(UnitState, unit=unit)
     if at_boot and found.get("UnitFileState") != "enabled":
         yield StringCommand("systemctl", "enable", "--quiet", QuoteString(unit))
     if found.get("ActiveState") not in UP:
-        yield StringCommand("systemctl", "start", *(() if waits else ("--no-block",)), QuoteString(unit))
+        yield StringCommand("systemctl", "start", QuoteString(unit))
 
 
 @operation()
-def all_up(*, units: tuple[str, ...]) -> Generator[StringCommand, None, None]:
-    """The same of several, each kind of change at once: systemd reads all its units anew whenever one is enabled."""
+def all_up(*, units: tuple[str, ...], waits: bool = True) -> Generator[StringCommand, None, None]:
+    """The same of several, each kind of change at once: systemd reads all its units anew whenever one is enabled.
+
+    + waits: until they say that they are up; for one that takes minutes see commands/settling.py
+    """
     found = {unit: host.get_fact(UnitState, unit=unit) for unit in units}
     disabled = [unit for unit in units if found[unit].get("UnitFileState") != "enabled"]
     down = [unit for unit in units if found[unit].get("ActiveState") not in UP]
     if disabled:
         yield StringCommand("systemctl", "enable", "--quiet", *map(QuoteString, disabled))
     if down:
-        yield StringCommand("systemctl", "start", *map(QuoteString, down))
+        yield StringCommand(
+            "systemctl", "start", *(() if waits else ("--no-block",)), *map(QuoteString, down)
+        )

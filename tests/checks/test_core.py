@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections import Counter
 
 from binderbox.checks.core import AT_ONCE, Check, Verdict, failed, failures, passed, prove, run_checks
 from binderbox.checks.probe import Probe, Skip
@@ -153,6 +154,30 @@ def test_looks_that_hang_outlive_the_bound_by_one_look_and_not_by_their_sum() ->
     first_round_s = look_s * -(-hanging // AT_ONCE)
     assert time.monotonic() - started < max(1, first_round_s) + 2 * look_s
     assert [one.verdict for one in results] == ["fail"] * hanging
+
+
+def test_those_that_go_on_failing_do_not_keep_others_from_being_asked_again() -> None:
+    asked, now, last = Counter[str](), [0.0], "BBX-T07"
+
+    def failing(id: str) -> Check[object]:
+        def look(probe: Probe) -> bool:
+            asked[id] += 1
+            return id == last and asked[id] > 1
+
+        return make(id, look, lambda well: passed("up") if well else failed("down", "up", "look"))
+
+    results = prove(
+        [failing(f"BBX-T{number:02d}") for number in range(1, AT_ONCE + 3)],
+        FakeProbe(),
+        Lines(io.StringIO(), Style(), heartbeat_s=0),
+        within_s=20,
+        every_s=1,
+        now=lambda: now[0],
+        sleep=lambda s: now.__setitem__(0, now[0] + s),
+    )
+    assert [one.id for one in results if one.verdict == "pass"] == [last]
+    again = [count for id, count in asked.items() if id != last]
+    assert min(again) >= max(again) // 2, "each has its turn, if not in each round"
 
 
 def test_ids_are_stable_unique_and_belong_to_their_category() -> None:

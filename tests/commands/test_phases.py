@@ -70,6 +70,19 @@ def test_pods_of_phases_that_do_not_wait_start_while_the_next_are_laid_out() -> 
     assert [one.category for one in found.checks] == ["a", "b", "c", "d", "e"]
 
 
+def test_phases_that_are_proved_together_have_the_time_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def prove(checks: Any, probe: Any, progress: Any, *, within_s: float) -> tuple[()]:
+        given.append(within_s)
+        return ()
+
+    monkeypatch.setattr(phases, "prove", prove)
+    times = {"b": 10.0, "c": 20.0, "d": 40.0}
+    carried_out(*(replace(phase(name, waits=name == "d"), within_s=times[name]) for name in times))
+    assert given == [phases.patient(70)]
+
+
 def test_what_was_not_waited_for_is_missed_where_it_is_waited_for() -> None:
     with pytest.raises(WaitTimedOut, match="d: bad is well: no, it is not") as missed:
         carried_out(phase("bad", waits=False), phase("d"), phase("e"))

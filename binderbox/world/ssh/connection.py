@@ -220,9 +220,9 @@ class Connection:
     def _kept(self, line: str, given: str) -> str:
         """sh text: run `line` with its output in files, print them after it; nothing depends on a reader."""
         return (
-            f"( mkdir -p {self.run_dir}; d=$(mktemp -d {self.run_dir}/work.XXXXXX) || exit 1\n"
+            f"( [ -d {self.run_dir} ] || mkdir -p {self.run_dir}; d=$(mktemp -d {self.run_dir}/work.XXXXXX) || exit 1\n"
             f"{{ {line}\n}} >$d/o 2>$d/e {given}\n"
-            "r=$?; cat $d/o; cat $d/e >&2; rm -rf $d; exit $r )"
+            "r=$?; [ ! -s $d/o ] || cat $d/o; [ ! -s $d/e ] || cat $d/e >&2; rm -rf $d; exit $r )"
         )
 
     def _become_root(self) -> Talk:

@@ -15,9 +15,12 @@ SMALL = 32 * 1024  # a file up to this size travels inside the open shell
 UPLOAD_S_PER_MB = 4.0  # a slow uplink moves 0.25 MB/s
 WRONG_SUM = 3  # exit code of `upload_script` for another checksum
 
+# Each program that is started costs the host a millisecond or more, and an install puts a hundred files.
 _TEMPORARY = """\
-t=$(mktemp "$(dirname "$f")/.bbx-XXXXXX") || exit 1; trap 'rm -f "$t"' EXIT
+t=$(mktemp "${f%/*}/.bbx-XXXXXX") || exit 1; trap 'rm -f "$t"' EXIT
 """
+_IN_PLACE = 'sync "$t" && mv -fT "$t" "$f" && trap - EXIT'
+_MADE_WITH = 0o600  # by mktemp
 
 
 def write_script(path: str, sha256: str, mode: int) -> str:
@@ -29,7 +32,7 @@ def write_script(path: str, sha256: str, mode: int) -> str:
         'd=$(dirname "$f"); [ -d "$d" ] || mkdir -p "$d" || exit 1\n'
         f"umask 077; {_TEMPORARY}"
         'cat >"$t" && set -- $(sha256sum <"$t") && [ "$1" = "$s" ] || { echo "arrived incomplete" >&2; exit 1; }\n'
-        'chmod "$m" "$t" && sync "$t" && mv -fT "$t" "$f" && echo changed'
+        f'chmod "$m" "$t" && {_IN_PLACE} && echo changed'
     )
 
 
@@ -37,11 +40,11 @@ def put_script(path: str, mode: int | None, size: int) -> str:
     """Make the file have this content if all of it came; without a mode an existing file keeps mode and owner."""
     final = 'if [ -e "$f" ]; then chown --reference="$f" "$t"; chmod --reference="$f" "$t"; else chmod 644 "$t"; fi'
     if mode is not None:
-        final = f'chmod {mode:o} "$t"'
+        final = ":" if mode == _MADE_WITH else f'chmod {mode:o} "$t"'
     return (
-        f"f=$(readlink -f {shlex.quote(path)}) || exit 1; umask 077; {_TEMPORARY}"
+        f'f={shlex.quote(path)}; [ ! -L "$f" ] || f=$(readlink -f "$f") || exit 1; umask 077; {_TEMPORARY}'
         f'cat >"$t" && [ "$(stat -c %s "$t")" = {size} ] || {{ echo "arrived incomplete" >&2; exit 1; }}\n'
-        f'{final} && sync "$t" && mv -fT "$t" "$f"'
+        f"{final} && {_IN_PLACE}"
     )
 
 
