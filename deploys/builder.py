@@ -11,8 +11,8 @@ from binderbox.deploys.facts.host import Numbers
 from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.operations import host as operations
 from binderbox.deploys.operations.images import imported_all, pulled_all
-from binderbox.deploys.operations.units import all_up
-from binderbox.deploys.travelling import TOLD, library, module, modules_of, with_packages
+from binderbox.deploys.operations.units import up
+from binderbox.deploys.travelling import LIBRARIES, TOLD, library, module, modules_of, with_packages
 from binderbox.parts.builder import confinement, network, weights
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
@@ -22,7 +22,6 @@ BUILDKITD_FILE = f"{layout.SYSTEMD}/{layout.BUILDKITD_UNIT}"
 DOOR_FILE = f"{layout.SYSTEMD}/{layout.DOOR_UNIT}"
 OUR_SLICE_FILE = f"{layout.SYSTEMD}/{layout.OUR_SLICE}"
 SLICE_FILE = f"{layout.SYSTEMD}/{layout.BUILDS_SLICE}"
-LIBRARIES = ("h2", "hpack", "hyperframe")  # what speaks to containerd: door/rpc.py
 
 
 @deploy("Start the builder")
@@ -97,7 +96,7 @@ def install_builder(inputs: BuilderInputs) -> None:
             restarted=True,
             _if=files.any_changed(parts),
         )
-    all_up(name="start BuildKit and the door", units=tuple(service for service, _ in restarts))
+        up(name=f"start {service}", unit=service)
     files.nothing_else(
         name="remove modules of an older release",
         directories=(layout.DOOR, layout.ENGINE),

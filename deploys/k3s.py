@@ -37,6 +37,13 @@ def install_k3s(inputs: K3sInputs) -> None:
     registries = k3s.render_registries(
         layout.REGISTRY_USER, password, inputs.networks.registry_ip, inputs.mirrors, docker_login
     )
+    keeper = files.contents(
+        {
+            f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
+                firewall_units.render_keeper_unit(inputs.networks.pods)
+            ),
+        }
+    )
     settings = files.contents(
         {
             layout.K3S_CONFIG: files.Content(inputs.config, 0o600),
@@ -49,13 +56,6 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     # k3s applies it by itself
     files.content(name="write our manifest", dest=k3s.MANIFEST, text=inputs.manifest, mode=0o600)
-    keeper = files.contents(
-        {
-            f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
-                firewall_units.render_keeper_unit(inputs.networks.pods)
-            ),
-        }
-    )
     systemd.daemon_reload(
         name="read the units of k3s and its keeper", _if=files.any_changed([settings[-1], *keeper])
     )
@@ -65,16 +65,16 @@ def install_k3s(inputs: K3sInputs) -> None:
         _if=files.any_changed([binary, *settings]),
     )
     keeper.append(files.tree(name="write the keeper", root=layout.KEEPER, files=keeper_tree()))
-    # It is ordered after k3s, so whoever waits for it waits for k3s.
-    server.shell(
-        name="restart the keeper of system pods",
-        commands=f"systemctl restart --no-block {layout.KEEPER_UNIT}",
-        _if=files.any_changed(keeper),
-    )
     all_up(
         name="start k3s and the keeper of system pods",
         units=(layout.K3S_UNIT, layout.KEEPER_UNIT),
         waits=False,
+    )
+    # It is ordered after a k3s that starts, so whoever waits for it waits for k3s.
+    server.shell(
+        name="restart the keeper of system pods",
+        commands=f"systemctl restart --no-block {layout.KEEPER_UNIT}",
+        _if=files.any_changed(keeper),
     )
     files.absent(name="remove the keeper of an older release", paths=(f"{layout.LIB}/systempods.py",))
     files.nothing_else(

@@ -192,7 +192,7 @@ def _compared(
         pairs = take_pairs(lambda: run(ours), lambda: run(docker), count)
     finally:
         dockerd.stop(host)
-        host.exec(["systemctl", "stop", PODS_UNIT])
+        host.exec(["sh", "-c", f"systemctl stop {PODS_UNIT} || true"])
     raw = {
         "ours_s": median([pair.ours_s for pair in pairs]),
         "docker_s": median([pair.other_s for pair in pairs]),
@@ -220,7 +220,8 @@ def _ways(host: RigHost, door: DoorConfig, size: Size) -> tuple[Way, Way, str]:
         text = (HERE / "image" / name).read_text()
         host.exec(["sh", "-ec", f"mkdir -p {WORK}/context; cat >{WORK}/context/{name}"], stdin=text.encode())
     start = (
-        f"cat >{WORK}/pods.py; systemd-run --quiet --unit={PODS_UNIT} python3 -u {WORK}/pods.py\n"
+        f"cat >{WORK}/pods.py; systemctl stop {PODS_UNIT} 2>/dev/null || true\n"
+        f"systemd-run --quiet --collect --unit={PODS_UNIT} python3 -u {WORK}/pods.py\n"
         f"curl -sS --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:{pods.PORT}/"
     )
     host.exec(["sh", "-ec", start], stdin=(HERE / "pods.py").read_bytes())

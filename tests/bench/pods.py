@@ -64,7 +64,10 @@ def start(name: str, image: str) -> str:
         f"{PODS}?watch=1&fieldSelector={field}&resourceVersion={since}&timeoutSeconds={READY_WITHIN_S}",
     )
     for line in watching.getresponse():
-        pod = json.loads(line)["object"]
+        event = json.loads(line)
+        if event.get("type") not in ("ADDED", "MODIFIED"):
+            return str(line)
+        pod = event["object"]
         if ready(pod):
             return ""
         if time.monotonic() > deadline:

@@ -42,7 +42,8 @@ def put_script(path: str, mode: int | None, size: int) -> str:
     if mode is not None:
         final = ":" if mode == _MADE_WITH else f'chmod {mode:o} "$t"'
     return (
-        f'f={shlex.quote(path)}; [ ! -L "$f" ] || f=$(readlink -f "$f") || exit 1; umask 077; {_TEMPORARY}'
+        f'f={shlex.quote(path)}; [ ! -L "$f" ] || f=$(readlink -f "$f") || exit 1\n'
+        f"case $f in */*) ;; *) f=./$f ;; esac; umask 077; {_TEMPORARY}"
         f'cat >"$t" && [ "$(stat -c %s "$t")" = {size} ] || {{ echo "arrived incomplete" >&2; exit 1; }}\n'
         f"{final} && {_IN_PLACE}"
     )

@@ -12,7 +12,8 @@ import pytest
 
 from binderbox import layout
 from binderbox.artifacts.resolve import Artifact
-from binderbox.deploys.builder import LIBRARIES, door_tree, engine_tree
+from binderbox.deploys.builder import door_tree, engine_tree
+from binderbox.deploys.travelling import LIBRARIES
 from binderbox.member.model import EgressAllow, Mirror, Networks
 from binderbox.parts.builder import network
 from binderbox.parts.builder import settings as builder

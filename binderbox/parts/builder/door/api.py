@@ -1,12 +1,11 @@
 """What the door asks of containerd's own API (containerd 2, api/services): snapshots, and labels on content.
 
-All that is sent is text and maps of text; the numbers of fields are those of its `.proto` files. What is answered beside
-success is read by nobody.
+All that is sent is text and maps of text; the numbers of fields are those of its `.proto` files.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 
 from .config import DoorConfig
 from .containerd import COMMAND_S, ContainerdError
@@ -16,6 +15,18 @@ SNAPSHOTTER = "overlayfs"
 ROOT = "containerd.io/gc.root"  # on a snapshot: it is nobody's to take away, as what `ctr` makes has it
 SNAPSHOTS = "/containerd.services.snapshots.v1.Snapshots"
 CONTENT = "/containerd.services.content.v1.Content"
+
+
+# google.rpc.Code
+NOT_FOUND, ALREADY_EXISTS = "5", "6"
+
+
+class NotThere(ContainerdError):
+    """There is nothing of this name."""
+
+
+class AlreadyThere(ContainerdError):
+    """There is something of this name."""
 
 
 class Api:
@@ -57,8 +68,11 @@ class Api:
         verb = method.rpartition("/")[2].lower()
         try:
             call(self._socket, method, message, {"containerd-namespace": self._namespace}, COMMAND_S)
-        except (RpcError, OSError) as error:
-            raise ContainerdError(f"containerd, {verb}: {error}"[:400]) from None
+        except OSError as error:
+            raise ContainerdError(f"containerd, {verb}: {error}") from None
+        except RpcError as error:
+            kind = {NOT_FOUND: NotThere, ALREADY_EXISTS: AlreadyThere}.get(error.code, ContainerdError)
+            raise kind(f"containerd, {verb}: {str(error)[-400:]}") from None
 
 
 def part(field: int, data: bytes) -> bytes:
@@ -81,4 +95,4 @@ def _number(value: int) -> bytes:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

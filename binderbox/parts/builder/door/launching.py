@@ -19,13 +19,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ...events import say
 from ...whole import sync
 from . import records
-from .api import SNAPSHOTTER, Api
+from .api import SNAPSHOTTER, AlreadyThere, Api, NotThere
 from .bolt import State, Unreadable, look
 from .config import DoorConfig
 from .containerd import ContainerdError
@@ -108,11 +109,8 @@ class Launching:
         self._commit(chain, key)
 
     def _commit(self, chain: str, key: str) -> None:
-        try:
+        with suppress(AlreadyThere):
             self._api.commit(chain, key)
-        except ContainerdError as error:
-            if "already exists" not in str(error):
-                raise
         with self._lock:
             self._made.add(key)
 
@@ -128,11 +126,8 @@ class Launching:
 
 def _quietly(ask: Callable[[str], None], name: str) -> None:
     """What is not there needs nothing."""
-    try:
+    with suppress(NotThere):
         ask(name)
-    except ContainerdError as error:
-        if "not found" not in str(error):
-            raise
 
 
 def chain_of(layers: Sequence[str]) -> str:

@@ -129,7 +129,10 @@ def test_a_containerd_that_is_away_for_a_moment_leaves_nothing_behind(node: Node
     assert node.launching.make(BUILT) == ""
 
 
-def test_a_containerd_that_is_not_there_is_an_ordinary_unpack(node: Node) -> None:
+def test_a_containerd_that_is_not_there_is_an_ordinary_unpack(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("binderbox.parts.builder.door.rpc.BACK_WITHIN_S", 0.2)
     node.containerd.stop()
     assert node.launching.make(BUILT) == "containerd, update: [Errno 2] No such file or directory"
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from binderbox.parts.builder.door.api import Api, entry, part, text
+from binderbox.parts.builder.door.api import AlreadyThere, Api, NotThere, entry, part, text
 from binderbox.parts.builder.door.containerd import ContainerdError
-from binderbox.parts.builder.door.rpc import RpcError, call
 
 from .conftest import make_config
 from .containerd_double import Containerd, fields, labels
@@ -39,13 +38,14 @@ def test_fields_are_read_as_they_were_written() -> None:
 
 
 def test_what_is_refused_has_the_words_of_containerd(state: Path, containerd: Containerd) -> None:
-    with pytest.raises(
-        ContainerdError, match=r"^containerd, stat: snapshot größe does not exist: not found$"
-    ):
+    with pytest.raises(NotThere, match=r"^containerd, stat: snapshot größe does not exist: not found$"):
         api(state).stat("größe")
     with pytest.raises(ContainerdError, match="namespace is required"):
         api(state, containerd_namespace="default").stat("x")
-    assert containerd.asked == ["snapshots stat"]
+    containerd.snapshots["x"] = {}
+    with pytest.raises(AlreadyThere, match=r"already exists$"):
+        api(state).prepare("x", "x")
+    assert containerd.asked == ["snapshots stat", "snapshots prepare"]
 
 
 def test_a_label_is_set_and_taken_away_and_others_stay(state: Path, containerd: Containerd) -> None:
@@ -93,19 +93,32 @@ def leaves(connection: socket.socket) -> None:
     connection.recv(1 << 16)
 
 
-@pytest.mark.parametrize("does", [hangs, says_http1, leaves])
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        (hangs, "timed out"),
+        (says_http1, "no gRPC|closed|Broken pipe|reset"),
+        (leaves, "closed before an answer"),
+    ],
+)
 def test_a_server_that_is_none_ends_the_call(
-    state: Path, does: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
+    state: Path, does: Callable[[socket.socket], None], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("binderbox.parts.builder.door.api.COMMAND_S", 0.5)
+    monkeypatch.setattr("binderbox.parts.builder.door.api.COMMAND_S", 0.5 if does is hangs else 60)
     with (
         listening(str(state / "c.sock"), does),
-        pytest.raises(ContainerdError, match=r"^containerd, stat: ."),
+        pytest.raises(ContainerdError, match=rf"^containerd, stat: .*({why})"),
     ):
         api(state).stat("x")
 
 
-def test_one_that_has_left_is_said_to_have_left(tmp_path: Path) -> None:
-    path = str(tmp_path / "s")
-    with listening(path, leaves), pytest.raises(RpcError, match="closed before an answer"):
-        call(path, "/a.B/C", b"", {}, 5)
+def test_one_that_is_being_restarted_is_waited_for(state: Path) -> None:
+    began: list[Containerd] = []
+    later = threading.Timer(0.3, lambda: began.append(Containerd(str(state / "c.sock"))))
+    later.start()
+    try:
+        with pytest.raises(NotThere):
+            api(state).stat("x")
+    finally:
+        later.join()
+        began[0].stop()
