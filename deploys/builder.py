@@ -12,7 +12,7 @@ from binderbox.deploys.operations import artifacts, builds, files, reader
 from binderbox.deploys.operations import host as operations
 from binderbox.deploys.operations.images import imported_all, pulled_all
 from binderbox.deploys.operations.units import up
-from binderbox.deploys.travelling import LIBRARIES, TOLD, library, module, modules_of, with_packages
+from binderbox.deploys.travelling import TOLD, libraries, module, modules_of, with_packages
 from binderbox.parts.builder import confinement, network, weights
 from binderbox.parts.builder import settings as builder
 from binderbox.parts.builder import units as builder_units
@@ -135,6 +135,5 @@ def door_tree() -> dict[str, str]:
             (*TOLD, "parts.builder.engine.wire", "parts.push_lock", "parts.repositories", "parts.systemd"),
         )
     )
-    for name in LIBRARIES:
-        modules |= library(name)
+    modules |= libraries()
     return {f"{layout.DOOR}/{path}": text for path, text in with_packages(modules).items()}

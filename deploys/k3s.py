@@ -37,13 +37,6 @@ def install_k3s(inputs: K3sInputs) -> None:
     registries = k3s.render_registries(
         layout.REGISTRY_USER, password, inputs.networks.registry_ip, inputs.mirrors, docker_login
     )
-    keeper = files.contents(
-        {
-            f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
-                firewall_units.render_keeper_unit(inputs.networks.pods)
-            ),
-        }
-    )
     settings = files.contents(
         {
             layout.K3S_CONFIG: files.Content(inputs.config, 0o600),
@@ -56,6 +49,13 @@ def install_k3s(inputs: K3sInputs) -> None:
     )
     # k3s applies it by itself
     files.content(name="write our manifest", dest=k3s.MANIFEST, text=inputs.manifest, mode=0o600)
+    keeper = files.contents(
+        {
+            f"{layout.SYSTEMD}/{layout.KEEPER_UNIT}": files.Content(
+                firewall_units.render_keeper_unit(inputs.networks.pods)
+            ),
+        }
+    )
     systemd.daemon_reload(
         name="read the units of k3s and its keeper", _if=files.any_changed([settings[-1], *keeper])
     )

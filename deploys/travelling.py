@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import distribution
@@ -21,7 +22,7 @@ TOLD = (
 
 @dataclass(frozen=True)
 class Library:
-    """+ sha256: of its modules' paths and texts, in order, with a zero byte between any two of them"""
+    """+ sha256: of its modules' paths and texts, in order, the licence last, with a zero byte between any two of them"""
 
     version: str
     sha256: str
@@ -29,9 +30,9 @@ class Library:
 
 # What speaks HTTP/2 for the door (door/rpc.py). pyproject.toml asks for the same versions; nodes get these bytes alone.
 LIBRARIES = {
-    "h2": Library("4.4.1", "9164aa3449aa71df243f0a77ba93c3969eb272194043200783b253413d7c4c44"),
-    "hpack": Library("4.2.0", "e32086eb7a99e47e130aa4d55894b58a0fbb287d6f6379c53d710554d4daba4c"),
-    "hyperframe": Library("6.1.0", "cb37819fcec10261150d84a7cdd2fc016919ac6ea494b5919819e1a286cfdbe0"),
+    "h2": Library("4.4.1", "ccf56cc8a6df9a0675959bcefa84090f946fb18ed4fec19396dbbb0920c37711"),
+    "hpack": Library("4.2.0", "9fe78413dc7e25edbb419e71f7d8f0b12a9b4e3e2d7919f4885f64fca0ca0bcf"),
+    "hyperframe": Library("6.1.0", "58f995223ba89af93513d57353761fc21eb5942698c77fb602fd7277242b0c96"),
 }
 
 
@@ -48,26 +49,40 @@ def modules_of(package: str) -> dict[str, str]:
     return dict(module(f"{package}.{name.removesuffix('.py')}") for name in here if name.endswith(".py"))
 
 
-def library(name: str) -> dict[str, str]:
-    """Path to text of every module of a library in plain Python, as it is installed here, with its licence.
+def libraries() -> dict[str, str]:
+    """Path to text of every module of LIBRARIES as they are installed here, with their licences.
 
-    Raises BundleError where what is installed is not what this release was made with, to the byte: it runs as root on nodes.
+    Raises BundleError where one is not what this release was made with, to the byte: it runs as root on nodes.
     """
+    return {path: text for name in LIBRARIES for path, text in _library(name).items()}
+
+
+def _library(name: str) -> dict[str, str]:
     wanted = LIBRARIES[name]
-    own = distribution(name)
-    texts = {
-        f"{name}/{one.name}": one.read_text("utf-8")
-        for one in sorted(files(name).iterdir(), key=lambda one: one.name)
-        if one.name.endswith(".py")
-    }
-    sum_ = hashlib.sha256("\0".join(f"{path}\0{text}" for path, text in texts.items()).encode()).hexdigest()
-    if (own.version, sum_) != (wanted.version, wanted.sha256):
+    try:
+        own = distribution(name)
+        texts = {
+            f"{name}/{one.name}": one.read_text("utf-8")
+            for one in sorted(files(name).iterdir(), key=lambda one: one.name)
+            if one.name.endswith(".py")
+        }
+        texts |= {f"{name}/LICENSE": one.read_text() for one in own.files or () if one.name == "LICENSE"}
+        sum_ = _sum(texts)
+        found = f"{own.version} with the sum {sum_[:12]}"
+        good = (own.version, sum_) == (wanted.version, wanted.sha256)
+    except (ModuleNotFoundError, FileNotFoundError):
+        found, good = "none, or a part of it", False
+    if not good:
         raise BundleError(
-            f"{name} {own.version} of this Python has the sum {sum_[:12]}, and nodes get {wanted.version} with {wanted.sha256[:12]}",
-            remedy=f"install it as it was published: python -m pip install --force-reinstall {name}=={wanted.version}",
+            f"nodes get {name} {wanted.version} with the sum {wanted.sha256[:12]}, and this Python has {found}",
+            remedy="install it as it was published: "
+            f"{sys.executable} -m pip install --force-reinstall --no-deps {name}=={wanted.version}",
         )
-    licences = [one.read_text() for one in own.files or () if one.name == "LICENSE"]
-    return texts | {f"{name}/LICENSE": text for text in licences[:1]}
+    return texts
+
+
+def _sum(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256("\0".join(f"{path}\0{text}" for path, text in texts.items()).encode()).hexdigest()
 
 
 def with_packages(modules: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from binderbox.commands.probe import HostProbe
 from binderbox.commands.prove import prove
 from binderbox.commands.renewing import renewed_in_time
 from binderbox.commands.visiting import visiting
+from binderbox.deploys.travelling import libraries
 from binderbox.errors import (
     LaunchFailed,
     PreflightError,
@@ -41,6 +42,7 @@ PROOF = "Prove it"
 
 def install(request: InstallRequest, progress: Progress, confirm: Confirm) -> InstallResult:
     """From a bare host to a running notebook; run again, it continues or finds nothing to do."""
+    libraries()  # what is wrong with them is said before anything is changed
     with opened(request.connection, request.sources) as host:
         progress.phase_started("Check")
         started = time.monotonic()

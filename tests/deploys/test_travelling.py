@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import vermin
 
+from binderbox.commands.install import install
 from binderbox.deploys import travelling
 from binderbox.deploys.agent import agent_tree
 from binderbox.deploys.builder import door_tree
 from binderbox.deploys.host import backstop_tree, fetch_tree, loader_tree
 from binderbox.deploys.k3s import keeper_tree
-from binderbox.deploys.travelling import LIBRARIES, library
+from binderbox.deploys.travelling import LIBRARIES, Library, libraries
 from binderbox.errors import BundleError
+from binderbox.output.progress import Progress
+from binderbox.output.requests import InstallRequest
 
 OLDEST = (3, 10)  # of Ubuntu 22.04
 
@@ -39,9 +43,19 @@ def test_every_module_on_a_node_runs_with_the_oldest_python(tree: Callable[[], d
 def test_a_library_travels_with_its_licence_and_only_as_it_was_published(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Permission is hereby granted" in library(name)[f"{name}/LICENSE"]
+    assert "Permission is hereby granted" in libraries()[f"{name}/LICENSE"]
     for other in (replace(LIBRARIES[name], version="9.9"), replace(LIBRARIES[name], sha256="0" * 64)):
         monkeypatch.setitem(travelling.LIBRARIES, name, other)
-        with pytest.raises(BundleError, match=f"and nodes get {other.version}") as refused:
-            library(name)
-        assert refused.value.remedy.endswith(f"pip install --force-reinstall {name}=={other.version}")
+        with pytest.raises(BundleError, match=f"nodes get {name} {other.version} with the sum") as refused:
+            libraries()
+        assert refused.value.remedy.endswith(
+            f"pip install --force-reinstall --no-deps {name}=={other.version}"
+        )
+
+
+def test_one_that_is_not_installed_is_told_before_anything_is_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(travelling.LIBRARIES, "no-such", Library("1", "0" * 64))
+    with pytest.raises(BundleError, match="this Python has none"):
+        install(cast(InstallRequest, None), cast(Progress, None), lambda question: False)

@@ -17,7 +17,7 @@ from h2.exceptions import ProtocolError
 
 STREAM = 1  # the first of a client's
 CHUNK = 1 << 16
-BACK_WITHIN_S = 10.0  # a server that is being restarted, as long as ctr waits for it
+BACK_WITHIN_S = 10.0  # a server that is being restarted
 
 
 class RpcError(Exception):
