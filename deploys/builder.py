@@ -63,8 +63,8 @@ def install_builder(inputs: BuilderInputs) -> None:
             DOOR_FILE: files.Content(builder_units.render_door_unit(inputs)),
         }
     )
-    door.append(files.tree(name="write the door", root=layout.DOOR, files=door_tree()))
-    engine = engine_tree()
+    tree, engine = door_tree(), engine_tree()
+    door.append(files.tree(name="write the door", root=layout.DOOR, files=tree))
     files.tree(name="write the engine", root=layout.ENGINE, files=engine)
 
     if inputs.apparmor:
@@ -100,7 +100,7 @@ def install_builder(inputs: BuilderInputs) -> None:
     files.nothing_else(
         name="remove modules of an older release",
         directories=(layout.DOOR, layout.ENGINE),
-        wanted=(*door_tree(), *engine),
+        wanted=(*tree, *engine),
     )
 
 

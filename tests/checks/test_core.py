@@ -6,6 +6,7 @@ import io
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from binderbox.checks.core import AT_ONCE, Check, Verdict, failed, failures, passed, prove, run_checks
 from binderbox.checks.probe import Probe, Skip
@@ -13,6 +14,7 @@ from binderbox.decide.facts import HostFacts
 from binderbox.errors import Unhealthy
 from binderbox.output.progress import Lines
 from binderbox.output.report.style import Style
+from binderbox.output.results import CheckResult
 from binderbox.parts.checks import CATEGORIES, every, of
 from tests.checks.fakes import FakeProbe
 
@@ -94,9 +96,25 @@ def test_checks_with_one_look_do_not_keep_others_from_looking() -> None:
     ]
 
 
+def proved(
+    checks: Sequence[Check[object]], *, within_s: float, every_s: float
+) -> tuple[tuple[CheckResult, ...], float, str]:
+    """The results, the seconds by a clock that goes on in pauses alone, and what was shown meanwhile."""
+    clock, stream = [0.0], io.StringIO()
+    results = prove(
+        checks,
+        FakeProbe(),
+        Lines(stream, Style(), heartbeat_s=0),
+        within_s=within_s,
+        every_s=every_s,
+        now=lambda: clock[0],
+        sleep=lambda s: clock.__setitem__(0, clock[0] + s),
+    )
+    return results, clock[0], stream.getvalue()
+
+
 def test_a_proof_waits_only_for_what_fails_and_says_for_what() -> None:
     asked: list[str] = []
-    now = [0.0]
 
     def slow(probe: Probe) -> Verdict:
         asked.append("slow")
@@ -106,33 +124,17 @@ def test_a_proof_waits_only_for_what_fails_and_says_for_what() -> None:
         asked.append("quick")
         return passed("there")
 
-    stream = io.StringIO()
-    results = prove(
-        (make("BBX-T01", quick, lambda v: v), make("BBX-T02", slow, lambda v: v)),
-        FakeProbe(),
-        Lines(stream, Style(), heartbeat_s=0),
-        within_s=60,
-        every_s=2,
-        now=lambda: now[0],
-        sleep=lambda s: now.__setitem__(0, now[0] + s),
-    )
+    checks = (make("BBX-T01", quick, lambda v: v), make("BBX-T02", slow, lambda v: v))
+    results, _, shown = proved(checks, within_s=60, every_s=2)
     assert [one.verdict for one in results] == ["pass", "pass"]
     assert asked.count("quick") == 1
-    assert "for BBX-T02 holds: 0/1 ready" in stream.getvalue()
+    assert "for BBX-T02 holds: 0/1 ready" in shown
 
 
 def test_a_proof_gives_up_in_its_time_with_the_last_word() -> None:
-    now = [0.0]
-    results = prove(
-        (make("BBX-T01", lambda probe: "0/1", lambda found: failed(found, "1/1", "look")),),
-        FakeProbe(),
-        Lines(io.StringIO(), Style(), heartbeat_s=0),
-        within_s=10,
-        every_s=3,
-        now=lambda: now[0],
-        sleep=lambda s: now.__setitem__(0, now[0] + s),
-    )
-    assert round(now[0], 6) == 10
+    check = make("BBX-T01", lambda probe: "0/1", lambda found: failed(found, "1/1", "look"))
+    results, took_s, _ = proved((check,), within_s=10, every_s=3)
+    assert round(took_s, 6) == 10
     assert (results[0].verdict, results[0].measured) == ("fail", "0/1")
 
 
@@ -157,7 +159,7 @@ def test_looks_that_hang_outlive_the_bound_by_one_look_and_not_by_their_sum() ->
 
 
 def test_those_that_go_on_failing_do_not_keep_others_from_being_asked_again() -> None:
-    asked, now, last = Counter[str](), [0.0], "BBX-T07"
+    asked, last = Counter[str](), "BBX-T07"
 
     def failing(id: str) -> Check[object]:
         def look(probe: Probe) -> bool:
@@ -166,15 +168,8 @@ def test_those_that_go_on_failing_do_not_keep_others_from_being_asked_again() ->
 
         return make(id, look, lambda well: passed("up") if well else failed("down", "up", "look"))
 
-    results = prove(
-        [failing(f"BBX-T{number:02d}") for number in range(1, AT_ONCE + 3)],
-        FakeProbe(),
-        Lines(io.StringIO(), Style(), heartbeat_s=0),
-        within_s=20,
-        every_s=1,
-        now=lambda: now[0],
-        sleep=lambda s: now.__setitem__(0, now[0] + s),
-    )
+    checks = [failing(f"BBX-T{number:02d}") for number in range(1, AT_ONCE + 3)]
+    results, _, _ = proved(checks, within_s=20, every_s=1)
     assert [one.id for one in results if one.verdict == "pass"] == [last]
     again = [count for id, count in asked.items() if id != last]
     assert min(again) >= max(again) // 2, "each has its turn, if not in each round"

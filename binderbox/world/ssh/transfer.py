@@ -17,6 +17,7 @@ WRONG_SUM = 3  # exit code of `upload_script` for another checksum
 
 # Each program that is started costs the host a millisecond or more, and an install puts a hundred files.
 _TEMPORARY = """\
+case $f in */*) ;; *) f=./$f ;; esac
 t=$(mktemp "${f%/*}/.bbx-XXXXXX") || exit 1; trap 'rm -f "$t"' EXIT
 """
 _IN_PLACE = 'sync "$t" && mv -fT "$t" "$f" && trap - EXIT'
@@ -43,7 +44,7 @@ def put_script(path: str, mode: int | None, size: int) -> str:
         final = ":" if mode == _MADE_WITH else f'chmod {mode:o} "$t"'
     return (
         f'f={shlex.quote(path)}; [ ! -L "$f" ] || f=$(readlink -f "$f") || exit 1\n'
-        f"case $f in */*) ;; *) f=./$f ;; esac; umask 077; {_TEMPORARY}"
+        f"umask 077; {_TEMPORARY}"
         f'cat >"$t" && [ "$(stat -c %s "$t")" = {size} ] || {{ echo "arrived incomplete" >&2; exit 1; }}\n'
         f"{final} && {_IN_PLACE}"
     )

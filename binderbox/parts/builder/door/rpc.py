@@ -1,6 +1,7 @@
 """One call of a gRPC service over a Unix socket, as its PROTOCOL-HTTP2.md has it: one request, and whether it was done.
 
-`ctr` is a part of the node's k3s, of which each start costs a tenth of a second of a processor and more; a call costs a thousandth.
+`ctr` is a part of the node's k3s, of which each start costs what a start of all of Kubernetes' program costs:
+docs/decisions/containerd-by-its-api.md.
 """
 
 from __future__ import annotations
